@@ -1,0 +1,69 @@
+"""The common model: the columns of each entity's frame. Mappings read into it and write out of it.
+
+Types: `text` (pandas string), `minor` (nullable Int64 in the minor units of `currency`), `decimal` (pyarrow
+decimal128, exact), `date` (datetime.date), `instant` (UTC), `boolean`, `integer` (Int64).
+A mapping may add columns of its own (custom fields); these are the ones that scenarios rely on.
+"""
+
+from __future__ import annotations
+
+ENTITIES: dict[str, dict[str, str]] = {
+    "account": {
+        "account_id": "text", "name": "text", "number": "text", "tax_id": "text", "email": "text", "phone": "text",
+        "is_person": "boolean", "first_name": "text", "last_name": "text", "street": "text", "city": "text",
+        "region": "text", "postcode": "text", "country": "text", "currency": "text", "status": "text",
+        "ledger_id": "text", "crm_id": "text", "merged_into": "text", "modified_at": "instant",
+    },
+    "contact": {
+        "contact_id": "text", "account_id": "text", "first_name": "text", "last_name": "text", "email": "text",
+        "is_billing": "boolean", "modified_at": "instant",
+    },
+    "product": {
+        "product_id": "text", "code": "text", "name": "text", "active": "boolean", "tax_code": "text",
+        "price": "decimal", "modified_at": "instant",
+    },
+    "quote": {
+        "quote_id": "text", "number": "text", "opportunity_id": "text", "status": "text", "accepted": "boolean",
+        "currency": "text", "freight_minor": "minor", "tax_minor": "minor", "total_minor": "minor",
+        "modified_at": "instant",
+    },
+    # order, opportunity: a document that can be billed once `billable` says so.
+    "order": {
+        "order_id": "text", "number": "text", "account_id": "text", "opportunity_id": "text", "quote_id": "text",
+        "status": "text", "billable": "boolean", "cancelled": "boolean", "order_date": "date", "currency": "text",
+        "exchange_rate": "decimal", "freight_minor": "minor", "expected_tax_minor": "minor", "total_minor": "minor",
+        "reference": "text", "product_code": "text", "modified_at": "instant",
+    },
+    # order_line, quote_line, opportunity_line have the same columns; parent_id names the order, quote, opportunity.
+    "order_line": {
+        "line_id": "text", "parent_id": "text", "position": "integer", "product_id": "text", "product_code": "text",
+        "description": "text", "quantity": "decimal", "unit_price": "decimal", "discount_percent": "decimal",
+        "tax_code": "text", "service_date": "date", "modified_at": "instant",
+    },
+    # What the ledger has or is to get.
+    "invoice": {
+        "invoice_id": "text", "number": "text", "kind": "text", "customer_id": "text", "date": "date",
+        "due_date": "date", "currency": "text", "exchange_rate": "decimal", "status": "text", "reference": "text",
+        "source_url": "text", "subtotal_minor": "minor", "tax_minor": "minor", "total_minor": "minor",
+        "due_minor": "minor", "paid_minor": "minor", "credited_minor": "minor", "paid_on": "date",
+        "modified_at": "instant",
+    },
+    "invoice_line": {
+        "invoice_id": "text", "position": "integer", "product_code": "text", "description": "text",
+        "quantity": "decimal", "unit_price": "decimal", "discount_percent": "decimal", "account_code": "text",
+        "tax_code": "text", "net_minor": "minor", "tax_minor": "minor",
+    },
+    "payment": {
+        "payment_id": "text", "invoice_id": "text", "credit_memo_id": "text", "date": "date", "amount_minor": "minor",
+        "currency": "text", "exchange_rate": "decimal", "reference": "text", "status": "text", "kind": "text",
+        "modified_at": "instant",
+    },
+    "credit_memo": {
+        "credit_memo_id": "text", "number": "text", "customer_id": "text", "date": "date", "currency": "text",
+        "status": "text", "reference": "text", "total_minor": "minor", "remaining_minor": "minor",
+        "modified_at": "instant",
+    },
+    "exchange_rate": {
+        "from_currency": "text", "to_currency": "text", "rate": "decimal", "date": "date", "modified_at": "instant",
+    },
+}

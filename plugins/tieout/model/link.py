@@ -1,0 +1,91 @@
+"""One CRM joined to one ledger for one legal entity, as include/links/*.yaml says it. Loaded by mapping/load.py."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Schedule(_Part):
+    """When the link's DAGs run: cron in the link's time zone; None means by hand only."""
+
+    quote_to_cash: str | None = None
+
+
+class SplitPart(_Part):
+    """One part of a deal that has no lines: `percent` of the total, booked on `product_code`."""
+
+    product_code: str
+    percent: Decimal
+    description: str = ""
+
+
+class Split(_Part):
+    """How a deal without lines is billed. `percentages` must sum to 100 exactly; `schedule` uses the deal's product."""
+
+    rule: Literal["one_line", "schedule", "percentages"] = "one_line"
+    product_code: str | None = None
+    parts: tuple[SplitPart, ...] = ()
+
+
+class Tolerance(_Part):
+    """Greatest accepted difference, in the currency's minor units, between expected and computed amounts."""
+
+    tax_minor: Annotated[int, Field(ge=0)] = 1
+
+
+class Policies(_Part):
+    """What the link's owner decided."""
+
+    trigger: Literal["order_activated", "opportunity_won"] = "order_activated"
+    unmatched_customer: Literal["create", "hold"] = "create"
+    invoice_status: Literal["draft", "authorised"] = "authorised"
+    changed_after_posting: Literal["update_draft_else_credit_and_rebill", "hold"] = "update_draft_else_credit_and_rebill"
+    cancelled_after_posting: Literal["void_else_credit", "hold"] = "void_else_credit"
+    closed_period: Literal["hold", "next_open"] = "hold"
+    exchange_rate: Literal["crm", "ledger"] = "ledger"
+    unknown_product: Literal["hold", "description_only"] = "hold"
+    split: Split = Split()
+    due_days: Annotated[int, Field(ge=0, le=365)] = 30
+    invoice_number: str = "INV-{number}"
+    #: Code of the item that freight is billed on; None means that freight on an order holds the order.
+    freight_product_code: str | None = None
+    default_tax_code: str | None = None
+
+
+class Link(_Part):
+    """One CRM, one ledger, one legal entity.
+
+    Attributes:
+        name: also the tenant in every doc_uid; never renamed once something was posted.
+        crm, ledger: connection names; crm_system, ledger_system say which connectors speak to them.
+        base_currency: ISO 4217 code of the ledger's books.
+        time_zone: IANA name; the posting date of a record is its instant in this zone.
+        revenue_account: the ledger's account code for lines without one of their own.
+        tax_codes: CRM tax code -> the ledger's tax type.
+        product_accounts: product code -> account code, where it differs from revenue_account.
+        field_overrides: `entity.field` of the common model -> a field mapping that replaces the mapping's.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
+    crm: str
+    crm_system: Literal["salesforce"]
+    ledger: str
+    ledger_system: Literal["xero"]
+    base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    time_zone: str = "UTC"
+    revenue_account: str
+    tax_codes: dict[str, str] = {}
+    product_accounts: dict[str, str] = {}
+    policies: Policies = Policies()
+    tolerances: Tolerance = Tolerance()
+    schedules: Schedule = Schedule()
+    owners: dict[str, str] = {}
+    notify: tuple[str, ...] = ()
+    field_overrides: dict[str, dict[str, str]] = {}

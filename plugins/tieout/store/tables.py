@@ -1,0 +1,242 @@
+"""The tables of the schema `tieout`. Migrations create them (store/migrations); staging tables are made from mappings.
+
+Nothing of a vendor is here. Times are timestamptz on the database's clock.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+metadata = MetaData(schema="tieout")
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+# One run of one scenario for one link. `counts` and `amounts` close: see scenarios/.
+sync_run = Table(
+    "sync_run", metadata,
+    Column("run_id", UUID(as_uuid=True), primary_key=True),
+    Column("link", Text, nullable=False),
+    Column("scenario", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="running"),
+    Column("trigger", Text, nullable=False),  # cli, scheduled, manual, backfill, webhook
+    Column("interval_start", DateTime(timezone=True)),
+    Column("interval_end", DateTime(timezone=True)),
+    Column("airflow_dag_id", Text),
+    Column("airflow_run_id", Text),
+    Column("mapping_hash", Text, nullable=False),
+    Column("suite_hash", Text, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Column("counts", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("amounts", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("steps", JSONB, nullable=False, server_default=text("'{}'")),  # step -> {started, ended, numbers}
+    _now("started_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("state in ('running','succeeded','partial','failed')", name="sync_run_state"),
+    Index("sync_run_link", "link", "scenario", "started_at"),
+)
+
+# How far a (connection, entity) has been read ('extract') or checked ('check', value in `version`).
+watermark = Table(
+    "watermark", metadata,
+    Column("connection", Text, primary_key=True),
+    Column("entity", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("at", DateTime(timezone=True)),
+    Column("version", BigInteger),
+    Column("run_id", UUID(as_uuid=True)),
+    _now("updated_at"),
+)
+
+# Which ledger document or contact stands for which CRM record. One to one per target.
+crosswalk = Table(
+    "crosswalk", metadata,
+    Column("crosswalk_id", BigInteger, Identity(), primary_key=True),
+    Column("link", Text, nullable=False),
+    Column("target", Text, nullable=False),  # connection name
+    Column("entity", Text, nullable=False),  # account, product, invoice, credit_memo
+    Column("vendor_id", Text, nullable=False),
+    Column("vendor_number", Text),
+    Column("doc_uid", Text, nullable=False),
+    Column("source", Text, nullable=False),  # connection name
+    Column("source_object", Text, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("origin", Text, nullable=False),  # created, found, matched, approved
+    Column("evidence", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("decided_by", Text),
+    _now("created_at"),
+    UniqueConstraint("target", "vendor_id", name="crosswalk_vendor"),
+    UniqueConstraint("target", "doc_uid", name="crosswalk_doc"),
+    Index("crosswalk_source", "source", "source_object", "source_id"),
+)
+
+# What is to be done in a target, exactly once. The body is frozen at creation: delivery.md.
+intent = Table(
+    "intent", metadata,
+    Column("intent_id", BigInteger, Identity(), primary_key=True),
+    Column("link", Text, nullable=False),
+    Column("target", Text, nullable=False),  # connection name
+    Column("doc_uid", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # customer, invoice, credit_memo, allocation, void, write_back
+    Column("operation", Text, nullable=False),  # the connector's word: contacts.create, invoices.create ...
+    Column("revision", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("source_object", Text, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("natural_key", Text, nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    # May hold {{vendor_id:<doc_uid>}} for a document that is itself being made; a pure function of the crosswalk.
+    Column("body", LargeBinary, nullable=False),
+    Column("depends_on", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # doc_uids in the same target
+    Column("currency", Text),
+    Column("amount_minor", BigInteger),
+    Column("frozen", JSONB, nullable=False, server_default=text("'{}'")),  # rate, rate_date, mapping_hash ...
+    Column("state", Text, nullable=False, server_default="READY"),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("worker", Text),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("sent_at", DateTime(timezone=True)),  # of the last send
+    Column("sends", Integer, nullable=False, server_default=text("0")),
+    Column("not_before", DateTime(timezone=True)),
+    Column("vendor_id", Text),
+    Column("vendor_number", Text),
+    Column("answer", JSONB),  # the vendor's confirmed content, for write-back and comparison
+    Column("reason", Text),  # stable code for REJECTED, HELD, UNKNOWN
+    Column("message", Text),
+    Column("owner", Text),
+    Column("run_id", UUID(as_uuid=True), nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
+    UniqueConstraint("target", "doc_uid", name="intent_doc"),
+    CheckConstraint(
+        "state in ('READY','CLAIMED','IN_FLIGHT','CONFIRMED','REJECTED','UNKNOWN','HELD','CANCELLED')",
+        name="intent_state",
+    ),
+    CheckConstraint("state <> 'HELD' or (reason is not null and owner is not null)", name="intent_held_has_reason"),
+    Index("intent_work", "target", "state", "not_before", "intent_id"),
+    Index("intent_source", "source", "source_object", "source_id"),
+    Index("intent_natural_key", "target", "natural_key"),
+)
+
+# Every time bytes may have gone to a target.
+attempt = Table(
+    "attempt", metadata,
+    Column("attempt_id", BigInteger, Identity(), primary_key=True),
+    Column("intent_id", BigInteger, ForeignKey("tieout.intent.intent_id"), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # send, look_up
+    Column("batch", Text),  # idempotency key of the request that carried it
+    Column("request_hash", Text),  # sha256 of the bytes that were sent for this item
+    Column("outcome", Text),  # applied, refused, uncertain, throttled, found_equal, found_different, found_many, found_none
+    Column("http_status", Integer),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'")),
+    _now("sent_at"),
+    Column("answered_at", DateTime(timezone=True)),
+    Index("attempt_intent", "intent_id"),
+)
+
+# The last judgement on each record that could become a document: what the summary counts.
+document = Table(
+    "document", metadata,
+    Column("link", Text, primary_key=True),
+    Column("object", Text, primary_key=True),  # common entity: order, opportunity, account
+    Column("source_id", Text, primary_key=True),
+    Column("source_number", Text),
+    Column("outcome", Text, nullable=False),  # posted, pending, quarantined, held, cancelled
+    Column("reason", Text),
+    Column("message", Text),
+    Column("revision", Integer, nullable=False, server_default=text("0")),
+    Column("content_hash", Text),  # of the common record and its lines, as last judged
+    Column("seen_version", BigInteger, nullable=False),  # highest staging _version judged
+    Column("doc_uid", Text),  # of the live document
+    Column("currency", Text),
+    Column("source_minor", BigInteger),  # the source's own total
+    Column("posted_minor", BigInteger),  # the ledger's net (before tax) for the live document
+    Column("run_id", UUID(as_uuid=True), nullable=False),
+    _now("updated_at"),
+    Index("document_outcome", "link", "object", "outcome"),
+)
+
+dead_letter = Table(
+    "dead_letter", metadata,
+    Column("dead_letter_id", BigInteger, Identity(), primary_key=True),
+    Column("link", Text),  # null: found at staging, for every link on the connection
+    Column("connection", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("stage", Text, nullable=False),  # extract, check, transform, ready, deliver, write_back
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("expected", Text, nullable=False),
+    Column("found", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("payload", JSONB),
+    Column("state", Text, nullable=False, server_default="open"),  # open, replayed, resolved
+    Column("owner", Text),
+    Column("run_id", UUID(as_uuid=True), nullable=False),
+    Column("times_seen", Integer, nullable=False, server_default=text("1")),
+    _now("first_seen"),
+    _now("last_seen"),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("closed_by", Text),
+    CheckConstraint("state in ('open','replayed','resolved')", name="dead_letter_state"),
+    Index(
+        "dead_letter_open", "connection", "entity", "source_id", "stage", "reason", text("coalesce(link, '')"),
+        unique=True, postgresql_where=text("state = 'open'"),
+    ),
+)
+
+# What a person decided: product or customer aliases, matches among several candidates.
+alias = Table(
+    "alias", metadata,
+    Column("link", Text, primary_key=True),
+    Column("entity", Text, primary_key=True),  # product, account
+    Column("found", Text, primary_key=True),  # the text or id that was met
+    Column("canonical", Text, nullable=False),  # the product code or ledger id it stands for
+    Column("approved_by", Text, nullable=False),
+    Column("note", Text),
+    _now("approved_at"),
+)
+
+# Append-only; each chain is a hash chain: hash = sha256(prev_hash + canonical JSON of the event).
+audit_event = Table(
+    "audit_event", metadata,
+    Column("chain", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("event", Text, nullable=False),  # intent.created, intent.state, alias.approved, master.overwrote ...
+    Column("subject", Text, nullable=False),  # intent:123, document:order:8010...
+    Column("run_id", UUID(as_uuid=True)),
+    Column("detail", JSONB, nullable=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index("audit_subject", "subject"),
+)
+audit_head = Table(
+    "audit_head", metadata,
+    Column("chain", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
