@@ -1,0 +1,1 @@
+"""Independent arithmetic over the real CSV files: csv and Decimal, nothing of the product."""
