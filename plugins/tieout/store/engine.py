@@ -1,0 +1,95 @@
+"""The way to the database: one engine with time-outs, exact JSON numbers, and words for a database that is gone."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.exc import ArgumentError
+
+from tieout.model.errors import ConfigurationFault, Retriable
+
+#: Seconds to wait for a connection, for a lock, and for a transaction in which nothing happens.
+CONNECT_SECONDS = 10
+LOCK_SECONDS = 300
+IDLE_IN_TRANSACTION_SECONDS = 900
+
+#: Decimals become JSON numbers digit by digit; jsonb keeps them as numeric.
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def dumps(value: Any) -> str:
+    """JSON text with exact numbers: a Decimal is written as it stands, never by way of a double."""
+    return _encoder.encode(value).decode()
+
+
+def loads(text: str | bytes) -> Any:
+    """JSON as Python values; numbers with a point or an exponent are Decimal."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def connect(url: str, *, application_name: str = "tieout", pool_size: int = 5) -> Engine:
+    """An engine for the store. Sessions run in UTC; a dead connection in the pool is replaced before it is used.
+
+    A database that is gone, restarting or full of sessions shows as `Retriable` with words, whatever was running.
+
+    Args:
+        url: `postgresql+psycopg://...`; `postgresql://` and `postgres://` are taken as that.
+        application_name: what `pg_stat_activity` shows.
+        pool_size: connections kept; as many again may be opened for a moment.
+
+    Raises:
+        ConfigurationFault: the URL cannot be read or names another kind of database.
+    """
+    try:
+        parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1))
+    except ArgumentError:
+        raise ConfigurationFault("the database URL cannot be read: expected postgresql+psycopg://...") from None
+    if parsed.get_backend_name() != "postgresql":
+        raise ConfigurationFault(f"the store needs PostgreSQL, the database URL names {parsed.get_backend_name()}")
+    options = (
+        f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS}s "
+        f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS}s"
+    )
+    engine = sa.create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        json_serializer=dumps,
+        json_deserializer=loads,
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": application_name,
+            "options": options,
+            "keepalives_idle": 30,
+        },
+    )
+    sa.event.listen(engine, "handle_error", _in_words)
+    return engine
+
+
+def _in_words(context: ExceptionContext) -> None:
+    """Raises `Retriable` in place of what the driver raises when the database is not there or refuses for now."""
+    if context.is_pre_ping:
+        return  # the pool replaces the connection by itself
+    error = context.original_exception
+    state = getattr(error, "sqlstate", None) or ""
+    if state in ("40001", "40P01", "55P03"):
+        raise Retriable(f"the database refused for now (SQLSTATE {state}): try again") from error
+    cannot_connect = context.connection is None and isinstance(error, psycopg.OperationalError)
+    gone = context.is_disconnect or cannot_connect or state[:2] in ("08", "57") or state == "53300"
+    # 28: the role is refused, 3D: no such database, 57014: cancelled. A second try of these is of no use.
+    if not gone or state[:2] in ("28", "3D") or state == "57014":
+        return
+    url = context.engine.url if context.engine is not None else None
+    at = f"{url.host or url.query.get('host', 'the local socket')}/{url.database}" if url is not None else "?"
+    raise Retriable(
+        f"the database at {at} is not reachable or went away ({type(error).__name__}); what was not committed is "
+        "undone, and the next run carries on from there. Check that PostgreSQL runs (`tieout doctor`)."
+    ) from error
