@@ -27,11 +27,16 @@ class SplitPart(_Part):
 
 
 class Split(_Part):
-    """How a deal without lines is billed. `percentages` must sum to 100 exactly; `schedule` uses the deal's product."""
+    """How a deal without lines is billed.
+
+    `one_line`: on `product_code`, or on the deal's own product where that is None. `percentages`: by `parts`, which sum
+    to 100 exactly. `schedule`: by the parts that `schedules` names for the deal's own product.
+    """
 
     rule: Literal["one_line", "schedule", "percentages"] = "one_line"
     product_code: str | None = None
     parts: tuple[SplitPart, ...] = ()
+    schedules: dict[str, tuple[SplitPart, ...]] = {}
 
 
 class Tolerance(_Part):

@@ -1,0 +1,88 @@
+"""What becomes of a document that was judged before and is different now: pure rules, no I/O.
+
+Here: the decision, from the state of the live document. Not here: making the intents (documents.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tieout.model.link import Policies
+from tieout.scenarios.billing import Hold
+
+
+class Step(StrEnum):
+    """What is to be done for one document."""
+
+    NOTHING = "nothing"
+    CREATE = "create"  # a first revision, or a next one after a refusal that left nothing behind
+    SUPERSEDE = "supersede"  # cancel the intent that was never sent, then create
+    UPDATE = "update"  # the ledger's document is a draft: its lines are replaced
+    CREDIT_AND_REBILL = "credit_and_rebill"
+    CANCEL = "cancel"  # never sent: cancel the intent
+    VOID = "void"
+    CREDIT = "credit"  # a credit note for the whole invoice
+    WAIT = "wait"  # its fate is not known yet: judged again in the next run
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The document's latest intent and what the ledger says of it.
+
+    Attributes:
+        state: the intent's state; None when there is none.
+        sends: how often bytes may have gone out.
+        ledger_status: DRAFT, SUBMITTED, AUTHORISED, PAID, VOIDED, DELETED; None when not read yet.
+        paid_minor: payments taken on it.
+    """
+
+    state: str | None
+    sends: int = 0
+    ledger_status: str | None = None
+    paid_minor: int = 0
+
+
+def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) -> Step | Hold:
+    """The next step for one document.
+
+    Args:
+        live: where it stands.
+        changed: the bill differs from what its latest intent was made from.
+        cancelled: the source is cancelled or deleted (S15: a void or a credit, never a deletion of a posted one).
+        policies: the link's.
+    """
+    if live.state is None or live.state in ("CANCELLED", "REJECTED"):
+        if cancelled:
+            return Step.NOTHING
+        return Step.CREATE if live.state != "REJECTED" or changed else Step.WAIT
+    if not changed and not cancelled:
+        return Step.NOTHING
+    if live.state == "READY" and live.sends == 0:
+        return Step.CANCEL if cancelled else Step.SUPERSEDE
+    if live.state != "CONFIRMED":
+        return Step.WAIT
+    return _after_posting(live, cancelled, policies)
+
+
+def _after_posting(live: Live, cancelled: bool, policies: Policies) -> Step | Hold:
+    policy = policies.cancelled_after_posting if cancelled else policies.changed_after_posting
+    if live.ledger_status in ("VOIDED", "DELETED"):
+        return Step.NOTHING if cancelled else Step.CREATE
+    word = "cancelled" if cancelled else "changed"
+    if policy == "hold":
+        return Hold(
+            f"{word}_after_posting", f"the order was {word} after its invoice was posted", "no change after posting",
+            f"the invoice is {live.ledger_status}", "correct the invoice in the ledger, or set the link's policy",
+        )  # fmt: skip
+    if live.ledger_status in ("DRAFT", "SUBMITTED"):
+        return Step.VOID if cancelled else Step.UPDATE
+    if live.paid_minor > 0 and cancelled:
+        return Step.CREDIT  # a ledger refuses to void what was paid; the open credit is finance's to refund
+    if live.paid_minor > 0:
+        return Hold(
+            "changed_after_payment", "the order was changed after money was taken on its invoice",
+            "an invoice without payments", f"{live.ledger_status} with payments",
+            "agree with finance: refund or credit in the ledger by hand",
+        )  # fmt: skip
+    return Step.VOID if cancelled else Step.CREDIT_AND_REBILL
