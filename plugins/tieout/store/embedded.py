@@ -253,7 +253,7 @@ def _write_settings(data: Path, settings: Mapping[str, str], socket_dir: Path) -
 
 
 def _running(home: Path) -> EmbeddedServer | None:
-    """Reads postmaster.pid (pid, folder, start, port, socket folder, address, shared memory, status), asks the server."""
+    """Reads postmaster.pid (lines: pid, folder, start, port, socket folder ...) and asks the server itself."""
     try:
         lines = (home / "postgres" / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:

@@ -147,7 +147,8 @@ attempt = Table(
     Column("kind", Text, nullable=False),  # send, look_up
     Column("batch", Text),  # idempotency key of the request that carried it
     Column("request_hash", Text),  # sha256 of the bytes that were sent for this item
-    Column("outcome", Text),  # applied, refused, uncertain, throttled, found_equal, found_different, found_many, found_none
+    # applied, refused, uncertain, throttled, found_equal, found_different, found_many, found_none
+    Column("outcome", Text),
     Column("http_status", Integer),
     Column("detail", JSONB, nullable=False, server_default=text("'{}'")),
     _now("sent_at"),

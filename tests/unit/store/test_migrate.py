@@ -1,13 +1,15 @@
-"""The migrations make what tables.py declares, from empty and from each version before."""
+"""The migrations make what tables.py declares, from empty and from each version before, and keep what is stored."""
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 
 from tests.support.postgres import PostgresServer
 from tieout.model.errors import ConfigurationFault
@@ -37,6 +39,87 @@ def test_head_is_what_tables_py_declares(engine: Engine) -> None:
     assert differences(engine) == []
 
 
+def test_the_comparison_sees_a_missing_column(engine: Engine) -> None:
+    with engine.begin() as conn:
+        conn.execute(sa.text("alter table tieout.intent drop column owner cascade"))
+    assert differences(engine) != []
+
+
 def test_upgrade_twice_changes_nothing(engine: Engine) -> None:
     assert migrate.upgrade(engine) == migrate.head()
     assert differences(engine) == []
+
+
+def fill(engine: Engine) -> dict[str, int]:
+    """A row in every table that is there and empty, whatever its columns; the number of rows in each."""
+    reflected = sa.MetaData(schema="tieout")
+    reflected.reflect(engine)
+    checked = {"sync_run.state": "running", "intent.state": "READY", "dead_letter.state": "open"}
+    with engine.begin() as conn:
+        for table in reflected.sorted_tables:
+            if table.name == "schema_version" or conn.execute(sa.select(sa.func.count()).select_from(table)).scalar():
+                continue
+            row = {}
+            for column in table.columns:
+                if column.foreign_keys:
+                    row[column.name] = conn.execute(sa.select(next(iter(column.foreign_keys)).column)).scalar()
+                elif column.identity is None and not column.nullable and column.server_default is None:
+                    kind = column.type
+                    row[column.name] = checked.get(f"{table.name}.{column.name}") or (
+                        uuid4() if isinstance(kind, sa.Uuid)
+                        else b"{}" if isinstance(kind, sa.LargeBinary)
+                        else {} if isinstance(kind, sa.JSON)
+                        else 1 if isinstance(kind, sa.Integer)
+                        else sa.func.now() if isinstance(kind, sa.DateTime)
+                        else "x"
+                    )  # fmt: skip
+            conn.execute(table.insert().values(row))
+    with engine.connect() as conn:
+        return {
+            table.name: conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for table in reflected.sorted_tables
+        }
+
+
+def test_each_version_upgrades_to_the_next_with_rows_in_every_table(postgres_server: PostgresServer) -> None:
+    engine = connect(postgres_server.empty_database())
+    try:
+        rows: dict[str, int] = {}
+        for revision in migrate.revisions():
+            assert migrate.upgrade(engine, revision) == revision
+            now = fill(engine)
+            assert {name: now.get(name) for name in rows} == rows, f"{revision} lost rows"
+            rows = now
+        assert rows["intent"] == rows["audit_event"] == 1
+        assert differences(engine) == []
+    finally:
+        engine.dispose()
+
+
+def test_nothing_goes_back(engine: Engine) -> None:
+    from alembic import command
+
+    from tieout.store.migrate import _config
+
+    with engine.begin() as conn, pytest.raises(RuntimeError, match="only goes forward"):
+        command.downgrade(_config(conn), "base")
+
+
+def test_a_newer_database_is_refused_with_words(engine: Engine) -> None:
+    with engine.begin() as conn:
+        conn.execute(sa.text("update tieout.schema_version set version_num = '9999'"))
+    with pytest.raises(ConfigurationFault, match=r"9999.*newer"):
+        migrate.upgrade(engine)
+    with pytest.raises(ConfigurationFault, match="expected 0"):
+        migrate.require_head(engine)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["update tieout.audit_event set actor = 'somebody else'", "delete from tieout.audit_event",
+     "truncate tieout.audit_event"],
+)  # fmt: skip
+def test_audit_events_can_only_be_appended(engine: Engine, statement: str) -> None:
+    fill(engine)
+    with engine.connect() as conn, pytest.raises(DBAPIError, match="append-only"):
+        conn.execute(sa.text(statement))
