@@ -1,0 +1,168 @@
+"""What is billed for an order: lines, quoted prices, splits, tax codes, locked periods."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tieout.model.link import Link, Policies, Split, SplitPart
+from tieout.scenarios.billing import Bill, Hold, Rules, bill
+
+LINK = Link(
+    name="acme", crm="sf", crm_system="salesforce", ledger="xero", ledger_system="xero", base_currency="GBP",
+    revenue_account="200", tax_codes={"standard": "OUTPUT2", "zero": "ZERORATEDOUTPUT"},
+    product_accounts={"SUPPORT": "210"},
+    policies=Policies(default_tax_code="standard", freight_product_code="FREIGHT"),
+)  # fmt: skip
+RULES = Rules(
+    link=LINK, items=frozenset({"CHAI", "SUPPORT", "FREIGHT", "LICENCE"}), currencies=frozenset({"GBP", "EUR", "JPY"}),
+    tax_types=frozenset({"OUTPUT2", "ZERORATEDOUTPUT"}), aliases={"GTXPro": "CHAI"}, locked_until=None,
+    today=date(2026, 5, 1),
+)  # fmt: skip
+ORDER = {
+    "order_id": "801A", "number": "00000100", "account_id": "001A", "currency": "GBP", "order_date": date(2026, 3, 31),
+    "total_minor": 10000, "freight_minor": None, "expected_tax_minor": 2000, "exchange_rate": None, "product_code": None,
+    "reference": "PO 7",
+}  # fmt: skip
+LINE = {
+    "line_id": "802A", "position": 1, "product_code": "CHAI", "description": "Chai", "quantity": Decimal(3),
+    "unit_price": Decimal("9.995"), "discount_percent": Decimal(5), "tax_code": "standard",
+}  # fmt: skip
+
+
+def policies(**changes: object) -> Rules:
+    return replace(RULES, link=LINK.model_copy(update={"policies": LINK.policies.model_copy(update=changes)}))
+
+
+def billed(order=ORDER, lines=(LINE,), quote=None, quote_lines=(), rules=RULES) -> Bill:
+    result = bill(order, lines, quote, quote_lines, rules)
+    assert isinstance(result, Bill), result
+    return result
+
+
+def held(order=ORDER, lines=(LINE,), quote=None, quote_lines=(), rules=RULES) -> Hold:
+    result = bill(order, lines, quote, quote_lines, rules)
+    assert isinstance(result, Hold), result
+    assert result.remedy
+    assert result.expected
+    return result
+
+
+def test_line_net_is_rounded_once_after_quantity_and_discount():
+    # 3 x 9.995 = 29.985, less 5% = 28.48575
+    assert billed().net_minor == 2849
+
+
+def test_half_a_cent_rounds_away_from_zero():
+    line = LINE | {"quantity": Decimal(1), "unit_price": Decimal("0.125"), "discount_percent": None}
+    assert billed(lines=[line]).net_minor == 13
+
+
+def test_freight_is_a_line_of_its_own():
+    result = billed(ORDER | {"freight_minor": 1250})
+    assert result.lines[-1].product_code == "FREIGHT"
+    assert result.net_minor == 2849 + 1250
+
+
+def test_freight_without_a_product_code_in_the_link_is_held():
+    assert held(ORDER | {"freight_minor": 1250}, rules=policies(freight_product_code=None)).reason == "freight_not_mapped"
+
+
+def test_product_with_an_account_of_its_own_is_booked_there():
+    assert billed(lines=[LINE | {"product_code": "SUPPORT"}]).lines[0].account_code == "210"
+
+
+def test_accepted_quote_gives_price_and_discount_and_the_order_gives_quantity():
+    quote = {"quote_id": "0Q0", "number": "Q1", "currency": "GBP", "freight_minor": None, "tax_minor": 1}
+    accepted = LINE | {"line_id": "0QL", "quantity": Decimal(99), "unit_price": Decimal(8), "discount_percent": Decimal(25)}
+    result = billed(quote=quote, quote_lines=[accepted])
+    assert (result.lines[0].quantity, result.net_minor) == (Decimal(3), 1800)
+    assert result.expected_tax_minor == 1
+
+
+def test_two_quoted_prices_of_one_product_are_not_guessed():
+    quote = {"quote_id": "0Q0", "number": "Q1", "currency": "GBP"}
+    lines = [LINE | {"line_id": "a", "unit_price": Decimal(8)}, LINE | {"line_id": "b", "unit_price": Decimal(9)}]
+    assert held(quote=quote, quote_lines=lines).reason == "quote_line_ambiguous"
+
+
+def test_deal_without_lines_is_split_by_percentages_and_sums_exactly():
+    parts = tuple(SplitPart(product_code=code, percent=Decimal("33.33")) for code in ("CHAI", "LICENCE"))
+    parts += (SplitPart(product_code="SUPPORT", percent=Decimal("33.34")),)
+    result = billed(ORDER | {"total_minor": 10001}, lines=[], rules=policies(split=Split(rule="percentages", parts=parts)))
+    assert sum(line.net_minor for line in result.lines) == 10001
+    assert len(result.lines) == 3
+
+
+@given(st.integers(1, 10**15), st.lists(st.integers(1, 99), min_size=1, max_size=8))
+def test_any_split_sums_to_the_deal(total, weights):
+    percents = [Decimal(weight) * 100 / sum(weights) for weight in weights]
+    parts = tuple(SplitPart(product_code="CHAI", percent=percent) for percent in percents)
+    rules = policies(split=Split(rule="percentages", parts=parts))
+    assert billed(ORDER | {"total_minor": total}, lines=[], rules=rules).net_minor == total
+
+
+def test_deal_is_split_by_the_schedule_of_its_product():
+    schedules = {"CHAI": (SplitPart(product_code="LICENCE", percent=Decimal(70)), SplitPart(product_code="SUPPORT", percent=Decimal(30)))}
+    rules = policies(split=Split(rule="schedule", schedules=schedules))
+    result = billed(ORDER | {"product_code": "GTXPro"}, lines=[], rules=rules)
+    assert [(line.product_code, line.net_minor) for line in result.lines] == [("LICENCE", 7000), ("SUPPORT", 3000)]
+    assert held(ORDER | {"product_code": "NEW"}, lines=[], rules=rules).reason == "split_schedule_missing"
+
+
+def test_alias_that_a_person_approved_names_the_item():
+    assert billed(lines=[LINE | {"product_code": "GTXPro"}]).lines[0].product_code == "CHAI"
+
+
+def test_yen_has_no_decimals():
+    line = LINE | {"quantity": Decimal(1), "unit_price": Decimal("99.5"), "discount_percent": None}
+    assert billed(ORDER | {"currency": "JPY"}, lines=[line]).net_minor == 100
+
+
+@pytest.mark.parametrize(
+    ("order", "line", "reason"),
+    [
+        ({"currency": "XXX"}, {}, "unknown_currency"),
+        ({"currency": None}, {}, "unknown_currency"),
+        ({"account_id": None}, {}, "customer_missing"),
+        ({"order_date": None}, {}, "date_missing"),
+        ({}, {"product_code": "NOPE"}, "unknown_product"),
+        ({}, {"product_code": None}, "unknown_product"),
+        ({}, {"tax_code": "luxury"}, "unknown_tax_code"),
+        ({}, {"quantity": Decimal(-1)}, "line_not_billable"),
+        ({}, {"quantity": None}, "quantity_missing"),
+        ({}, {"unit_price": None}, "unit_price_missing"),
+        ({}, {"discount_percent": Decimal(101)}, "line_not_billable"),
+        ({"freight_minor": -1}, {}, "freight_negative"),
+    ],
+)
+def test_what_cannot_be_billed_is_held_with_its_reason(order, line, reason):
+    assert held(ORDER | order, lines=[LINE | line]).reason == reason
+
+
+def test_order_without_lines_or_amount_is_held():
+    assert held(ORDER | {"total_minor": 0}, lines=[]).reason == "lines_missing"
+
+
+def test_order_in_closed_period_is_held_or_dated_in_the_next_open_one():
+    locked = replace(RULES, locked_until=date(2026, 3, 31))
+    assert held(rules=locked).reason == "period_locked"
+    moved = billed(rules=replace(policies(closed_period="next_open"), locked_until=date(2026, 3, 31)))
+    assert (moved.date, moved.original_date) == (date(2026, 4, 1), date(2026, 3, 31))
+
+
+def test_rate_of_the_crm_is_taken_only_when_the_link_says_so():
+    order = ORDER | {"currency": "EUR", "exchange_rate": Decimal("1.17")}
+    assert billed(order).exchange_rate is None
+    assert billed(order, rules=policies(exchange_rate="crm")).exchange_rate == Decimal("1.17")
+    assert held(order | {"exchange_rate": None}, rules=policies(exchange_rate="crm")).reason == "exchange_rate_missing"
+
+
+def test_equal_numbers_written_differently_are_the_same_content():
+    other = LINE | {"quantity": Decimal("3.000"), "unit_price": Decimal("9.9950"), "discount_percent": Decimal("5.0")}
+    assert billed(lines=[other]).content() == billed().content()

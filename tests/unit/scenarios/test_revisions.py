@@ -1,0 +1,51 @@
+"""What becomes of a document that was judged before: never a second bill, never a deletion of what was posted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tieout.model.link import Policies
+from tieout.scenarios.billing import Hold
+from tieout.scenarios.revisions import Live, Step, decide
+
+POLICIES = Policies()
+HOLD = Policies(changed_after_posting="hold", cancelled_after_posting="hold")
+
+
+@pytest.mark.parametrize(
+    ("live", "changed", "cancelled", "step"),
+    [
+        (Live(None), True, False, Step.CREATE),
+        (Live(None), True, True, Step.NOTHING),
+        (Live("CONFIRMED", 1, "AUTHORISED"), False, False, Step.NOTHING),
+        (Live("READY"), True, False, Step.SUPERSEDE),
+        (Live("READY"), False, True, Step.CANCEL),
+        (Live("READY", 1), True, False, Step.WAIT),
+        (Live("UNKNOWN", 1), True, False, Step.WAIT),
+        (Live("UNKNOWN", 1), True, True, Step.WAIT),
+        (Live("HELD", 1), True, False, Step.WAIT),
+        (Live("REJECTED", 1), True, False, Step.CREATE),
+        (Live("REJECTED", 1), False, False, Step.WAIT),
+        (Live("CONFIRMED", 1, "DRAFT"), True, False, Step.UPDATE),
+        (Live("CONFIRMED", 1, "AUTHORISED"), True, False, Step.CREDIT_AND_REBILL),
+        (Live("CONFIRMED", 1, "DRAFT"), False, True, Step.VOID),
+        (Live("CONFIRMED", 1, "AUTHORISED"), False, True, Step.VOID),
+        (Live("CONFIRMED", 1, "PAID", 500), False, True, Step.CREDIT),
+        (Live("CONFIRMED", 1, "VOIDED"), False, True, Step.NOTHING),
+    ],
+)
+def test_next_step(live, changed, cancelled, step):
+    assert decide(live, changed=changed, cancelled=cancelled, policies=POLICIES) is step
+
+
+def test_change_after_payment_is_for_a_person():
+    result = decide(Live("CONFIRMED", 1, "AUTHORISED", 100), changed=True, cancelled=False, policies=POLICIES)
+    assert isinstance(result, Hold)
+    assert result.reason == "changed_after_payment"
+
+
+@pytest.mark.parametrize(("cancelled", "reason"), [(False, "changed_after_posting"), (True, "cancelled_after_posting")])
+def test_policy_hold(cancelled, reason):
+    result = decide(Live("CONFIRMED", 1, "AUTHORISED"), changed=True, cancelled=cancelled, policies=HOLD)
+    assert isinstance(result, Hold)
+    assert result.reason == reason
