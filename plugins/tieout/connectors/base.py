@@ -37,6 +37,9 @@ class Operation:
         time_out: seconds until the client gives up on an answer.
         latest_apply: seconds after which a request that was cut cannot be applied any more.
         look_up_lag: seconds until a look-up is sure to show what was applied.
+        repeatable: doing it twice leaves what doing it once leaves (an update, a void, a PATCH of fields that are
+            ours). A look-up that finds other content then means "not applied", and it is sent again; for every
+            other operation it means that a person has to look. Never true of a creating or an adding operation.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Operation:
     time_out: float
     latest_apply: float
     look_up_lag: float
+    repeatable: bool = False
 
     @property
     def quiet_period(self) -> timedelta:

@@ -98,6 +98,7 @@ intent = Table(
     Column("doc_uid", Text, nullable=False),
     Column("kind", Text, nullable=False),  # customer, invoice, credit_memo, allocation, void, write_back
     Column("operation", Text, nullable=False),  # the connector's word: contacts.create, invoices.create ...
+    Column("entity", Text, nullable=False),  # of the crosswalk row that a creating operation makes
     Column("revision", Integer, nullable=False),
     Column("source", Text, nullable=False),
     Column("source_object", Text, nullable=False),
@@ -132,7 +133,11 @@ intent = Table(
         name="intent_state",
     ),
     CheckConstraint("state <> 'HELD' or (reason is not null and owner is not null)", name="intent_held_has_reason"),
-    Index("intent_work", "target", "state", "not_before", "intent_id"),
+    # Each small set that delivery looks for has an index of its own, so that the settled millions cost nothing.
+    Index("intent_ready", "target", "intent_id", postgresql_where=text("state = 'READY'")),
+    Index("intent_unknown", "target", "not_before", postgresql_where=text("state = 'UNKNOWN'")),
+    Index("intent_leased", "target", "lease_until", postgresql_where=text("state in ('CLAIMED','IN_FLIGHT')")),
+    Index("intent_held", "target", "reason", postgresql_where=text("state = 'HELD'")),
     Index("intent_source", "source", "source_object", "source_id"),
     Index("intent_natural_key", "target", "natural_key"),
 )

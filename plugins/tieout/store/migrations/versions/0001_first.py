@@ -73,6 +73,7 @@ create table tieout.intent (
     doc_uid text not null,
     kind text not null,
     operation text not null,
+    entity text not null,
     revision integer not null,
     source text not null,
     source_object text not null,
@@ -105,7 +106,10 @@ create table tieout.intent (
         state in ('READY','CLAIMED','IN_FLIGHT','CONFIRMED','REJECTED','UNKNOWN','HELD','CANCELLED')),
     constraint intent_held_has_reason check (state <> 'HELD' or (reason is not null and owner is not null))
 );
-create index intent_work on tieout.intent (target, state, not_before, intent_id);
+create index intent_ready on tieout.intent (target, intent_id) where state = 'READY';
+create index intent_unknown on tieout.intent (target, not_before) where state = 'UNKNOWN';
+create index intent_leased on tieout.intent (target, lease_until) where state in ('CLAIMED','IN_FLIGHT');
+create index intent_held on tieout.intent (target, reason) where state = 'HELD';
 create index intent_source on tieout.intent (source, source_object, source_id);
 create index intent_natural_key on tieout.intent (target, natural_key);
 
