@@ -66,4 +66,29 @@ ENTITIES: dict[str, dict[str, str]] = {
     "exchange_rate": {
         "from_currency": "text", "to_currency": "text", "rate": "decimal", "date": "date", "modified_at": "instant",
     },
+    "price": {
+        "price_id": "text", "product_id": "text", "product_code": "text", "currency": "text", "unit_price": "decimal",
+        "active": "boolean", "modified_at": "instant",
+    },
+    "currency": {"code": "text", "name": "text", "rate": "decimal", "is_base": "boolean", "active": "boolean"},
+    "tax_rate": {"tax_code": "text", "name": "text", "rate_percent": "decimal", "status": "text"},
+    # Lock dates: nothing may be dated on or before them.
+    "organisation": {
+        "organisation_id": "text", "name": "text", "base_currency": "text", "country": "text",
+        "period_lock_date": "date", "year_lock_date": "date",
+    },
 }
+ENTITIES["opportunity"] = ENTITIES["order"]
+ENTITIES["quote_line"] = ENTITIES["opportunity_line"] = ENTITIES["order_line"]
+# An invoice as the CRM shows it; account_id is the CRM's.
+ENTITIES["ledger_invoice"] = {**ENTITIES["invoice"], "account_id": "text"}
+
+# What is written back onto a record of the CRM, beside the columns of its own entity.
+WRITE_BACK: dict[str, dict[str, str]] = {
+    "account": {"ledger_number": "text"},
+    "order": {
+        "invoice_id": "text", "invoice_number": "text", "invoice_status": "text", "invoice_total_minor": "minor",
+        "invoice_due_minor": "minor", "invoice_paid_minor": "minor", "invoice_paid_on": "date", "message": "text",
+    },
+}
+WRITE_BACK["opportunity"] = WRITE_BACK["order"]
