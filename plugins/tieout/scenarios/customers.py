@@ -43,6 +43,7 @@ def match(
     accounts: Sequence[Row],
     customers: Sequence[Row],
     *,
+    population: Sequence[Row] | None = None,
     taken: Mapping[str, str],
     approved: Mapping[str, str],
     create: bool,
@@ -53,12 +54,13 @@ def match(
         accounts: rows of `account` as the CRM has them; those that are not linked yet.
         customers: rows of `account` as the ledger has them; `account_id` is the ledger's id, `number` the customer
             code, `crm_id` the CRM id that it carries, if any.
+        population: all accounts of the CRM, among which a tax id has to be unique; by default `accounts`.
         taken: ledger id -> account id of the links that exist.
         approved: account id -> ledger id, where a person decided.
         create: the link's policy for a customer that is not there.
     """
     index = _Index(customers)
-    rivals = _rivals(accounts)
+    rivals = _rivals(accounts if population is None else population)
     verdicts: dict[str, Verdict] = {}
     claimed = dict(taken)
     for account in accounts:

@@ -1,0 +1,216 @@
+"""Customers for the documents of a run: links accounts to the ledger's customers and plans those that are to be created.
+
+The rules are in customers.py; here they meet the staged rows, the crosswalk and the intents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import text
+
+from tieout.delivery.intents import NewIntent
+from tieout.mapping.payload import bodies
+from tieout.model.identity import doc_uid, idempotency_key
+from tieout.scenarios.billing import Hold, Row
+from tieout.scenarios.customers import Linked, Verdict, match
+from tieout.scenarios.frames import common_rows, native_frame
+from tieout.scenarios.services import Services
+from tieout.store import aliases
+from tieout.store.crosswalk import NewLink
+
+KIND = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """The customer that a document is billed to: known by its ledger id, or by the intent that will create it."""
+
+    vendor_id: str | None
+    doc_uid: str
+
+    def reference(self) -> str:
+        """What stands in a body for the customer's id; a pending one is filled in when its intent is confirmed."""
+        return self.vendor_id or "{{vendor_id:" + self.doc_uid + "}}"
+
+
+@dataclass(frozen=True)
+class Customers:
+    """Verdicts for some accounts, and what has to be written to make them true."""
+
+    parties: Mapping[str, Party | Hold]
+    links: Sequence[NewLink] = ()
+    intents: Sequence[NewIntent] = ()
+    accounts: Mapping[str, Row] = field(default_factory=dict)
+
+
+class CustomerBook:
+    """Reads both systems' customers once a run, and only when an account is met that is not linked yet."""
+
+    def __init__(self, services: Services, run_id: UUID) -> None:
+        self._services = services
+        self._run_id = run_id
+        self._object = services.crm.mappings["account"].object
+        self._population: list[dict[str, object]] | None = None
+        self._customers: list[dict[str, object]] = []
+        self._unreadable: dict[str, Hold] = {}
+        self._planned: dict[str, Party | Hold] = {}
+
+    def plan(self, account_ids: Collection[str], quarantined: Mapping[str, str]) -> Customers:
+        """Parties for these accounts.
+
+        Args:
+            account_ids: the CRM's ids.
+            quarantined: account id -> reason, of accounts that the checks stopped.
+        """
+        wanted = {account_id for account_id in account_ids if account_id not in self._planned}
+        parties = self._known(wanted)
+        for account_id in wanted & quarantined.keys():
+            parties[account_id] = Hold(
+                "customer_quarantined", f"its account {account_id} is in quarantine: {quarantined[account_id]}",
+                "an account that passes its checks", quarantined[account_id], "mend the account in the CRM",
+            )  # fmt: skip
+        links, intents = self._resolve(sorted(wanted - parties.keys()), parties)
+        self._planned.update(parties)
+        return Customers(
+            parties={account_id: self._planned[account_id] for account_id in account_ids}, links=links, intents=intents
+        )
+
+    def uid(self, account_id: str) -> str:
+        """The customer's doc_uid; a customer is created at most once, so there is one revision."""
+        link = self._services.link
+        return doc_uid(link.name, link.crm, self._object, account_id, KIND, 1)
+
+    def _known(self, wanted: set[str]) -> dict[str, Party | Hold]:
+        """Parties that are in the crosswalk, or whose intent is on its way or was stopped."""
+        link = self._services.link
+        parties: dict[str, Party | Hold] = {}
+        arguments = {"target": link.ledger, "source": link.crm, "object": self._object, "ids": sorted(wanted)}
+        with self._services.engine.connect() as conn:
+            for row in conn.execute(
+                text(
+                    "select source_id, state, reason, message from tieout.intent where target = :target and source = :source "
+                    "and source_object = :object and kind = 'customer' and revision = 1 and source_id = any(:ids)"
+                ),
+                arguments,
+            ):
+                parties[row.source_id] = self._stopped(row) or Party(None, self.uid(row.source_id))
+            for row in conn.execute(
+                text(
+                    "select source_id, vendor_id, doc_uid from tieout.crosswalk where target = :target and source = :source "
+                    "and source_object = :object and source_id = any(:ids)"
+                ),
+                arguments,
+            ):
+                parties[row.source_id] = Party(row.vendor_id, row.doc_uid)
+        return parties
+
+    def _stopped(self, row: Row | object) -> Hold | None:
+        state = row.state  # type: ignore[union-attr]  # a Row of SQLAlchemy
+        if state not in ("REJECTED", "HELD", "CANCELLED"):
+            return None
+        return Hold(
+            "customer_not_posted", f"its customer could not be created: {row.reason}: {row.message}",  # type: ignore[union-attr]
+            "a customer in the ledger", state, "mend the account in the CRM, or approve a customer for it",
+        )  # fmt: skip
+
+    def _resolve(
+        self, account_ids: Sequence[str], parties: dict[str, Party | Hold]
+    ) -> tuple[list[NewLink], list[NewIntent]]:
+        if not account_ids:
+            return [], []
+        population = self._read()
+        by_id = {str(row["account_id"]): row for row in population}
+        for account_id in account_ids:
+            if account_id not in by_id:
+                parties[account_id] = self._unreadable.get(account_id) or Hold(
+                    "unknown_customer", f"account {account_id} is not in the CRM", "an account that exists", account_id,
+                    "set the right account in the CRM",
+                )  # fmt: skip
+        judged = [by_id[account_id] for account_id in account_ids if account_id in by_id]
+        verdicts = self._match(judged, population)
+        links: list[NewLink] = []
+        create: list[Row] = []
+        for row in judged:
+            account_id, verdict = str(row["account_id"]), verdicts[str(row["account_id"])]
+            if isinstance(verdict, Hold):
+                parties[account_id] = verdict
+            elif isinstance(verdict, Linked):
+                parties[account_id] = Party(verdict.ledger_id, self.uid(account_id))
+                links.append(self._link(account_id, verdict))
+            else:
+                create.append(row)
+        return links, self._create(create, parties)
+
+    def _match(self, judged: Sequence[Row], population: Sequence[Row]) -> dict[str, Verdict]:
+        link = self._services.link
+        with self._services.engine.connect() as conn:
+            taken = {
+                row.vendor_id: row.source_id
+                for row in conn.execute(
+                    text("select vendor_id, source_id from tieout.crosswalk where target = :target and entity = 'account'"),
+                    {"target": link.ledger},
+                )
+            }
+            approved = aliases.resolve(conn, link.name, "account")
+        create = link.policies.unmatched_customer == "create"
+        return match(judged, self._customers, population=population, taken=taken, approved=approved, create=create)
+
+    def _read(self) -> Sequence[Row]:
+        if self._population is None:
+            self._population, rejections = common_rows(self._services, self._services.crm, "account")
+            self._customers, _ = common_rows(self._services, self._services.ledger, "account")
+            for rejection in rejections:
+                self._unreadable[rejection.source_id] = Hold(
+                    "customer_unreadable", f"its account cannot be mapped: {rejection.message}",
+                    rejection.expected, rejection.found, rejection.remedy,
+                )  # fmt: skip
+        return self._population
+
+    def _link(self, account_id: str, verdict: Linked) -> NewLink:
+        link = self._services.link
+        return NewLink(
+            link=link.name, target=link.ledger, entity="account", vendor_id=verdict.ledger_id,
+            vendor_number=verdict.number, doc_uid=self.uid(account_id), source=link.crm, source_object=self._object,
+            source_id=account_id, origin=verdict.origin, evidence=dict(verdict.evidence),
+            decided_by=self._services.actor,
+        )  # fmt: skip
+
+    def _create(self, accounts: Sequence[Row], parties: dict[str, Party | Hold]) -> list[NewIntent]:
+        if not accounts:
+            return []
+        services, link = self._services, self._services.link
+        # The customer code is the CRM's id: the ledger's record can be found again by it (S2), whatever its name.
+        common = [{**row, "crm_id": row["account_id"], "number": row["account_id"]} for row in accounts]
+        native, rejections, notes = native_frame(services, services.ledger, "account", common)
+        for rejection in rejections:
+            parties[rejection.source_id] = Hold(
+                rejection.reason, rejection.message, rejection.expected, rejection.found, rejection.remedy
+            )
+        names = {str(row["name"]).casefold(): str(row["account_id"]) for row in self._customers if row.get("name")}
+        for planned in native.to_dict("records"):
+            account_id = str(planned["_key"])
+            other = names.setdefault(str(planned["Name"]).casefold(), account_id)
+            if other != account_id:
+                parties[account_id] = Hold(
+                    "customer_name_taken", f"after mapping its name is {planned['Name']!r}, which {other} has already",
+                    "a name of its own", str(planned["Name"]), "tell the two apart in the CRM, or approve the customer",
+                )  # fmt: skip
+        good = native[~native["_key"].isin(list(parties))]
+        frozen = {str(note.source_id): note.message for note in notes}
+        intents = []
+        for account_id, body in bodies(good, None, None, "_key").items():
+            uid = self.uid(str(account_id))
+            parties[str(account_id)] = Party(None, uid)
+            intents.append(
+                NewIntent(
+                    link=link.name, target=link.ledger, doc_uid=uid, kind=KIND, operation="contacts.create", revision=1,
+                    source=link.crm, source_object=self._object, source_id=str(account_id), natural_key=str(account_id),
+                    idempotency_key=idempotency_key(uid, link.ledger, "contacts.create"), body=body, depends_on=(),
+                    currency=None, amount_minor=None, entity="account", owner=link.owners.get("customers", "finance"),
+                    frozen={"mapping": services.mapping_hash, "altered": frozen.get(str(account_id))},
+                )
+            )  # fmt: skip
+        return intents

@@ -1,0 +1,75 @@
+"""Staged rows as rows of the common model, and rows of the common model as the target's native fields.
+
+The one place where scenarios touch frames: rules work on plain rows (a missing value is None, money is int, numbers
+are Decimal).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tieout.mapping.compile import Note, compile_read, compile_write
+from tieout.model.errors import Rejection
+from tieout.scenarios.billing import Row
+from tieout.scenarios.services import Services, Side
+from tieout.store import staging
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Records that are judged in one transaction; bounds memory.
+CHUNK = 5_000
+
+
+def chunks(values: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
+    """Slices of at most `size`."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def common_rows(
+    services: Services,
+    side: Side,
+    entity: str,
+    *,
+    ids: Sequence[str] | None = None,
+    column: str = "_source_id",
+) -> tuple[list[dict[str, Any]], list[Rejection]]:
+    """Current, undeleted rows of an entity in the common model, and those that could not be read into it.
+
+    Args:
+        ids: only rows whose `column` is one of these; None reads all.
+        column: a staged column.
+    """
+    mapping = side.mappings[entity]
+    frame = staging.read(services.engine, mapping.staged_entity(), side.name, column=column, values=ids)
+    if frame.empty:
+        return [], []
+    outcome = compile_read(mapping, services.link)(frame)
+    return rows(outcome.frame), outcome.rejections
+
+
+def native_frame(services: Services, side: Side, entity: str, common: Sequence[Row]) -> tuple[Any, list[Rejection], list[Note]]:
+    """The native fields of these rows as the target takes them, with what was refused and what was altered."""
+    outcome = compile_write(side.mappings[entity], services.link)(frame_of(common))
+    return outcome.frame, outcome.rejections, outcome.notes
+
+
+def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame as plain rows; every kind of missing value becomes None."""
+    import pandas as pd
+
+    columns = {}
+    for name in frame.columns:
+        values = frame[name].astype(object)
+        columns[name] = values.where(pd.notna(values), None).tolist()
+    names = list(columns)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def frame_of(common: Sequence[Row]) -> pd.DataFrame:
+    """Plain rows as a frame of objects; mappings convert by their transforms."""
+    import pandas as pd
+
+    return pd.DataFrame.from_records(list(common)).astype(object)

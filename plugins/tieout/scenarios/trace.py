@@ -1,0 +1,125 @@
+"""`tieout trace KEY`: everything that is known of one record, from the CRM's field to the ledger's line, in order of time.
+
+KEY is any id or number: the CRM's id or order number, the ledger's id or invoice number, a doc_uid. Read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+#: Greatest number of records that one key may lead to; a number that fits more is too vague to trace.
+MOST_SUBJECTS = 20
+
+_SUBJECTS = text(
+    """
+    select distinct source_id from (
+        select source_id from tieout.document where source_id = :key or source_number = :key
+        union all
+        select source_id from tieout.intent
+        where source_id = :key or natural_key = :key or vendor_id = :key or vendor_number = :key or doc_uid = :key
+        union all
+        select source_id from tieout.crosswalk where vendor_id = :key or vendor_number = :key or source_id = :key
+        union all
+        select source_id from tieout.dead_letter where source_id = :key
+    ) found order by 1 limit :most
+    """
+)
+_STEPS: tuple[tuple[str, str], ...] = (
+    (
+        "judgement",
+        "select updated_at as at, outcome || coalesce(': ' || reason, '') as title, * from tieout.document "
+        "where source_id = any(:ids)",
+    ),
+    (
+        "link",
+        "select created_at as at, entity || ' ' || origin || ' as ' || coalesce(vendor_number, vendor_id) as title, * "
+        "from tieout.crosswalk where source_id = any(:ids)",
+    ),
+    (
+        "intent",
+        "select i.created_at as at, i.kind || ' revision ' || i.revision || ': ' || i.operation || ' is ' || i.state as title, "
+        "i.intent_id, i.link, i.target, i.doc_uid, i.natural_key, i.idempotency_key, i.currency, i.amount_minor, i.frozen, "
+        "i.state, i.sends, i.vendor_id, i.vendor_number, i.reason, i.message, i.run_id, r.mapping_hash, r.suite_hash, "
+        "r.code_version, encode(i.body, 'escape') as body "
+        "from tieout.intent i left join tieout.sync_run r using (run_id) where i.source_id = any(:ids)",
+    ),
+    (
+        "attempt",
+        "select a.sent_at as at, a.kind || ': ' || coalesce(a.outcome, 'no answer yet') as title, a.attempt_id, a.intent_id, "
+        "a.fence, a.worker, a.batch, a.request_hash, a.http_status, a.detail, a.answered_at "
+        "from tieout.attempt a join tieout.intent i using (intent_id) where i.source_id = any(:ids)",
+    ),
+    (
+        "dead letter",
+        "select first_seen as at, stage || ': ' || reason || ' (' || state || ')' as title, dead_letter_id, entity, message, "
+        "expected, found, remedy, times_seen, last_seen, closed_at, closed_by "
+        "from tieout.dead_letter where source_id = any(:ids)",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One fact. `at` is UTC; `facts` are plain values by name."""
+
+    step: str
+    at: Any
+    title: str
+    facts: Mapping[str, Any]
+
+
+def trace(engine: Engine, key: str) -> list[TraceStep]:
+    """All steps of the records that `key` names, oldest first; an empty list when nothing carries it."""
+    with engine.connect() as conn:
+        subjects = [row.source_id for row in conn.execute(_SUBJECTS, {"key": key, "most": MOST_SUBJECTS})]
+        staged = _staged(conn, {*subjects, key}, "_source_id")
+        if not subjects and not staged:
+            return []
+        steps = list(staged)
+        for name, query in _STEPS:
+            steps.extend(_step(name, row) for row in conn.execute(text(query), {"ids": subjects}).mappings())
+        ledger_ids = {
+            row.vendor_id
+            for row in conn.execute(
+                text("select vendor_id from tieout.crosswalk where source_id = any(:ids)"), {"ids": subjects}
+            )
+        }
+        steps.extend(_staged(conn, ledger_ids - {key}, "_source_id"))
+        steps.extend(_staged(conn, ledger_ids | {key}, "invoice_id", only="payment"))
+    unique = {(step.step, step.title, str(step.at)): step for step in steps}
+    return sorted(unique.values(), key=lambda step: (step.at is None, step.at, step.step))
+
+
+def _step(name: str, row: Mapping[str, Any]) -> TraceStep:
+    facts = {key: value for key, value in row.items() if key not in ("at", "title") and value is not None}
+    return TraceStep(name, row["at"], row["title"], facts)
+
+
+def _staged(conn: Connection, ids: Iterable[str], column: str, only: str | None = None) -> list[TraceStep]:
+    """Current images that carry one of these ids in this column, from every staging table that has the column."""
+    wanted = sorted(ids)
+    if not wanted:
+        return []
+    tables = conn.execute(
+        text(
+            "select table_name from information_schema.columns where table_schema = 'staging' and column_name = :column "
+            "and table_name not like '%\\_version' order by 1"
+        ),
+        {"column": column},
+    ).scalars()
+    steps = []
+    for table in tables:
+        if only is not None and not table.endswith(f"_{only}"):
+            continue
+        # Names come from the catalogue, never from the key.
+        query = text(f'select * from staging."{table}" where "{column}" = any(:ids)')  # noqa: S608
+        for row in conn.execute(query, {"ids": wanted}).mappings():
+            system, _, entity = table.partition("_")
+            gone = " (deleted)" if row["_deleted"] else ""
+            facts = {name: value for name, value in row.items() if value is not None and name != "_payload"}
+            steps.append(TraceStep("record", row["_modified_at"], f"{system}: {entity} {row['_source_id']}{gone}", facts))
+    return steps
