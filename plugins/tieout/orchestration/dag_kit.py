@@ -1,0 +1,152 @@
+"""A scenario's steps and a link become a DAG: `<scenario>__<link>`. The same for every scenario.
+
+Only the sync run's id travels between tasks. Each task can be cleared and run again: what keeps that harmless is in
+the scenario (identity of documents, delivery protocol), not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pendulum
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TriggerRule
+
+from tieout.model.settings import PROJECT
+from tieout.orchestration.links import LinkCard, link_cards
+from tieout.orchestration.notices import FailureNotice
+from tieout.orchestration.step import START, Scenario, StepTask
+
+#: Tries after the first, for errors that a later try can mend; the delay is Airflow's default_task_retry_delay.
+RETRIES = 3
+LONGEST_RETRY_DELAY = timedelta(minutes=30)
+
+#: A run that takes longer than this is ended as failed; the next one carries on with what is left.
+LONGEST_RUN = timedelta(days=2)
+
+#: No run is before this day; backfills may start here.
+FIRST_DAY = (2020, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One task.
+
+    Attributes:
+        name: the scenario's function.
+        what: one sentence, shown as the task's documentation.
+        after: names of the steps it waits for; empty: the one listed before it.
+        even_if_failed: it runs once all of `after` have ended and at least one of them succeeded.
+        announces: tells other DAGs by an asset event `<link>/<announces>` when it has succeeded.
+        longest: the time after which the task is ended.
+    """
+
+    name: str
+    what: str
+    after: tuple[str, ...] = ()
+    even_if_failed: bool = False
+    announces: str | None = None
+    longest: timedelta = timedelta(hours=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A scenario as tasks. `closing` is the step that ends every run: it fails when any other did not succeed."""
+
+    scenario: Scenario
+    steps: tuple[Step, ...]
+    closing: Step
+
+
+def dags_for_links(flow: Flow, card: str, folder: Path | None = None) -> Iterator[DAG]:
+    """One DAG for each link file of the project.
+
+    Args:
+        flow: the steps.
+        card: the DAG file's docstring, shown in the UI above what is the link's own.
+        folder: of link files; default `include/links` of the project.
+    """
+    for link in link_cards(folder or PROJECT / "include" / "links"):
+        yield dag_for_link(flow, link, card)
+
+
+def dag_for_link(flow: Flow, link: LinkCard, card: str) -> DAG:
+    """The DAG of one link; without a schedule where the link's file has a fault."""
+    with DAG(
+        dag_id=f"{flow.scenario.name}__{link.name}",
+        description=card.strip().splitlines()[0],
+        doc_md=f"{card}\n{_link_paragraph(link)}",
+        schedule=_timetable(flow, link),
+        start_date=pendulum.datetime(*FIRST_DAY, tz=link.time_zone),
+        catchup=False,
+        # Two runs at once do no harm (delivery protocol), and no good: they judge the same records.
+        max_active_runs=1,
+        dagrun_timeout=LONGEST_RUN,
+        tags=["tieout", flow.scenario.name, link.name],
+        default_args={
+            "owner": ", ".join(link.owners) or "tieout",
+            "retries": RETRIES,
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": LONGEST_RETRY_DELAY,
+            "on_failure_callback": [FailureNotice(link=link.name, channels=link.notify)],
+        },
+    ) as dag:
+        _tasks(flow, link)
+    return dag
+
+
+def _tasks(flow: Flow, link: LinkCard) -> None:
+    tasks = {
+        START: StepTask(
+            task_id=START,
+            scenario=flow.scenario,
+            link=link.name,
+            step=START,
+            doc_md="Opens the sync run and keeps its id for the other tasks.",
+        )
+    }
+    before = START
+    for step in flow.steps:
+        tasks[step.name] = StepTask(
+            task_id=step.name,
+            scenario=flow.scenario,
+            link=link.name,
+            step=step.name,
+            doc_md=step.what,
+            execution_timeout=step.longest,
+            trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS if step.even_if_failed else TriggerRule.ALL_SUCCESS,
+            outlets=[announcement(link.name, step.announces)] if step.announces else [],
+        )
+        for name in step.after or (before,):
+            tasks[name] >> tasks[step.name]
+        before = step.name
+    closing = StepTask(
+        task_id=flow.closing.name,
+        scenario=flow.scenario,
+        link=link.name,
+        step=flow.closing.name,
+        doc_md=flow.closing.what,
+        execution_timeout=flow.closing.longest,
+        trigger_rule=TriggerRule.ALL_DONE,
+        closes=tuple(tasks),
+    )
+    list(tasks.values()) >> closing
+
+
+def announcement(link: str, what: str) -> Asset:
+    """The asset whose events say that `what` of a link is up to date."""
+    return Asset(name=f"{link}/{what}", uri=f"x-tieout://{link}/{what}", group="tieout")
+
+
+def _timetable(flow: Flow, link: LinkCard) -> CronDataIntervalTimetable | None:
+    cron = getattr(link.schedule, flow.scenario.name, None)
+    if not cron or link.fault:
+        return None
+    return CronDataIntervalTimetable(cron, timezone=link.time_zone)
+
+
+def _link_paragraph(link: LinkCard) -> str:
+    fault = f"\n\n**This link cannot run:** `{link.fault}`" if link.fault else ""
+    return f"\nLink **{link.name}**, defined in `include/links/{link.file.name}`.{fault}\n"

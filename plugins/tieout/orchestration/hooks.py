@@ -1,0 +1,78 @@
+"""What the Test button of a connection's form runs: the connector's own findings, in words.
+
+Tasks do not use hooks: they take connections through `connections.get_connection`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from tieout.model.errors import TieoutError
+from tieout.orchestration.connections import keep_secret, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tieout.connectors.base import Connector, Finding
+
+#: The form shows one line of text; more than this is cut.
+LONGEST_MESSAGE = 2000
+
+
+class _ConnectorHook(BaseHook):  # type: ignore[misc]  # airflow is not followed by mypy here
+    """A connection of ours. `connection_name` is the Airflow connection id."""
+
+    conn_name_attr = "connection_name"
+
+    def __init__(self, connection_name: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.connection_name = connection_name or self.default_conn_name
+
+    def get_conn(self) -> Connector:
+        """The connector, open; the caller closes it. Raises ConfigurationFault, AuthenticationFailed."""
+        from tieout.connectors.registry import connect
+
+        connector: Connector = connect(translate(self.get_connection(self.connection_name)), on_secret=keep_secret)
+        return connector
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether everything that Tieout needs is there, and one text that says what and what to do."""
+        try:
+            connector = self.get_conn()
+        except TieoutError as error:
+            return False, str(error)
+        try:
+            return in_words(connector.findings())
+        except TieoutError as error:
+            return False, str(error)
+        finally:
+            connector.close()
+
+
+class SalesforceHook(_ConnectorHook):
+    """The connection type `tieout_salesforce`."""
+
+    default_conn_name = "salesforce_default"
+    conn_type = "tieout_salesforce"
+    hook_name = "Salesforce (Tieout)"
+
+
+class XeroHook(_ConnectorHook):
+    """The connection type `tieout_xero`."""
+
+    default_conn_name = "xero_default"
+    conn_type = "tieout_xero"
+    hook_name = "Xero (Tieout)"
+
+
+def in_words(findings: Sequence[Finding]) -> tuple[bool, str]:
+    """All good: what was examined. Otherwise: each thing that is wrong with its remedy, nothing else."""
+    wrong = [
+        f"{finding.what}: {finding.remedy}" if finding.remedy else finding.what
+        for finding in findings
+        if not finding.ok
+    ]
+    text = "; ".join(wrong or [finding.what for finding in findings])
+    return not wrong, text[:LONGEST_MESSAGE]

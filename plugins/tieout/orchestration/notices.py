@@ -1,0 +1,100 @@
+"""The message that a person gets when a step has failed for good: always in the log, and by the link's channels.
+
+A channel is the id of an Airflow connection named under `notify:` in the link's file:
+- type `smtp`: an e-mail; the connection's extra holds `to` (a list or one address) and `from_email`;
+- any other type: a chat webhook; host is the URL, password (if any) the secret last part of its path. The JSON
+  `{"text": ...}` is sent, which Slack, Mattermost and Google Chat take.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseNotifier, conf
+
+from tieout.orchestration.outcomes import StepsFailed, public_message, remedy
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a channel may take to accept a notice.
+CHANNEL_TIME_OUT = 15.0
+
+
+class FailureNotice(BaseNotifier):  # type: ignore[misc]  # airflow is not followed by mypy here
+    """Airflow's on_failure_callback of every task of a link.
+
+    Args:
+        link: the link's name.
+        channels: connection ids.
+    """
+
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, link: str, channels: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.link = link
+        self.channels = tuple(channels)
+
+    def notify(self, context: Any) -> None:
+        """Writes the notice to the log and hands it to each channel; one that fails is logged and stops no other."""
+        error = context.get("exception")
+        if isinstance(error, BaseException) and isinstance(error.__cause__, StepsFailed):
+            log.error("%s", error)
+            return  # the step that failed first has sent its own notice
+        subject, text = in_words(self.link, context)
+        log.error("%s\n%s", subject, text)
+        for channel in self.channels:
+            try:
+                send(channel, subject, text)
+            except Exception as failure:  # noqa: BLE001 - a notice that cannot go out must not hide the failure itself
+                log.error("the notice could not be sent by connection %r: %s", channel, type(failure).__name__)
+
+
+def in_words(link: str, context: Any) -> tuple[str, str]:
+    """Subject and text: link, step, sync run, what happened, what to do, where to look. Never a secret."""
+    ti, error = context["ti"], context.get("exception")
+    sync_run = _sync_run(ti)
+    base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
+    lines = [
+        f"Link: {link}",
+        f"Step: {ti.task_id} (try {ti.try_number}) of {ti.dag_id}",
+        f"Airflow run: {ti.run_id}",
+        f"Sync run: {sync_run or 'not started'}",
+        f"What happened: {public_message(error)}",
+        f"What to do: {remedy(error)}",
+    ]
+    if sync_run and base:
+        lines.append(f"Look at: {base}/tieout/runs/{sync_run}")
+    if base:
+        lines.append(f"Airflow: {base}/dags/{ti.dag_id}/runs/{ti.run_id}")
+    return f"Tieout: {ti.task_id} failed for {link}", "\n".join(lines)
+
+
+def send(channel: str, subject: str, text: str) -> None:
+    """Sends one notice by the connection `channel`. Raises whatever the channel raises."""
+    from airflow.sdk import Connection
+
+    connection = Connection.get(channel)
+    if connection.conn_type == "smtp":
+        from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+        with SmtpHook(smtp_conn_id=channel) as hook:
+            hook.send_email_smtp(to=connection.extra_dejson["to"], subject=subject, html_content=_as_html(text))
+        return
+    import httpx
+
+    url = "/".join(part.strip("/") for part in (connection.host or "", connection.password or "") if part)
+    httpx.post(url, json={"text": f"{subject}\n{text}"}, timeout=CHANNEL_TIME_OUT).raise_for_status()
+
+
+def _as_html(text: str) -> str:
+    from html import escape
+
+    return f"<pre>{escape(text)}</pre>"
+
+
+def _sync_run(ti: Any) -> str | None:
+    pull = getattr(ti, "xcom_pull", None)  # absent where the dag processor calls for a task that was killed
+    return pull(task_ids="start") if pull else None

@@ -1,0 +1,135 @@
+"""One step of a scenario as an Airflow task: finds the function, gives it services and the run's id, judges errors.
+
+The scenario's modules are imported when the task runs, never when the DAG file is parsed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+
+from tieout.orchestration.connections import get_connection, keep_secret
+from tieout.orchestration.outcomes import Reaction, StepsFailed, judge
+
+log = logging.getLogger(__name__)
+
+#: The first task's id; its result is the run's id.
+START = "start"
+
+#: How long one task may wait for a vendor's limit, all waits together.
+LONGEST_STAY = timedelta(hours=26)
+
+#: Airflow's run types in the words of `sync_run.trigger`.
+TRIGGERS = {"scheduled": "scheduled", "manual": "manual", "backfill": "backfill", "asset_triggered": "webhook"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Where a scenario's functions are, as import paths: nothing is imported to make one.
+
+    Attributes:
+        name: as in `sync_run.scenario` and in the DAG's id.
+        module: has `start` and a function for each step.
+        services: `module:function`, a context manager that takes the link's name, connections, on_secret.
+    """
+
+    name: str
+    module: str
+    services: str = "tieout.scenarios.services:open_services"
+
+    def function(self, step: str) -> Callable[..., Any]:
+        """The scenario's function of that name."""
+        found: Callable[..., Any] = getattr(importlib.import_module(self.module), step)
+        return found
+
+    def open(self, link: str) -> Any:
+        """The context manager with all that a step needs, on Airflow's connections."""
+        module, _, function = self.services.partition(":")
+        opener = getattr(importlib.import_module(module), function)
+        return opener(link, connections=get_connection, on_secret=keep_secret)
+
+
+class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed by mypy here
+    """Runs one function of a scenario.
+
+    Args:
+        scenario, link: what and for whom.
+        step: the function's name.
+        closes: task ids whose success this task vouches for: it fails when one of them did not succeed.
+    """
+
+    template_fields: Sequence[str] = ()
+    ui_color = "#eef4fb"
+
+    def __init__(self, *, scenario: Scenario, link: str, step: str, closes: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scenario = scenario
+        self.link = link
+        self.step = step
+        self.closes = tuple(closes)
+
+    def execute(self, context: Any) -> Any:
+        """The step's numbers (the run's id for the first step), kept as the task's XCom."""
+        try:
+            result = self._start(context) if self.step == START else self._step(context)
+            if self.closes:
+                require_success(context, self.closes)
+        except Exception as error:  # noqa: BLE001 - every error gets its verdict; none is swallowed
+            raise_verdict(error, context)
+        return result
+
+    def _start(self, context: Any) -> str:
+        run = context["dag_run"]
+        bounds = (run.data_interval_start, run.data_interval_end)
+        with self.scenario.open(self.link) as services:
+            run_id = self.scenario.function(START)(
+                services,
+                TRIGGERS.get(str(getattr(run.run_type, "value", run.run_type)), "manual"),
+                None if None in bounds else bounds,
+                {"dag_id": run.dag_id, "run_id": run.run_id},
+            )
+        return str(run_id)
+
+    def _step(self, context: Any) -> dict[str, Any]:
+        run_id = context["ti"].xcom_pull(task_ids=START)
+        if run_id is None:
+            raise StepsFailed("the run never started: see the task start")
+        log.info("%s of %s for link %s, sync run %s", self.step, self.scenario.name, self.link, run_id)
+        with self.scenario.open(self.link) as services:
+            numbers: dict[str, Any] = self.scenario.function(self.step)(services, run_id)
+        log.info("%s: %s", self.step, numbers)
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra = {"link": self.link, "sync_run": run_id}
+        return numbers
+
+
+def require_success(context: Any, task_ids: Sequence[str]) -> None:
+    """Raises StepsFailed when one of the run's other tasks did not succeed: an end that is not honest is no end."""
+    ti = context["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
+    bad = {task: state for task, state in sorted(states.get(ti.run_id, {}).items()) if str(state) != "success"}
+    if bad:
+        raise StepsFailed("not everything was done: " + ", ".join(f"{task} is {state}" for task, state in bad.items()))
+
+
+def raise_verdict(error: Exception, context: Any) -> None:
+    """Raises what Airflow understands in place of `error`: always raises."""
+    verdict = judge(error)
+    if verdict.reaction is Reaction.RETRY:
+        raise error
+    if verdict.reaction is Reaction.WAIT and _may_wait(context):
+        log.warning("%s; the task gives its worker back for %.0f s", error, verdict.after)
+        raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=verdict.after)) from error
+    raise AirflowFailException(str(error) or type(error).__name__) from error
+
+
+def _may_wait(context: Any) -> bool:
+    first = context["ti"].get_first_reschedule_date(context)
+    return first is None or datetime.now(UTC) - first < LONGEST_STAY
