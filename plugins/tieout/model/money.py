@@ -89,6 +89,22 @@ def from_minor(minor: int, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-exponent(currency), _EXACT)
 
 
+def line_net(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal | None, currency: str) -> int:
+    """Net amount of one document line in minor units, rounded once; `line_net_minor` does it for columns.
+
+    Raises:
+        ValueError: as `round_to_minor`.
+    """
+    factor = _EXACT.subtract(Decimal(100), discount_percent or Decimal(0))
+    product = _EXACT.multiply(_EXACT.multiply(quantity, unit_price), factor)
+    return round_to_minor(_EXACT.scaleb(product, -2), currency)
+
+
+def inverse_rate(rate: Decimal, places: int) -> Decimal:
+    """1 / rate, rounded to so many decimals: a rate in the other direction."""
+    return _EXACT.quantize(_EXACT.divide(Decimal(1), rate), Decimal(1).scaleb(-places))
+
+
 def apportion(total_minor: int, weights: Sequence[Decimal | int]) -> list[int]:
     """Divides an amount by weights so that the parts sum to it exactly (largest remainder).
 
