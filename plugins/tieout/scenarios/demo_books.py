@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 
 from tieout.model.settings import PROJECT
+from tieout.scenarios.crm_load import CrmRecord
 
 Outcome = Literal["posted", "quarantined", "held", "not_billable"]
 
 #: Where the demo's words and prices are.
 DEMO_FOLDER = PROJECT / "include" / "demo"
-#: The field that carries our key on every object that the demo and the CSV loader write.
-KEY_FIELD = "Source_Key__c"
-#: The key of the price book that every organisation has.
-STANDARD_PRICE_BOOK = "standard-price-book"
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """Stands for the id of another record until that record is loaded and its id known."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class DemoRecord:
-    """One CRM record.
-
-    Attributes:
-        object: Salesforce's object, `OrderItem`.
-        key: unique over all objects; stored in `Source_Key__c` where the object has it.
-        fields: what goes in through the API; a `Ref` is replaced by the id of the record it names.
-        raw: what only an old record can hold (the API refuses it); set afterwards by the sandbox's own door.
-    """
-
-    object: str
-    key: str
-    fields: Mapping[str, Any]
-    raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +53,12 @@ class DemoBooks:
     seed: int
     today: date
     locked_until: date
-    records: Mapping[str, tuple[DemoRecord, ...]]
+    records: Mapping[str, tuple[CrmRecord, ...]]
     activate: tuple[str, ...]
     expectations: Mapping[str, Expectation]
     taken_number: str
 
-    def record(self, object_name: str, key: str) -> DemoRecord:
+    def record(self, object_name: str, key: str) -> CrmRecord:
         """One record by its key. Raises KeyError."""
         for record in self.records[object_name]:
             if record.key == key:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-from tieout.scenarios.demo_books import KEY_FIELD, DemoBooks, DemoRecord, PriceList, Ref, load_price_list
+from tieout.scenarios.crm_load import KEY_FIELD, CrmRecord, Ref
+from tieout.scenarios.demo_books import DemoBooks, PriceList, load_price_list
 from tieout.scenarios.demo_dirt import (
     CUSTOMER_DIRT,
     TAKEN_NUMBER,
@@ -59,7 +60,7 @@ def generate(seed: int, today: date) -> DemoBooks:
     people = special_customers(customers(rng, CUSTOMERS))
     locked_until = today - timedelta(days=LOCKED_DAYS_BACK)
     plans = _plans(rng, people, prices, today, locked_until)
-    records: dict[str, list[DemoRecord]] = {name: [] for name in LOAD_ORDER}
+    records: dict[str, list[CrmRecord]] = {name: [] for name in LOAD_ORDER}
     for record in _all_records(rng, people, plans, prices, today):
         records[record.object].append(record)
     return DemoBooks(
@@ -120,16 +121,16 @@ def _in_own_currency(rng: random.Random, key: str, customer: Customer, prices: P
 
 def _all_records(
     rng: random.Random, people: Sequence[Customer], plans: Sequence[OrderPlan], prices: PriceList, today: date
-) -> Iterable[DemoRecord]:
+) -> Iterable[CrmRecord]:
     for currency in prices.factors:
         # What the currency's rate was long ago; the dated rates below are what counts.
         first = next((rate for code, _, rate in prices.rates if code == currency), Decimal(1))
         fields = {"IsoCode": currency, "ConversionRate": first, "DecimalPlaces": prices.decimals[currency]}
-        yield DemoRecord("CurrencyType", f"demo:currency:{currency}", fields | {"IsActive": True})
+        yield CrmRecord("CurrencyType", f"demo:currency:{currency}", fields | {"IsActive": True})
     for currency, before, rate in prices.rates:
         start = (today - timedelta(days=before)).isoformat()
         fields = {"IsoCode": currency, "StartDate": start, "ConversionRate": rate}
-        yield DemoRecord("DatedConversionRate", f"demo:rate:{currency}:{start}", fields)
+        yield CrmRecord("DatedConversionRate", f"demo:rate:{currency}:{start}", fields)
     for customer in people:
         yield from account_records(customer)
     yield from product_records(prices, [UNKNOWN_PRODUCT])
@@ -138,12 +139,12 @@ def _all_records(
     yield from _open_deals(rng, people, today)
 
 
-def _open_deals(rng: random.Random, people: Sequence[Customer], today: date) -> Iterable[DemoRecord]:
+def _open_deals(rng: random.Random, people: Sequence[Customer], today: date) -> Iterable[CrmRecord]:
     """Deals that nobody has won yet: never billed."""
     for number in range(1, OPEN_DEALS + 1):
         customer = rng.choice([customer for customer in people if customer.kind not in CUSTOMER_DIRT])
         key = f"demo:opportunity:open-{number:02}"
-        yield DemoRecord(
+        yield CrmRecord(
             "Opportunity",
             key,
             {

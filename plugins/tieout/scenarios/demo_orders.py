@@ -12,17 +12,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tieout.scenarios.demo_books import (
-    KEY_FIELD,
-    STANDARD_PRICE_BOOK,
-    DemoRecord,
-    Expectation,
-    Outcome,
-    PriceList,
-    Product,
-    Ref,
-    round_half_up,
-)
+from tieout.scenarios.crm_load import KEY_FIELD, STANDARD_PRICE_BOOK, CrmRecord, Ref
+from tieout.scenarios.demo_books import Expectation, Outcome, PriceList, Product, round_half_up
 from tieout.scenarios.demo_people import Customer
 
 DISCOUNTS = [Decimal(text) for text in ("0", "0", "0", "5", "7.5", "10", "12.5", "33.33")]
@@ -137,7 +128,7 @@ def amounts(plan: OrderPlan, prices: PriceList, default_tax: str = "standard") -
     return sum((net for net, _ in taxed), Decimal(0)), sum(tax, Decimal(0))
 
 
-def order_records(plan: OrderPlan, prices: PriceList) -> Iterator[DemoRecord]:
+def order_records(plan: OrderPlan, prices: PriceList) -> Iterator[CrmRecord]:
     """Order and lines; for a quoted one the won opportunity, its lines, the quote and its lines before them."""
     if plan.quoted:
         yield from _quote_records(plan, prices)
@@ -156,7 +147,7 @@ def order_records(plan: OrderPlan, prices: PriceList) -> Iterator[DemoRecord]:
     }
     if plan.quoted:
         head |= {"QuoteId": Ref(_sibling(plan.key, "quote")), "OpportunityId": Ref(_sibling(plan.key, "opportunity"))}
-    yield DemoRecord("Order", plan.key, head, plan.raw)
+    yield CrmRecord("Order", plan.key, head, plan.raw)
     for number, line in enumerate(plan.lines, start=1):
         key = f"{_sibling(plan.key, 'orderitem')}:{number}"
         fields = _line_fields(plan, line) | {
@@ -167,13 +158,13 @@ def order_records(plan: OrderPlan, prices: PriceList) -> Iterator[DemoRecord]:
         }
         if plan.quoted:
             fields["QuoteLineItemId"] = Ref(f"{_sibling(plan.key, 'quoteline')}:{number}")
-        yield DemoRecord("OrderItem", key, fields, line.raw)
+        yield CrmRecord("OrderItem", key, fields, line.raw)
 
 
-def product_records(prices: PriceList, extra: Sequence[Product]) -> Iterator[DemoRecord]:
+def product_records(prices: PriceList, extra: Sequence[Product]) -> Iterator[CrmRecord]:
     """Product2 and one PricebookEntry per currency; `extra` products are sold here and unknown to the ledger."""
     for product in (*prices.products, *extra):
-        yield DemoRecord(
+        yield CrmRecord(
             "Product2",
             _product_key(product.code),
             {
@@ -186,7 +177,7 @@ def product_records(prices: PriceList, extra: Sequence[Product]) -> Iterator[Dem
             },
         )
         for currency in prices.factors:
-            yield DemoRecord(
+            yield CrmRecord(
                 "PricebookEntry",
                 _entry_key(product.code, currency),
                 {
@@ -199,7 +190,7 @@ def product_records(prices: PriceList, extra: Sequence[Product]) -> Iterator[Dem
             )
 
 
-def _quote_records(plan: OrderPlan, prices: PriceList) -> Iterator[DemoRecord]:
+def _quote_records(plan: OrderPlan, prices: PriceList) -> Iterator[CrmRecord]:
     opportunity, quote = _sibling(plan.key, "opportunity"), _sibling(plan.key, "quote")
     common = {"CurrencyIsoCode": plan.currency, "Pricebook2Id": Ref(STANDARD_PRICE_BOOK)}
     name = f"Office of {plan.account[-4:]}, {plan.key[-4:]}"
@@ -210,18 +201,18 @@ def _quote_records(plan: OrderPlan, prices: PriceList) -> Iterator[DemoRecord]:
         "StageName": "Closed Won",
         "CloseDate": plan.day.isoformat(),
     }
-    yield DemoRecord("Opportunity", opportunity, common | won)
+    yield CrmRecord("Opportunity", opportunity, common | won)
     accepted = {KEY_FIELD: quote, "Name": name, "OpportunityId": Ref(opportunity), "Status": "Accepted"}
-    yield DemoRecord("Quote", quote, common | accepted | {"ShippingHandling": plan.freight or None})
+    yield CrmRecord("Quote", quote, common | accepted | {"ShippingHandling": plan.freight or None})
     for number, line in enumerate(plan.lines, start=1):
         price, discount = line.quoted or (line.unit_price, line.discount)
         deal_line = f"{_sibling(plan.key, 'opportunityline')}:{number}"
         fields = _line_fields(plan, line)
         deal = {KEY_FIELD: deal_line, "OpportunityId": Ref(opportunity), "UnitPrice": line.unit_price}
-        yield DemoRecord("OpportunityLineItem", deal_line, fields | deal)
+        yield CrmRecord("OpportunityLineItem", deal_line, fields | deal)
         quote_line = f"{_sibling(plan.key, 'quoteline')}:{number}"
         offer = {KEY_FIELD: quote_line, "QuoteId": Ref(quote), "UnitPrice": price, "Discount": discount or None}
-        yield DemoRecord("QuoteLineItem", quote_line, fields | offer)
+        yield CrmRecord("QuoteLineItem", quote_line, fields | offer)
 
 
 def _line_fields(plan: OrderPlan, line: LinePlan) -> dict[str, Any]:

@@ -18,7 +18,8 @@ import stdnum.us.ein
 import yaml
 from stdnum.iso7064 import mod_11_10
 
-from tieout.scenarios.demo_books import DEMO_FOLDER, KEY_FIELD, DemoRecord, Ref
+from tieout.scenarios.crm_load import KEY_FIELD, CrmRecord, Ref
+from tieout.scenarios.demo_books import DEMO_FOLDER
 
 #: How many tries a valid number may take; one in 97 random GB numbers is valid, so 5,000 misses mean a bug.
 MAX_TRIES = 5_000
@@ -62,7 +63,7 @@ def customers(rng: random.Random, count: int, path: Path = DEMO_FOLDER / "vocabu
     return tuple(made)
 
 
-def account_records(customer: Customer) -> Iterator[DemoRecord]:
+def account_records(customer: Customer) -> Iterator[CrmRecord]:
     """The Account, and for a person the Contact that holds first and last name."""
     fields = {
         "Name": customer.name,
@@ -78,11 +79,11 @@ def account_records(customer: Customer) -> Iterator[DemoRecord]:
         "CurrencyIsoCode": customer.currency,
         "Phone": f"+44 1632 96{customer.key[-4:]}",
     }
-    yield DemoRecord("Account", customer.key, fields, customer.raw)
+    yield CrmRecord("Account", customer.key, fields, customer.raw)
     if customer.person:
         first, last = customer.person
         contact = customer.key.replace("account", "contact")
-        yield DemoRecord(
+        yield CrmRecord(
             "Contact",
             contact,
             {

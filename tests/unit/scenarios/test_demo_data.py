@@ -8,8 +8,9 @@ from decimal import Decimal
 
 import pytest
 
+from tieout.scenarios.crm_load import Ref
 from tieout.scenarios.customers import normalised_name
-from tieout.scenarios.demo_books import DemoBooks, Ref
+from tieout.scenarios.demo_books import DemoBooks
 from tieout.scenarios.demo_data import CUSTOMERS, LOAD_ORDER, ORDERS, generate
 from tieout.scenarios.demo_dirt import CUSTOMER_DIRT, order_dirt
 
