@@ -1,0 +1,171 @@
+"""Tokens by OAuth 2.0: client credentials and JWT bearer (RFC 7523), kept until shortly before they expire.
+
+Which grant and which URL a vendor wants is said by its session. Tokens go into no log, repr or message.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from authlib.oauth2.rfc7523 import JWTBearerGrant
+
+from tieout.connectors.http import Call, HttpClient, Reply, http_fault
+from tieout.connectors.wire import Clock
+from tieout.model.connection import Connection
+from tieout.model.errors import AuthenticationFailed, ConfigurationFault, Retriable, TieoutError, VendorFault
+
+_PEM = re.compile(r"(-----BEGIN [A-Z ]+-----)(.+)(-----END [A-Z ]+-----)", re.DOTALL)
+RENEW_BEFORE = 60.0  # seconds before the end at which a token is no longer used
+ASSERTION_LIFETIME = 180  # seconds; Salesforce takes no assertion that is good for longer
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token. `expires_at` is on the clock's monotonic time; `answer` is the rest of the token answer."""
+
+    value: str = field(repr=False)
+    expires_at: float
+    answer: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How a vendor gives tokens.
+
+    Attributes:
+        url: the token endpoint.
+        form: makes the form's fields anew for each request (an assertion is good for minutes).
+        basic: client id and secret go into an Authorization header instead of the form.
+        lifetime: seconds, where the answer has no `expires_in`.
+    """
+
+    url: str
+    form: Callable[[], Mapping[str, str]] = field(repr=False)
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    lifetime: float = 1800.0
+
+
+class TokenSource:
+    """The current token of one connection; fetched when needed, renewed before its end or when it is refused."""
+
+    def __init__(
+        self, connection: Connection, grant: Grant, http: HttpClient, on_secret: Callable[[str], None] | None
+    ) -> None:
+        self.connection = connection
+        self.grant = grant
+        self._http = http
+        self._on_secret = on_secret
+        self._token: Token | None = None
+
+    def current(self) -> Token:
+        """A token that is good for another minute at least.
+
+        Raises:
+            AuthenticationFailed: the credentials are refused.
+            Retriable: the token endpoint cannot be reached.
+        """
+        clock = self._http.clock
+        if self._token is None or clock.monotonic() >= self._token.expires_at - RENEW_BEFORE:
+            self._token = self._fetch()
+        return self._token
+
+    def replace(self, refused: Token) -> Token:
+        """Another token in place of one that the vendor refused. Raises as `current`."""
+        if self._token is refused:
+            self._token = None
+        return self.current()
+
+    def _fetch(self) -> Token:
+        reply, answer = self._http.read(self._ask)
+        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+            raise VendorFault(f"{self.connection.name}: HTTP {reply.status} from the token endpoint without a token")
+        value = answer["access_token"]
+        if self._on_secret is not None:
+            self._on_secret(value)
+        try:
+            lifetime = float(answer.get("expires_in") or self.grant.lifetime)
+        except (TypeError, ValueError):
+            lifetime = self.grant.lifetime
+        rest = {key: item for key, item in answer.items() if key != "access_token"}
+        # A lifetime under the margin would mean a new token for each call.
+        return Token(value, self._http.clock.monotonic() + max(lifetime, 2 * RENEW_BEFORE), rest)
+
+    def _ask(self) -> Reply:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        authorization = None
+        if self.grant.basic is not None:
+            pair = ":".join(quote(part, safe="") for part in self.grant.basic)
+            authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        body = urlencode(self.grant.form()).encode()
+        reply = self._http.once(Call("POST", self.grant.url, headers=headers, body=body), authorization)
+        if reply.status in (400, 401, 403):
+            raise refusal(self.connection, reply)
+        return reply
+
+
+def refusal(connection: Connection, reply: Reply) -> TieoutError:
+    """What a token endpoint's 400, 401 or 403 means."""
+    try:
+        answer = reply.json()
+    except ValueError:
+        answer = None
+    error = str(answer.get("error", "")) if isinstance(answer, dict) else ""
+    if error == "temporarily_unavailable":
+        return Retriable(f"{connection.name}: the token endpoint is not available for now")
+    remedy = {
+        "invalid_client": "check client id and client secret",
+        "invalid_client_id": "check the client id",
+        "invalid_grant": "check the user, the certificate and the app's policies (and this machine's clock)",
+        "unauthorized_client": "allow the app this way of signing in",
+        "unsupported_grant_type": "allow the app this way of signing in",
+        "invalid_scope": "give the app the scopes that the connector's README names",
+    }.get(error, "check client id, client secret and the URL")
+    return AuthenticationFailed(
+        f"connection {connection.name!r}: {connection.system} refuses the credentials"
+        f" (HTTP {reply.status}{', ' + error[:60] if error else ''}); {remedy} in the connection {connection.name!r}"
+    )
+
+
+def signed_assertion(connection: Connection, audience: str, subject: str, clock: Clock) -> str:
+    """A JWT for the JWT bearer grant: issuer is the client id, signed by the private key in `password` (RS256).
+
+    Raises:
+        ConfigurationFault: the key cannot be read.
+    """
+    issued = int(clock.now().timestamp())
+    try:
+        signed = JWTBearerGrant.sign(
+            _pem(connection.password),
+            issuer=connection.login,
+            audience=audience,
+            subject=subject,
+            issued_at=issued,
+            expires_at=issued + ASSERTION_LIFETIME,
+            header={"alg": "RS256"},
+        )
+    except (ValueError, TypeError) as error:
+        raise ConfigurationFault(
+            f"connection {connection.name!r}: the password is not a private key in PEM form ({type(error).__name__})"
+        ) from None
+    return signed.decode() if isinstance(signed, bytes) else str(signed)
+
+
+def _pem(text: str) -> str:
+    """The key with its line ends: Airflow's form has one line for a password, where they become blanks or \\n."""
+    text = text.replace("\\n", "\n").strip()
+    parts = _PEM.fullmatch(text)
+    if parts is None or "\n" in text:
+        return text
+    return "\n".join([parts[1], *parts[2].split(), parts[3]])
+
+
+def token_fault(connection: Connection, reply: Reply, clock: Clock) -> TieoutError:
+    """The errors of a token endpoint, where its client has no vendor session."""
+    if reply.status in (400, 401, 403):
+        return refusal(connection, reply)
+    return http_fault(connection.system, reply, clock)

@@ -1,0 +1,106 @@
+"""SalesforceConnector: base.Connector put together from sign-in, reading, writing and examining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+import httpx
+
+from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Record, Request
+from tieout.connectors.requirements import Required
+from tieout.connectors.salesforce import doctor, load, read, write
+from tieout.connectors.salesforce.load import SaveResult
+from tieout.connectors.salesforce.needs import STANDARD
+from tieout.connectors.salesforce.sign_in import data_path, sign_in
+from tieout.connectors.wire import Clock, Counters, number_from
+from tieout.model.connection import Connection
+from tieout.model.errors import ConfigurationFault
+from tieout.model.staged import StagedEntity
+
+
+class SalesforceConnector:
+    """One Salesforce organisation, by one integration user.
+
+    Args:
+        connection: `extra` may have `auth` (client_credentials, jwt), `username`, `api_version`, `allowed_hosts`,
+            `token_url`, `audience`; and numbers: `time_out` (seconds for one exchange), `latest_apply`,
+            `look_up_lag` (seconds, see base.Operation), `bulk_from` (records from which reading uses a job).
+        transport: a fake wire for tests.
+        on_secret: is told each fresh token, so that logs can mask it.
+
+    Raises:
+        ConfigurationFault: the connection's form is not filled in as it must be.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+        on_secret: Callable[[str], None] | None = None,
+    ) -> None:
+        self.name = connection.name
+        self._clock = clock or Clock()
+        self._data = data_path(connection)
+        self._bulk_from = int(number_from(connection, "bulk_from", read.BULK_FROM, 1, 1e9))
+        self._session = sign_in(connection, transport, self._clock, on_secret)
+        self._operations = write.operations(
+            self._session.http.limits.longest_write,
+            number_from(connection, "latest_apply", 120.0, 0.0, 3600.0),
+            number_from(connection, "look_up_lag", 5.0, 0.0, 600.0),
+        )
+
+    @property
+    def counters(self) -> Counters:
+        """What was called since the connector was made."""
+        return self._session.http.counters
+
+    def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
+        """See base.Source."""
+        return read.changed(self._session, self._data, entity, since, upto, self._bulk_from)
+
+    def deleted(self, entity: StagedEntity, since: datetime, upto: datetime) -> Iterator[Sequence[str]]:
+        """See base.Source; at most 15 days back. 18-character ids."""
+        return read.deleted(self._session, self._data, entity, since, upto, self._clock.now())
+
+    def fetch(self, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:
+        """See base.Source; ids of 15 or 18 characters."""
+        return read.fetch(self._session, self._data, entity, ids)
+
+    def operation(self, name: str) -> Operation:
+        """See base.Target."""
+        if name not in self._operations:
+            raise ConfigurationFault(
+                f"Salesforce has no operation {name!r}; known are {', '.join(sorted(self._operations))}"
+            )
+        return self._operations[name]
+
+    def send(self, operation: Operation, requests: Sequence[Request]) -> Sequence[Answer]:
+        """See base.Target. A body is a JSON object of fields; its record is `Id` (or the external id) in it, else the
+        natural key."""
+        if len(requests) > operation.batch:
+            raise ConfigurationFault(f"{len(requests)} items for {operation.name}; at most {operation.batch}")
+        return write.send(self._session, self._data, operation, requests)
+
+    def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
+        """See base.Target."""
+        return write.look_up(self._session, self._data, operation, requests)
+
+    def findings(self, required: Required | None = None) -> Sequence[Finding]:
+        """See base.Connector; `required` replaces what docs/architecture.md lists."""
+        return list(doctor.findings(self._session, self._data, STANDARD if required is None else required))
+
+    def insert(self, obj: str, records: Sequence[Record], bulk_from: int = load.BULK_FROM) -> list[SaveResult]:
+        """Creates records for loaders of data; see load.save."""
+        return load.save(self._session, self._data, obj, records, None, bulk_from)
+
+    def upsert(
+        self, obj: str, external_id_field: str, records: Sequence[Record], bulk_from: int = load.BULK_FROM
+    ) -> list[SaveResult]:
+        """Creates or updates records by an external id, for loaders of data; see load.save."""
+        return load.save(self._session, self._data, obj, records, external_id_field, bulk_from)
+
+    def close(self) -> None:
+        """Gives the sockets back."""
+        self._session.http.close()

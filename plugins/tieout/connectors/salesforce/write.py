@@ -1,0 +1,239 @@
+"""The writing side: sObject collections, with one answer for each item, and the look-up that compares.
+
+Loading data, which is no part of delivery, is in load.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tieout.connectors import exact_json
+from tieout.connectors.answers import all_of, answered, body_object
+from tieout.connectors.base import Answer, Found, Guard, Operation, Record, Request
+from tieout.connectors.http import Call, Reply
+from tieout.connectors.salesforce import soql
+from tieout.connectors.salesforce.read import IDS_AT_ONCE, query_all
+from tieout.connectors.salesforce.reasons import ITEM_REASONS, ITEM_WAITS, errors_of
+from tieout.connectors.session import Session
+from tieout.model.errors import PermissionDenied, RateLimited, TieoutError
+
+BATCH = 200  # records of one sObject collection
+JSON_BODY = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an operation writes: the object, and the field that finds the record (`Id`, or an external id)."""
+
+    obj: str
+    key: str = "Id"
+
+
+SHAPES = {
+    "accounts.write_back": Shape("Account"),
+    "orders.write_back": Shape("Order"),
+    "opportunities.write_back": Shape("Opportunity"),
+    "ledger_invoices.upsert": Shape("Ledger_Invoice__c", "Ledger_Invoice_Id__c"),
+}
+
+
+def operations(time_out: float, latest_apply: float, look_up_lag: float) -> dict[str, Operation]:
+    """The declarations: each sets fields of one record, so doing it twice is doing it once."""
+    return {
+        name: Operation(name, Guard.DURABLE_KEY, BATCH, False, time_out, latest_apply, look_up_lag, repeatable=True)
+        for name in SHAPES
+    }
+
+
+def send(session: Session, data: str, operation: Operation, requests: Sequence[Request]) -> list[Answer]:
+    """See base.Target.send."""
+    shape = SHAPES[operation.name]
+    bodies = [_body(shape, request) for request in requests]
+    good = [request for request, body in zip(requests, bodies, strict=True) if body is not None]
+    answers = {
+        request.doc_uid: answer
+        for request, answer in zip(good, _send_good(session, data, shape, good, bodies), strict=True)
+    }
+    message = f"the body must be a JSON object without attributes, for the record that its {shape.key} names"
+    for request in requests:
+        if request.doc_uid not in answers:
+            answers[request.doc_uid] = all_of([request], "refused", "body_unreadable", message)[0]
+    return [answers[request.doc_uid] for request in requests]
+
+
+def _send_good(
+    session: Session, data: str, shape: Shape, requests: Sequence[Request], bodies: Sequence[bytes | None]
+) -> list[Answer]:
+    if not requests:
+        return []
+    path = f"{data}/composite/sobjects"
+    if shape.key != "Id":
+        path += f"/{shape.obj}/{shape.key}"
+    records = b",".join(body for body in bodies if body is not None)
+    call = Call("PATCH", path, headers=JSON_BODY, body=b'{"allOrNone":false,"records":[' + records + b"]}")
+    return answered(requests, lambda: session.write(call), lambda reply: _judge(session, shape, requests, reply))
+
+
+def _body(shape: Shape, request: Request) -> bytes | None:
+    """The frozen bytes with type and id put in front; None when they cannot be sent."""
+    fields = body_object(request)
+    if not fields or "attributes" in fields:
+        return None
+    front = b'{"attributes":{"type":"' + shape.obj.encode() + b'"},'
+    try:
+        key = _key(shape, request, fields)
+    except ValueError:
+        return None
+    if shape.key not in fields:
+        front += exact_json.dumps(shape.key) + b":" + exact_json.dumps(key) + b","
+    return front + request.body.lstrip()[1:]
+
+
+def _key(shape: Shape, request: Request, fields: Mapping[str, Any] | None) -> str:
+    """What names the record: the body's own key field, else the natural key."""
+    found = (fields or {}).get(shape.key, request.natural_key)
+    if shape.key == "Id":
+        return soql.id_18(str(found))
+    if not isinstance(found, str) or not found:
+        raise ValueError(f"{shape.key} is empty")
+    return found
+
+
+def _judge(session: Session, shape: Shape, requests: Sequence[Request], reply: Reply) -> list[Answer]:
+    if reply.status >= 300:
+        return _refused(session, requests, reply)
+    try:
+        results = reply.json()
+    except ValueError:
+        results = None
+    if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
+        return all_of(requests, "uncertain", "unreadable_answer", "HTTP 200 without a list of results", reply.status)
+    complete = len(results) == len(requests)
+    ids = [str(item["id"])[:15] for item in results if item.get("success") and item.get("id")]
+    answers = []
+    for number, request in enumerate(requests):
+        item = results[number] if complete else None
+        if shape.key == "Id":
+            item = _of_record(_key(shape, request, body_object(request)), results, item)
+        elif item is not None and item.get("success") and ids.count(str(item.get("id"))[:15]) != 1:
+            item = None  # one id for two items: somebody's result is missing
+        answers.append(_answer(request, item, reply.status))
+    return answers
+
+
+def _of_record(key: str, results: Sequence[Mapping[str, Any]], at_place: Mapping[str, Any] | None) -> Any:
+    """The result that is surely this record's: the one with its id, else a failure at its place."""
+    for item in results:
+        if str(item.get("id") or "")[:15] == key[:15]:
+            return item
+    return at_place if at_place is not None and not at_place.get("success") and not at_place.get("id") else None
+
+
+def _answer(request: Request, item: Mapping[str, Any] | None, status: int) -> Answer:
+    if item is None:
+        return all_of([request], "uncertain", "item_missing", "the answer has no result for it", status)[0]
+    if item.get("success") is True and item.get("id"):
+        return Answer(
+            request.doc_uid, "applied", vendor_id=soql.id_18(str(item["id"])), content=dict(item), http_status=status
+        )
+    errors = item.get("errors") or []
+    code, message = first_error(errors)
+    if not code:
+        return all_of([request], "uncertain", "unreadable_answer", "a result without success and errors", status)[0]
+    if code in ITEM_WAITS:
+        return all_of([request], "throttled", code.lower(), message, status, ITEM_WAITS[code])[0]
+    return all_of([request], "refused", ITEM_REASONS.get(code, code.lower()), f"{code}: {message}", status)[0]
+
+
+def first_error(errors: Any) -> tuple[str, str]:
+    for error in errors if isinstance(errors, list) else [errors]:
+        if isinstance(error, dict):
+            code = str(error.get("statusCode") or error.get("errorCode") or "")
+            fields = ", ".join(str(name) for name in error.get("fields") or [])
+            return code, str(error.get("message", ""))[:400] + (f" ({fields})" if fields else "")
+    return "", ""
+
+
+def _refused(session: Session, requests: Sequence[Request], reply: Reply) -> list[Answer]:
+    error: TieoutError = session.http.fault(reply)
+    if isinstance(error, RateLimited):
+        session.http.counters.throttled += 1
+        return all_of(requests, "throttled", "rate_limited", str(error), reply.status, error.retry_after)
+    if isinstance(error, PermissionDenied):
+        raise error
+    pairs = errors_of(reply)
+    reason = ITEM_REASONS.get(pairs[0][0], "batch_refused") if len(requests) == 1 and pairs else "batch_refused"
+    return all_of(requests, "refused", reason, str(error), reply.status)
+
+
+def look_up(session: Session, data: str, operation: Operation, requests: Sequence[Request]) -> dict[str, list[Found]]:
+    """See base.Target.look_up: each record as it is now, with the sent fields that differ. Gone: an empty list."""
+    shape = SHAPES[operation.name]
+    sent = {request.doc_uid: body_object(request) or {} for request in requests}
+    keys = {request.doc_uid: _key(shape, request, sent[request.doc_uid]) for request in requests}
+    there: dict[str, Record] = {}
+    wanted = list(dict.fromkeys(keys.values()))
+    for start in range(0, len(wanted), IDS_AT_ONCE):
+        some = set(wanted[start : start + IDS_AT_ONCE])
+        fields = [name for uid, body in sent.items() if keys[uid] in some for name in body]
+        names = list({name.lower(): name for name in ["Id", shape.key, *fields]}.values())
+        for record in query_all(session, data, soql.select(names, shape.obj, [soql.among(shape.key, sorted(some))])):
+            there[_found_key(shape, record)] = record
+    return {
+        uid: [_found(there[key.lower() if shape.key != "Id" else key], sent[uid])]
+        if (key.lower() if shape.key != "Id" else key) in there
+        else []
+        for uid, key in keys.items()
+    }
+
+
+def _found_key(shape: Shape, record: Record) -> str:
+    # An external id that is not case-sensitive is found whatever its case.
+    return soql.id_18(str(record["Id"])) if shape.key == "Id" else str(record[shape.key]).lower()
+
+
+def _found(record: Record, sent: Mapping[str, Any]) -> Found:
+    by_name = {name.lower(): value for name, value in record.items()}
+    differences = tuple(
+        (name, _shown(value), _shown(by_name.get(name.lower())))
+        for name, value in sent.items()
+        if name != "Id" and not same(value, by_name.get(name.lower()))
+    )
+    return Found(soql.id_18(str(record["Id"])), None, record, differences)
+
+
+def same(sent: Any, found: Any) -> bool:
+    """Whether Salesforce holds what was sent: numbers by value, texts without blanks at their ends, "" as null."""
+    if isinstance(sent, str):
+        sent = sent.strip() or None
+    if isinstance(found, str):
+        found = found.strip() or None
+    if sent is None or found is None:
+        return sent is found
+    if isinstance(sent, bool) or isinstance(found, bool):
+        return sent is found
+    if sent == found:
+        return True
+    if isinstance(found, int | Decimal):
+        try:
+            return Decimal(str(sent)) == found
+        except InvalidOperation:
+            return False
+    return _instant(sent) is not None and _instant(sent) == _instant(found)
+
+
+def _instant(value: Any) -> datetime | None:
+    if not isinstance(value, str) or "T" not in value:
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)[:200]
