@@ -88,7 +88,8 @@ def compile_write(mapping: Mapping, link: Link | None, fields: Collection[str] |
 
     Returns:
         a function of a frame whose columns may be objects. A column that it lacks counts as null, so that a caller
-        builds only what it has; `_source_id`, else the entity's own id, names a rejected row.
+        builds only what it has. The result has `_key`: the given one, else `_source_id`, else the entity's own id; it
+        names a rejected row.
     """
     specs = {name: spec for name, spec in mapping.write.items() if fields is None or name in fields}
     kinds = mapping.common_fields
@@ -102,6 +103,8 @@ def compile_write(mapping: Mapping, link: Link | None, fields: Collection[str] |
                 values = work.inverted(name, spec, values)
             values = work.text_rules(name, spec, values)
             made[name] = work.number_rules(name, spec, values)
+        # Who wrote the row down finds it again by this, whatever the target calls it.
+        made["_key"] = work.keys()
         return work.outcome(made)
 
     return run
@@ -138,6 +141,10 @@ class _Work:
         """The field's values after its transform."""
         import pandas as pd
 
+        if spec.link:
+            if self._link is None:
+                raise ValueError(f"{name} is the link's {spec.link}, and there is no link")
+            return pd.Series(getattr(self._link, spec.link), index=self._frame.index, dtype="string")
         if not spec.source:
             return pd.Series(spec.value, index=self._frame.index, dtype=_constant_dtype(spec.value))
         columns = [self._column(source) for source in spec.source]
@@ -254,13 +261,18 @@ class _Work:
 
         return nulls(self._frame.index, self._mapping.common_fields[source])
 
+    def keys(self) -> pd.Series[Any]:
+        """What names each row."""
+        import pandas as pd
+
+        names = [self._source_id(at) for at in range(len(self._frame))]
+        return pd.Series(names, index=self._frame.index, dtype="string")
+
     def _source_id(self, at: int) -> str:
-        frame = self._frame
-        own = f"{self._mapping.entity}_id"
-        for name in ("_source_id", own, "id", "line_id"):
-            if name in frame.columns and isinstance(frame[name].iloc[at], str):
-                return str(frame[name].iloc[at])
-        return str(frame.index[at])
+        for name in ("_key", "_source_id", f"{self._mapping.entity}_id", "line_id"):
+            if name in self._frame.columns and isinstance(self._frame[name].iloc[at], str):
+                return str(self._frame[name].iloc[at])
+        return str(self._frame.index[at])
 
     def _note(self, at: int, name: str, kind: str, message: str) -> Note:
         return Note(self._mapping.entity, self._source_id(at), name, kind, message)

@@ -23,7 +23,7 @@ def bodies(
     header: pd.DataFrame,
     lines: pd.DataFrame | None = None,
     child: str | None = None,
-    key: str = "_doc_uid",
+    key: str = "_key",
     null: Collection[str] = (),
 ) -> pd.Series[Any]:
     """One JSON object for each row of `header`, as bytes.
@@ -36,7 +36,7 @@ def bodies(
         null: columns of `header` that are written as null where they have no value.
 
     Returns:
-        bytes on the index of `header`. A header without lines has no list.
+        bytes, indexed by the values of `key`. A header without lines has no list.
 
     Raises:
         ValueError: a line without a header, a key that repeats, or a float.
@@ -51,7 +51,7 @@ def bodies(
             raise ValueError("lines need the name of their list")
         columns[child] = _lists(header[key], lines, key)
     made = _object(_tree(columns), len(header))
-    return pd.Series([(text or "{}").encode() for text in made], index=header.index, dtype=object)
+    return pd.Series([(text or "{}").encode() for text in made], index=pd.Index(header[key], name=key), dtype=object)
 
 
 def _lists(keys: pd.Series[Any], lines: pd.DataFrame, key: str) -> Texts:

@@ -43,6 +43,7 @@ class FieldMapping(_Part):
     Attributes:
         source: `from`, the columns it is made of.
         value: a constant; with `from`, it is given where any of those columns has a value.
+        link: a setting of the link, the same for all rows.
         transform, settings: a name from mapping/transforms.py and its `with`.
         custom: the type of a common field that model/common.py does not have.
         master: who wins where both sides hold the field.
@@ -55,6 +56,7 @@ class FieldMapping(_Part):
 
     source: Annotated[tuple[str, ...], Field(alias="from")] = ()
     value: Scalar | None = None
+    link: Literal["name", "base_currency", "revenue_account"] | None = None
     transform: str | None = None
     settings: Annotated[dict[str, Any], Field(alias="with")] = {}
     custom: CommonType | None = None
@@ -194,10 +196,12 @@ def _field_problems(place: Place, field: FieldMapping, known: Sequence[str], wor
     for name in field.source:
         if name not in known:
             yield (*place, "from"), f"unknown {word} '{name}'{did_you_mean(name, known)}"
-    if not field.source and field.value is None:
-        yield place, f"'{place[-1]}' needs 'from' or 'value'"
-    if field.value is not None and field.transform:
-        yield (*place, "value"), "'value' and 'transform' exclude each other"
+    if not field.source and field.value is None and field.link is None:
+        yield place, f"'{place[-1]}' needs 'from', 'value' or 'link'"
+    if field.link and (field.source or field.value is not None):
+        yield (*place, "link"), "'link' stands alone, without 'from' and 'value'"
+    if field.transform and (field.value is not None or field.link):
+        yield (*place, "transform"), "a constant takes no 'transform'"
     if len(field.source) > 1 and not field.transform and field.value is None:
         yield (*place, "from"), "several columns need a 'transform' that joins them"
     if field.when_longer and field.max_length is None:

@@ -145,13 +145,40 @@ def _country(text: str) -> str:
     return str(found.alpha_2)
 
 
+class Unknown(Settings):
+    """`with` what a value that is not known does: `keep` leaves it as it is, trimmed."""
+
+    otherwise: Literal["reject", "keep"] = "reject"
+
+
 @transform(
-    "country_iso2", reason="unknown_country", expected="a country's ISO 3166 code or English name",
+    "country_iso2", settings=Unknown, reason="unknown_country", expected="a country's ISO 3166 code or English name",
     remedy="correct the country at its source",
 )  # fmt: skip
-def country_iso2(columns: Columns, settings: Nothing, link: Link | None) -> Result:
+def country_iso2(columns: Columns, settings: Unknown, link: Link | None) -> Result:
     """Country codes of two letters from codes of two or three letters or English names."""
-    return each(columns[0], lambda value: _country(str(value)))
+
+    def code(value: Any) -> str | None:
+        try:
+            return _country(str(value))
+        except Unacceptable:
+            if settings.otherwise == "reject":
+                raise
+            return str(value).strip() or None
+
+    return each(columns[0], code)
+
+
+@transform("country_name")
+def country_name(columns: Columns, settings: Nothing, link: Link | None) -> Result:
+    """English names from country codes of two letters; other texts stay as they are."""
+    import pycountry
+
+    def name(value: Any) -> str:
+        found = pycountry.countries.get(alpha_2=str(value))
+        return str(getattr(found, "common_name", found.name)) if found else str(value)
+
+    return each(columns[0], name)
 
 
 @transform("currency_code", reason="unknown_currency", expected="an ISO 4217 code of a currency in use")
@@ -201,8 +228,11 @@ def _tax_id(text: str, country: str | None) -> str:
     return compact
 
 
-@transform("tax_id", inputs=(1, 2), reason="invalid_tax_id", expected="a tax id with its country's check digits")
-def tax_id(columns: Columns, settings: Nothing, link: Link | None) -> Result:
+@transform(
+    "tax_id", inputs=(1, 2), settings=Unknown, reason="invalid_tax_id",
+    expected="a tax id with its country's check digits",
+)  # fmt: skip
+def tax_id(columns: Columns, settings: Unknown, link: Link | None) -> Result:
     """Tax ids in their compact form, checked by the rules of their country; a second column names the country."""
     countries = columns[1] if len(columns) > 1 else pd.Series(pd.NA, index=columns[0].index, dtype="string")
     pairs = [
@@ -215,7 +245,12 @@ def tax_id(columns: Columns, settings: Nothing, link: Link | None) -> Result:
             country = _country(pair[1]) if pair[1] else None
         except Unacceptable:
             country = None
-        return _tax_id(pair[0], country)
+        try:
+            return _tax_id(pair[0], country)
+        except Unacceptable:
+            if settings.otherwise == "reject":
+                raise
+            return pair[0].strip()
 
     return each(pd.Series(pairs, index=columns[0].index, dtype=object), check)
 
@@ -301,22 +336,23 @@ def default(columns: Columns, settings: Default, link: Link | None) -> Result:
 
 
 class Pick(Settings):
-    """`with` the field that is wanted, of the first element whose fields are as `where` says."""
+    """`with` the fields that are wanted, as lines, of the first element whose fields are as `where` says."""
 
-    field: str
+    fields: tuple[str, ...]
     where: dict[str, str] = Field(default_factory=dict)
 
 
 @transform("pick", settings=Pick)
 def pick(columns: Columns, settings: Pick, link: Link | None) -> Result:
-    """One field of an element of a JSON list: the city of the address whose AddressType is POBOX."""
+    """Fields of an element of a JSON list: the city of the address whose AddressType is POBOX."""
     import json
 
     def find(value: Any) -> Any:
         elements = json.loads(value) if isinstance(value, str | bytes) else value
         for element in elements if isinstance(elements, list) else []:
             if isinstance(element, dict) and all(element.get(key) == want for key, want in settings.where.items()):
-                return element.get(settings.field) or None
+                found = [str(element[field]) for field in settings.fields if element.get(field) not in (None, "")]
+                return "\n".join(found) or None
         return None
 
     made = [None if value is None or value is pd.NA else find(value) for value in columns[0]]

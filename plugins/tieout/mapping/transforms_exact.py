@@ -66,17 +66,24 @@ def percent(columns: Columns, settings: Percent, link: Link | None) -> Result:
     return Result(as_decimal(ranged.values).values, problems)
 
 
+class Rounded(Settings):
+    """`with: {rounded: true}` where the source computes with more decimals than the currency has."""
+
+    rounded: bool = False
+
+
 @transform(
-    "minor_units", inputs=2, reason="amount_not_in_currency", expected="an amount with the decimals of its currency",
+    "minor_units", inputs=2, settings=Rounded, reason="amount_not_in_currency", expected="an amount with the decimals of its currency",
     remedy="correct the amount or the currency at its source",
 )  # fmt: skip
-def minor_units(columns: Columns, settings: Nothing, link: Link | None) -> Result:
-    """From [amount, currency]: integer minor units; more decimals than the currency has are refused."""
+def minor_units(columns: Columns, settings: Rounded, link: Link | None) -> Result:
+    """From [amount, currency]: integer minor units; more decimals than the currency has are refused, or rounded."""
     made = as_decimal(columns[0])
     exponents = _exponents(columns[1])
     minor, inexact = money.minor_column(made.values, exponents)
     problems = pd.Series(pd.NA, index=minor.index, dtype="string")
-    problems = problems.mask(inexact & exponents.notna(), "expected no more decimals than the currency has")
+    if not settings.rounded:
+        problems = problems.mask(inexact & exponents.notna(), "expected no more decimals than the currency has")
     problems = problems.mask(made.values.notna() & exponents.isna(), "expected an amount in a known currency")
     if made.problems is not None:
         problems = made.problems.fillna(problems)

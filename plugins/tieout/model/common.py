@@ -51,7 +51,7 @@ ENTITIES: dict[str, dict[str, str]] = {
     "invoice_line": {
         "invoice_id": "text", "position": "integer", "product_code": "text", "description": "text",
         "quantity": "decimal", "unit_price": "decimal", "discount_percent": "decimal", "account_code": "text",
-        "tax_code": "text", "net_minor": "minor", "tax_minor": "minor",
+        "tax_code": "text", "net_minor": "minor", "tax_minor": "minor", "currency": "text",
     },
     "payment": {
         "payment_id": "text", "invoice_id": "text", "credit_memo_id": "text", "date": "date", "amount_minor": "minor",
@@ -79,6 +79,7 @@ ENTITIES: dict[str, dict[str, str]] = {
     },
 }
 ENTITIES["opportunity"] = ENTITIES["order"]
+ENTITIES["credit_memo_line"] = ENTITIES["invoice_line"]
 ENTITIES["quote_line"] = ENTITIES["opportunity_line"] = ENTITIES["order_line"]
 # An invoice as the CRM shows it; account_id is the CRM's.
 ENTITIES["ledger_invoice"] = {**ENTITIES["invoice"], "account_id": "text"}
