@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
 from tieout.model.errors import ConfigurationFault, Retriable
@@ -75,21 +77,42 @@ def connect(url: str, *, application_name: str = "tieout", pool_size: int = 5) -
 
 
 def _in_words(context: ExceptionContext) -> None:
-    """Raises `Retriable` in place of what the driver raises when the database is not there or refuses for now."""
+    """SQLAlchemy's hook: what it raises goes on in place of the driver's error."""
     if context.is_pre_ping:
         return  # the pool replaces the connection by itself
-    error = context.original_exception
+    cannot_connect = context.connection is None and isinstance(context.original_exception, psycopg.OperationalError)
+    url = context.engine.url if context.engine is not None else None
+    _raise_in_words(context.original_exception, gone=context.is_disconnect or cannot_connect, url=url)
+
+
+def _raise_in_words(error: BaseException, *, gone: bool, url: sa.URL | None) -> None:
+    """Raises `Retriable` when the database is not there or refuses for now; does nothing for other errors."""
     state = getattr(error, "sqlstate", None) or ""
     if state in ("40001", "40P01", "55P03"):
         raise Retriable(f"the database refused for now (SQLSTATE {state}): try again") from error
-    cannot_connect = context.connection is None and isinstance(error, psycopg.OperationalError)
-    gone = context.is_disconnect or cannot_connect or state[:2] in ("08", "57") or state == "53300"
     # 28: the role is refused, 3D: no such database, 57014: cancelled. A second try of these is of no use.
-    if not gone or state[:2] in ("28", "3D") or state == "57014":
+    if state[:2] in ("28", "3D") or state == "57014":
         return
-    url = context.engine.url if context.engine is not None else None
-    at = f"{url.host or url.query.get('host', 'the local socket')}/{url.database}" if url is not None else "?"
-    raise Retriable(
-        f"the database at {at} is not reachable or went away ({type(error).__name__}); what was not committed is "
-        "undone, and the next run carries on from there. Check that PostgreSQL runs (`tieout doctor`)."
-    ) from error
+    if gone or state[:2] in ("08", "57") or state == "53300":
+        at = f"{url.host or url.query.get('host', 'the local socket')}/{url.database}" if url is not None else "?"
+        raise Retriable(
+            f"the database at {at} is not reachable or went away ({type(error).__name__}); what was not committed is "
+            "undone, and the next run carries on from there. Check that PostgreSQL runs (`tieout doctor`)."
+        ) from error
+
+
+@contextmanager
+def driver(conn: Connection) -> Iterator[psycopg.Connection[Any]]:
+    """The psycopg connection below an SQLAlchemy one, for COPY; errors get the same words as through the engine.
+
+    It is in the same transaction, which it must neither commit nor roll back.
+    """
+    raw = conn.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    try:
+        yield raw
+    except psycopg.Error as error:
+        if raw.closed:
+            conn.invalidate()
+        _raise_in_words(error, gone=bool(raw.closed), url=conn.engine.url)
+        raise

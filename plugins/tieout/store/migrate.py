@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
-
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection, Engine
+
 from tieout.model.errors import ConfigurationFault
 
 _LOCK = 7_238_001  # advisory lock: one migration at a time, whoever starts it

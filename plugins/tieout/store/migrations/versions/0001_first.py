@@ -78,6 +78,8 @@ create table tieout.intent (
     source text not null,
     source_object text not null,
     source_id text not null,
+    source_system text not null,
+    source_entity text not null,
     natural_key text not null,
     idempotency_key text not null,
     body bytea not null,

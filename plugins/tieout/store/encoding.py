@@ -1,0 +1,85 @@
+"""Vendor records as JSON bytes that PostgreSQL takes: exact numbers, and nothing in a text that jsonb refuses.
+
+The fast way is one call into C for each record. Only a record that PostgreSQL could not store (a NUL character, half of
+a surrogate pair, a number that is none) goes through `clean`, which says what it replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+#: What stands in the place of a character that cannot be stored.
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+#: jsonb numbers end at 131,072 digits before the point; nothing that is an amount has this many.
+MAX_EXPONENT = 1000
+
+#: A record of this size may hold a number that is too long for jsonb.
+SUSPICIOUS_BYTES = 64 * 1024
+_SUSPICIOUS = (b"\\u0000", b"NaN", b"Infinity", b"E+", b"E-")
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """One value that was changed so that it can be stored: where it stood, and what was wrong in words."""
+
+    path: tuple[str, ...]
+    what: str
+
+
+def encode(record: Mapping[str, Any]) -> tuple[bytes, list[Replaced]]:
+    """The record as JSON in UTF-8, and what had to be replaced in it (nearly always nothing)."""
+    try:
+        body = _encoder.encode(record)
+    except (UnicodeEncodeError, TypeError):
+        return encode_clean(record)
+    # What only looks like it (an escaped backslash before u0000, a person named NaN) comes out the same.
+    if len(body) > SUSPICIOUS_BYTES or any(mark in body for mark in _SUSPICIOUS):
+        return encode_clean(record)
+    return body, []
+
+
+def encode_clean(record: Mapping[str, Any]) -> tuple[bytes, list[Replaced]]:
+    """As `encode`, by way of `clean`: for a record that was refused."""
+    replaced: list[Replaced] = []
+    return _encoder.encode(clean(record, (), replaced)), replaced
+
+
+def clean(value: Any, path: tuple[str, ...], replaced: list[Replaced]) -> Any:
+    """A copy of the value with everything that jsonb refuses replaced; adds to `replaced` what that was."""
+    if isinstance(value, str):
+        text = clean_text(value)
+        if text != value:
+            replaced.append(Replaced(path, "characters that cannot be stored (NUL or half of a pair)"))
+        return text
+    if isinstance(value, Mapping):
+        return {clean_text(str(key)): clean(item, (*path, str(key)), replaced) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [clean(item, path, replaced) for item in value]
+    if isinstance(value, float | Decimal) and not _is_storable(value):
+        return str(value)  # the conversion of the column that declares it will name it
+    if value is None or isinstance(value, bool | int | float | Decimal):
+        return value
+    replaced.append(Replaced(path, f"a {type(value).__name__}, which is no JSON"))
+    return clean_text(str(value))
+
+
+def clean_text(text: str) -> str:
+    """The text with NUL and lone surrogates replaced."""
+    return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def _is_storable(number: float | Decimal) -> bool:
+    exact = Decimal(number) if isinstance(number, float) else number
+    if not exact.is_finite():
+        return False
+    exponent = exact.as_tuple().exponent
+    return isinstance(exponent, int) and abs(exponent) <= MAX_EXPONENT and abs(exact.adjusted()) <= MAX_EXPONENT
