@@ -103,6 +103,8 @@ intent = Table(
     Column("source", Text, nullable=False),
     Column("source_object", Text, nullable=False),
     Column("source_id", Text, nullable=False),
+    Column("source_system", Text, nullable=False),  # these two say which staging table holds the source record
+    Column("source_entity", Text, nullable=False),
     Column("natural_key", Text, nullable=False),
     Column("idempotency_key", Text, nullable=False),
     # May hold {{vendor_id:<doc_uid>}} for a document that is itself being made; a pure function of the crosswalk.

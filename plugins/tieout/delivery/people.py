@@ -1,0 +1,158 @@
+"""What a person may do with an intent: look again, accept, cancel, try again. Each is audited under the person's name.
+
+Nobody may mark an intent as done without a document, nor send one again whose fate is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from tieout.delivery import letters
+from tieout.delivery.clock import Clock, system_clock
+from tieout.delivery.states import Change, Journal, State, apply
+from tieout.model.errors import TieoutError
+from tieout.store.engine import dumps
+
+
+class NotPossible(TieoutError):
+    """The intent is not in a state in which this may be done; the message says why, and what may be."""
+
+
+def look_up_again(conn: Connection, intent_id: int, who: str, note: str = "", clock: Clock = system_clock) -> None:
+    """Has a HELD intent looked up by the next delivery: equal confirms it, nothing there makes it READY.
+
+    An UNKNOWN one is looked up by itself when its quiet period is over; sooner it would prove nothing.
+
+    Raises:
+        NotPossible: it is not HELD.
+    """
+    row = _locked(conn, intent_id, (State.HELD,), "looked up again")
+    journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
+    change = Change(
+        intent_id, State.HELD, State.UNKNOWN, reason="look_up_again", message=f"{who} asked for another look-up",
+        not_before=max(row.not_before or journal.now, journal.now), detail=_noted(note),
+    )
+    _make(conn, journal, change)
+
+
+def accept(
+    conn: Connection, intent_id: int, who: str, *, creates: bool, vendor_id: str, vendor_number: str | None = None,
+    content: Mapping[str, Any] | None = None, note: str = "", clock: Clock = system_clock,
+) -> None:
+    """Takes the vendor's document as the one that a HELD intent was to make: CONFIRMED, crosswalk origin `approved`.
+
+    Args:
+        creates: the intent's operation makes a document (connectors/base.py); only then is there a crosswalk row.
+        vendor_id: of the vendor's document.
+        content: the document as the vendor has it, for write-back.
+
+    Raises:
+        NotPossible: it is not HELD, or the crosswalk gives the document to another of ours.
+    """
+    row = _locked(conn, intent_id, (State.HELD,), "accepted")
+    journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
+    values = {
+        "id": intent_id, "vendor_id": vendor_id, "number": vendor_number, "who": who, "now": journal.now,
+        "evidence": dumps({"intent_id": intent_id, "note": note}),
+    }
+    if creates:
+        conn.exec_driver_sql(_APPROVE, values)
+        taken = conn.exec_driver_sql(_TAKEN, {**values, "target": row.target, "doc_uid": row.doc_uid}).all()
+        others = [other for other in taken if (other.doc_uid, other.vendor_id) != (row.doc_uid, vendor_id)]
+        if others:
+            already = f"{others[0].vendor_id} stands for document {others[0].doc_uid}"
+            raise NotPossible(f"{vendor_id} cannot stand for document {row.doc_uid}: in the crosswalk {already}")
+    change = Change(
+        intent_id, State.HELD, State.CONFIRMED, reason="accepted", message=f"{who} accepted it",
+        vendor_id=vendor_id, vendor_number=vendor_number, answer=dumps(content) if content else None,
+        detail=_noted(note),
+    )
+    _make(conn, journal, change)
+
+
+def cancel(conn: Connection, intent_id: int, who: str, note: str, clock: Clock = system_clock) -> None:
+    """Gives up a READY or HELD intent. What the vendor may have of it is the person's to settle, and in the note.
+
+    Raises:
+        NotPossible: it is in another state; an UNKNOWN one has to be looked up first.
+    """
+    row = _locked(conn, intent_id, (State.READY, State.HELD), "cancelled")
+    journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
+    change = Change(
+        intent_id, State(row.state), State.CANCELLED, reason="cancelled_by_person", message=f"{who} cancelled it",
+        detail=_noted(note),
+    )
+    _make(conn, journal, change)
+
+
+def try_again(conn: Connection, intent_id: int, who: str, note: str = "", clock: Clock = system_clock) -> None:
+    """Has a REJECTED intent sent again, the same bytes, after its cause was mended outside (a period reopened, an
+    account made). Only where every send got a definite no and no later revision exists.
+
+    Raises:
+        NotPossible: it is not REJECTED, something of it may have been applied, or a later revision took its place.
+    """
+    row = _locked(conn, intent_id, (State.REJECTED,), "tried again")
+    found = conn.exec_driver_sql(_MAY_TRY, {"id": intent_id}).one()
+    if found.may_be_there:
+        raise NotPossible(f"intent {intent_id} got an answer that was not a definite no: look the document up first")
+    if found.later:
+        raise NotPossible(f"intent {intent_id} has a later revision, which is what counts now")
+    journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
+    change = Change(
+        intent_id, State.REJECTED, State.READY, reason="tried_again", message=f"{who} ordered another attempt",
+        detail=_noted(note),
+    )
+    _make(conn, journal, change)
+
+
+_APPROVE = """
+insert into tieout.crosswalk (link, target, entity, vendor_id, vendor_number, doc_uid, source, source_object, source_id,
+    origin, evidence, decided_by, created_at)
+select link, target, entity, %(vendor_id)s, %(number)s, doc_uid, source, source_object, source_id, 'approved',
+    %(evidence)s::jsonb, %(who)s, %(now)s
+from tieout.intent where intent_id = %(id)s
+on conflict do nothing
+"""
+_TAKEN = """
+select vendor_id, doc_uid from tieout.crosswalk
+where target = %(target)s and (vendor_id = %(vendor_id)s or doc_uid = %(doc_uid)s)
+"""
+# Uncertain sends before the refusal were settled by a look-up that found nothing after their quiet period.
+_MAY_TRY = """
+select exists (select from tieout.attempt a where a.intent_id = i.intent_id and a.kind = 'send'
+        and (a.outcome is null or a.outcome = 'applied')) as may_be_there,
+    exists (select from tieout.intent later where later.source = i.source and later.source_object = i.source_object
+        and later.source_id = i.source_id and later.link = i.link and later.kind = i.kind and later.target = i.target
+        and later.revision > i.revision) as later
+from tieout.intent i where i.intent_id = %(id)s
+"""
+
+
+def _locked(conn: Connection, intent_id: int, states: tuple[State, ...], what: str) -> Any:
+    row = conn.exec_driver_sql(
+        "select target, doc_uid, state, source_id, not_before from tieout.intent where intent_id = %(id)s for update",
+        {"id": intent_id},
+    ).one_or_none()
+    if row is None:
+        raise NotPossible(f"there is no intent {intent_id}")
+    if row.state not in states:
+        raise NotPossible(f"intent {intent_id} is {row.state}; only {' or '.join(states)} can be {what}")
+    return row
+
+
+def _make(conn: Connection, journal: Journal, change: Change) -> None:
+    apply(conn, journal, [change], by_person=True)
+    letters.close(conn, [change.intent_id])
+    journal.write(conn)
+
+
+def _actor(who: str) -> str:
+    return f"person:{who}"
+
+
+def _noted(note: str) -> dict[str, str]:
+    return {"note": note} if note else {}
