@@ -295,7 +295,8 @@ def _staged_payload(conn: Connection, letter: DeadLetter) -> Any:
     if conn.execute(sa.select(sa.func.to_regclass(f"staging.{table}"))).scalar_one() is None:
         return None
     staged = sa.table(table, schema="staging")
-    payload, connection, source_id = sa.column("_payload", JSONB), sa.column("_connection"), sa.column("_source_id")
+    payload = sa.column("_payload", JSONB)
+    connection, source_id = sa.column("_connection", sa.Text), sa.column("_source_id", sa.Text)
     return conn.execute(
         sa.select(payload).select_from(staged).where(connection == letter.connection, source_id == letter.source_id)
     ).scalar_one_or_none()
