@@ -6,7 +6,7 @@ are Decimal).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tieout.mapping.compile import Note, compile_read, compile_write
@@ -33,21 +33,39 @@ def common_rows(
     side: Side,
     entity: str,
     *,
-    ids: Sequence[str] | None = None,
-    column: str = "_source_id",
+    ids: Collection[str] | None = None,
+    parents: Collection[str] | None = None,
 ) -> tuple[list[dict[str, Any]], list[Rejection]]:
     """Current, undeleted rows of an entity in the common model, and those that could not be read into it.
 
     Args:
-        ids: only rows whose `column` is one of these; None reads all.
-        column: a staged column.
+        ids: only these records; None reads all.
+        parents: only lines of these records.
+
+    Returns:
+        Rows with the mapping's `read` fields, `_source_id` and `_version`.
     """
     mapping = side.mappings[entity]
-    frame = staging.read(services.engine, mapping.staged_entity(), side.name, column=column, values=ids)
+    where = None
+    if parents is not None:
+        where = f"{parent_column(side, entity)} = any(%(parents)s)"
+    frame = staging.read(
+        services.engine,
+        mapping.staged_entity(),
+        side.name,
+        ids=None if ids is None else sorted(ids),
+        where=where,
+        parameters={"parents": sorted(parents)} if parents is not None else None,
+    )
     if frame.empty:
         return [], []
     outcome = compile_read(mapping, services.link)(frame)
-    return rows(outcome.frame), outcome.rejections
+    return rows(outcome.frame), list(outcome.rejections)
+
+
+def parent_column(side: Side, entity: str) -> str:
+    """The staged column of a line that names its parent."""
+    return side.mappings[entity].read["parent_id"].source[0]
 
 
 def native_frame(services: Services, side: Side, entity: str, common: Sequence[Row]) -> tuple[Any, list[Rejection], list[Note]]:

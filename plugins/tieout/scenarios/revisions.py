@@ -58,7 +58,7 @@ def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) ->
         return Step.CREATE if live.state != "REJECTED" or changed else Step.WAIT
     if not changed and not cancelled:
         return Step.NOTHING
-    if live.state == "READY" and live.sends == 0:
+    if live.state in ("READY", "HELD") and live.sends == 0:
         return Step.CANCEL if cancelled else Step.SUPERSEDE
     if live.state != "CONFIRMED":
         return Step.WAIT

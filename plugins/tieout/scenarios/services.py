@@ -31,6 +31,11 @@ class Side:
     system: str
     connector: Connector
     mappings: Mapping[str, EntityMapping]
+    host: str
+
+    def record_url(self, record_id: str) -> str:
+        """Where a person opens the record: stands on the invoice, so that finance finds the order."""
+        return f"{self.host.rstrip('/')}/{record_id}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def open_services(
                 entity: apply_overrides(mapping, link)
                 for entity, mapping in load_system(settings.include / "mappings", system).items()
             }
-            sides.append(Side(name, system, connector, mappings))
+            sides.append(Side(name, system, connector, mappings, connection.host))
         engine = connect_store(settings.require_database_url())
         stack.callback(engine.dispose)
         yield Services(settings, engine, link, sides[0], sides[1], actor)

@@ -79,11 +79,11 @@ def latest(conn: Connection, link: str, object_: str, source_ids: Sequence[str])
 
 
 def waiting(conn: Connection, link: str, object_: str) -> list[Judgement]:
-    """Judgements whose document is on its way or was stopped on it (they have a doc_uid and an open outcome)."""
+    """Judgements whose document is on its way: `pending`, with a doc_uid."""
     rows = conn.execute(
         text(
             f"select {_NAMES} from tieout.document where link = :link and object = :object and doc_uid is not null "  # noqa: S608
-            "and outcome in ('pending', 'held')"
+            "and outcome = 'pending'"
         ),
         {"link": link, "object": object_},
     )

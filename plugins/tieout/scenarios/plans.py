@@ -1,0 +1,288 @@
+"""From the step that was decided to the intents that carry it out: invoices, their updates, credits and voids.
+
+Bodies are frozen here. What a revision was made of (the bill) is frozen beside its bytes, so that a later credit can
+reverse it line by line and `tieout trace` can show each figure's origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tieout.delivery.intents import NewIntent
+from tieout.mapping.payload import bodies
+from tieout.model.identity import canonical_json, doc_uid, idempotency_key
+from tieout.model.money import from_minor
+from tieout.scenarios.billing import Bill, Hold, Row
+from tieout.scenarios.customer_book import Party
+from tieout.scenarios.frames import native_frame
+from tieout.scenarios.revisions import Live, Step
+from tieout.scenarios.services import Services
+from tieout.store.documents import Judgement
+
+#: Steps that need the body of an invoice.
+BILLED = frozenset({Step.CREATE, Step.SUPERSEDE, Step.UPDATE, Step.CREDIT_AND_REBILL})
+#: The list in an invoice's or credit note's body that holds its lines.
+CHILD = {"xero": "LineItems"}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The latest invoice intent of a record (a row of `tieout.intent`) and the ledger's invoice as it was last read."""
+
+    intent: Mapping[str, Any]
+    invoice: Row | None
+
+    def standing(self) -> Live:
+        """What revisions.decide needs."""
+        invoice = self.invoice or {}
+        return Live(
+            state=self.intent["state"],
+            sends=self.intent["sends"],
+            ledger_status=invoice.get("status"),
+            paid_minor=invoice.get("paid_minor") or 0,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A record's judgement, and the steps that follow from it."""
+
+    judgement: Judgement
+    steps: tuple[Step, ...] = ()
+    bill: Bill | None = None
+    party: Party | None = None
+    live: Planned | None = None
+    digest: str | None = None
+    hold: Hold | None = None
+
+    def held(self, hold: Hold) -> Plan:
+        """The same record, stopped for a reason that was found later."""
+        judgement = replace(self.judgement, outcome="held", reason=hold.reason, message=hold.message)
+        return replace(self, judgement=judgement, steps=(), hold=hold)
+
+
+@dataclass
+class Intents:
+    """What comes of some plans. `judgements` replaces those of the plans by source id."""
+
+    intents: list[NewIntent] = field(default_factory=list)
+    cancel: list[str] = field(default_factory=list)
+    judgements: dict[str, Judgement] = field(default_factory=dict)
+    stopped: list[Plan] = field(default_factory=list)
+
+
+def plan_intents(services: Services, entity: str, plans: Sequence[Plan], today: date) -> Intents:
+    """Intents for the plans' steps; a record whose body the ledger could not take is held instead."""
+    made = Intents()
+    maker = _Maker(services, entity, today)
+    invoice_bodies, refused = maker.invoices([plan for plan in plans if plan.steps[0] in BILLED])
+    credit_bodies, refused_credits = maker.credits(
+        [plan for plan in plans if plan.steps[0] in (Step.CREDIT, Step.CREDIT_AND_REBILL)]
+    )
+    for plan in plans:
+        source_id = plan.judgement.source_id
+        hold = refused.get(source_id) or refused_credits.get(source_id)
+        if hold:
+            made.stopped.append(plan.held(hold))
+            made.judgements[source_id] = made.stopped[-1].judgement
+            continue
+        maker.carry_out(plan, invoice_bodies.get(source_id), credit_bodies.get(source_id), made)
+    return made
+
+
+class _Maker:
+    """Makes the intents of one link and one kind of record."""
+
+    def __init__(self, services: Services, entity: str, today: date) -> None:
+        self._services = services
+        self._link = services.link
+        self._object = services.crm.mappings[entity].object
+        self._child = CHILD[services.ledger.system]
+        self._today = today
+
+    def carry_out(self, plan: Plan, invoice: bytes | None, credit: bytes | None, made: Intents) -> None:
+        """Adds the plan's intents and its judgement to `made`."""
+        step, live = plan.steps[0], plan.live
+        uid = live.intent["doc_uid"] if live else None
+        revision = plan.judgement.revision
+        if live and step in (Step.SUPERSEDE, Step.CANCEL):
+            made.cancel.append(live.intent["doc_uid"])
+        if live and step is Step.VOID:
+            made.intents.append(self._void(plan, live))
+            uid = made.intents[-1].doc_uid
+        if live and credit is not None:
+            made.intents += self._credit(plan, live, credit)
+            uid = made.intents[-2].doc_uid if len(made.intents) > 1 else uid
+        if invoice is not None and plan.bill is not None:
+            revision = self.next_revision(plan)
+            after = (self._uid(plan, "credit_memo", plan.judgement.revision),) if credit is not None else ()
+            made.intents.append(self._invoice(plan, plan.bill, revision, invoice, after))
+            uid = made.intents[-1].doc_uid
+        digest = plan.digest if step in BILLED else plan.judgement.content_hash
+        made.judgements[plan.judgement.source_id] = replace(
+            plan.judgement, doc_uid=uid, revision=revision, content_hash=digest
+        )
+
+    @staticmethod
+    def next_revision(plan: Plan) -> int:
+        """Revisions count from 1."""
+        return plan.judgement.revision + 1
+
+    def number(self, plan: Plan) -> str:
+        """The invoice's number. A document that was voided or credited keeps its number: the next one is told apart."""
+        if plan.steps[0] in (Step.SUPERSEDE, Step.UPDATE) and plan.live:
+            return str(plan.live.intent["natural_key"])
+        base = self._link.policies.invoice_number.format(number=plan.judgement.source_number)
+        if plan.live is None or plan.live.intent["state"] != "CONFIRMED":
+            return base
+        return f"{base}-{self.next_revision(plan)}"
+
+    # --- bodies -------------------------------------------------------------------------------------------------------
+
+    def invoices(self, plans: Sequence[Plan]) -> tuple[dict[str, bytes], dict[str, Hold]]:
+        """The bodies of the invoices by source id, and why some cannot be made."""
+        heads, lines = [], []
+        for plan in plans:
+            bill, party = plan.bill, plan.party
+            if bill is None or party is None:
+                raise ValueError(f"{plan.judgement.source_id}: a step that bills needs a bill and a customer")
+            status = "DRAFT" if self._link.policies.invoice_status == "draft" else "AUTHORISED"
+            updated = plan.live.intent["vendor_id"] if plan.live and plan.steps[0] is Step.UPDATE else None
+            heads.append(
+                {
+                    "_source_id": bill.source_id, "_key": bill.source_id, "invoice_id": updated,
+                    "number": self.number(plan), "kind": "ACCREC", "customer_id": party.reference(), "date": bill.date,
+                    "due_date": bill.due_date, "currency": bill.currency, "exchange_rate": bill.exchange_rate,
+                    "status": status, "reference": bill.reference,
+                    "source_url": self._services.crm.record_url(bill.source_id),
+                }
+            )  # fmt: skip
+            lines += [
+                {
+                    "_source_id": bill.source_id, "_key": bill.source_id, "position": position,
+                    "product_code": line.product_code, "description": line.description, "quantity": line.quantity,
+                    "unit_price": line.unit_price, "discount_percent": line.discount_percent or None,
+                    "account_code": line.account_code, "tax_code": line.tax_code,
+                }
+                for position, line in enumerate(bill.lines, start=1)
+            ]  # fmt: skip
+        return self._bodies("invoice", "invoice_line", heads, lines)
+
+    def credits(self, plans: Sequence[Plan]) -> tuple[dict[str, bytes], dict[str, Hold]]:
+        """The bodies of the credit notes by source id: each line of what was billed, at its net, without discount."""
+        heads, lines = [], []
+        for plan in plans:
+            live = plan.live
+            if live is None:
+                raise ValueError(f"{plan.judgement.source_id}: nothing was posted that could be credited")
+            content = live.intent["frozen"]["bill"]
+            source_id = plan.judgement.source_id
+            heads.append(
+                {
+                    "_source_id": source_id, "_key": source_id, "customer_id": (live.invoice or {}).get("customer_id"),
+                    "date": self._today, "currency": content["currency"], "status": "AUTHORISED",
+                    "reference": self.credit_reference(plan),
+                }
+            )  # fmt: skip
+            for position, (code, description, _, _, _, account, tax, net) in enumerate(content["lines"], start=1):
+                lines.append(
+                    {
+                        "_source_id": source_id, "_key": source_id, "position": position, "product_code": code,
+                        "description": description, "quantity": Decimal(1),
+                        "unit_price": from_minor(net, content["currency"]), "account_code": account, "tax_code": tax,
+                    }
+                )  # fmt: skip
+        return self._bodies("credit_memo", "invoice_line", heads, lines)
+
+    def _bodies(
+        self, entity: str, line_entity: str, heads: list[dict[str, Any]], lines: list[dict[str, Any]]
+    ) -> tuple[dict[str, bytes], dict[str, Hold]]:
+        if not heads:
+            return {}, {}
+        ledger = self._services.ledger
+        native, refused, _ = native_frame(self._services, ledger, entity, heads)
+        native_lines, refused_lines, _ = native_frame(self._services, ledger, line_entity, lines)
+        holds = {
+            item.source_id: Hold(item.reason, item.message, item.expected, item.found, item.remedy)
+            for item in [*refused_lines, *refused]
+        }
+        native = native[~native["_key"].isin(list(holds))]
+        native_lines = native_lines[native_lines["_key"].isin(list(native["_key"]))]
+        made = bodies(native, native_lines, self._child, "_key")
+        return dict(zip(native["_key"].tolist(), made.tolist(), strict=True)), holds
+
+    # --- intents ------------------------------------------------------------------------------------------------------
+
+    def _uid(self, plan: Plan, kind: str, revision: int) -> str:
+        return doc_uid(self._link.name, self._link.crm, self._object, plan.judgement.source_id, kind, revision)
+
+    def credit_reference(self, plan: Plan) -> str:
+        """Our stamp: credit notes have no unique number, so they are looked up by this reference."""
+        return f"tieout:{self._uid(plan, 'credit_memo', plan.judgement.revision)}"
+
+    def _invoice(self, plan: Plan, bill: Bill, revision: int, body: bytes, after: tuple[str, ...]) -> NewIntent:
+        waits = () if plan.party is None or plan.party.vendor_id else (plan.party.doc_uid,)
+        rate_source = "crm" if bill.exchange_rate is not None else "ledger day rate"
+        return self._intent(
+            plan, "invoice", revision,
+            operation="invoices.update" if plan.steps[0] is Step.UPDATE else "invoices.create",
+            natural_key=self.number(plan), body=body, entity="invoice", depends_on=(*waits, *after),
+            amount_minor=bill.net_minor, currency=bill.currency,
+            frozen={
+                "bill": bill.content(), "rate": None if bill.exchange_rate is None else str(bill.exchange_rate),
+                "rate_direction": f"{bill.currency} per {self._link.base_currency}", "rate_source": rate_source,
+                "rate_date": bill.original_date.isoformat(), "original_date": bill.original_date.isoformat(),
+                "expected_tax_minor": bill.expected_tax_minor,
+            },
+        )  # fmt: skip
+
+    def _void(self, plan: Plan, live: Planned) -> NewIntent:
+        draft = (live.invoice or {}).get("status") in ("DRAFT", "SUBMITTED")
+        vendor_id = live.intent["vendor_id"]
+        return self._intent(
+            plan, "void", plan.judgement.revision, operation="invoices.void", natural_key=vendor_id,
+            body=canonical_json({"InvoiceID": vendor_id, "Status": "DELETED" if draft else "VOIDED"}),
+            entity="invoice", currency=plan.judgement.currency, amount_minor=plan.judgement.source_minor,
+        )  # fmt: skip
+
+    def _credit(self, plan: Plan, live: Planned, body: bytes) -> list[NewIntent]:
+        """The credit note, and its allocation to what is still due on the invoice."""
+        revision, content = plan.judgement.revision, live.intent["frozen"]["bill"]
+        net = sum(line[-1] for line in content["lines"])
+        note = self._intent(
+            plan, "credit_memo", revision, operation="credit_notes.create", natural_key=self.credit_reference(plan),
+            body=body, entity="credit_memo", currency=content["currency"], amount_minor=net,
+        )  # fmt: skip
+        due = (live.invoice or {}).get("due_minor") or 0
+        if due <= 0:
+            return [note]
+        vendor_id = live.intent["vendor_id"]
+        allocation = self._intent(
+            plan, "allocation", revision, operation="credit_notes.allocate",
+            natural_key=f"{note.doc_uid}:{vendor_id}",
+            body=canonical_json({
+                "CreditNoteID": "{{vendor_id:" + note.doc_uid + "}}", "Amount": str(from_minor(due, content["currency"])),
+                "Date": self._today.isoformat(), "Invoice": {"InvoiceID": vendor_id},
+            }),
+            entity="allocation", depends_on=(note.doc_uid,), currency=content["currency"], amount_minor=due,
+        )  # fmt: skip
+        return [note, allocation]
+
+    def _intent(
+        self, plan: Plan, kind: str, revision: int, *, operation: str, natural_key: str, body: bytes, entity: str,
+        depends_on: tuple[str, ...] = (), currency: str | None, amount_minor: int | None,
+        frozen: Mapping[str, Any] | None = None,
+    ) -> NewIntent:  # fmt: skip
+        uid, target = self._uid(plan, kind, revision), self._link.ledger
+        return NewIntent(
+            link=self._link.name, target=target, doc_uid=uid, kind=kind, operation=operation, revision=revision,
+            source=self._link.crm, source_object=self._object, source_id=plan.judgement.source_id,
+            natural_key=natural_key, idempotency_key=idempotency_key(uid, target, operation), body=body, entity=entity,
+            depends_on=depends_on, currency=currency, amount_minor=amount_minor,
+            frozen={"mapping": self._services.mapping_hash, **(frozen or {})},
+            owner=self._link.owners.get("invoices", "finance"),
+        )  # fmt: skip

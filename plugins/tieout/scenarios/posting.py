@@ -1,0 +1,346 @@
+"""Judges every billable record of the CRM and plans what has to be posted for it, a chunk of records at a time.
+
+A chunk is one transaction: crosswalk links, intents, judgements and dead letters commit together. The rules are in
+billing.py, customers.py and revisions.py; here they meet the staged rows and the store.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from tieout.delivery import intents
+from tieout.model.errors import Rejection, Retriable
+from tieout.model.identity import content_hash
+from tieout.scenarios import ready
+from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
+from tieout.scenarios.customer_book import CustomerBook, Party
+from tieout.scenarios.frames import chunks, common_rows, parent_column
+from tieout.scenarios.plans import Plan, Planned, plan_intents
+from tieout.scenarios.revisions import Live, Step, decide
+from tieout.scenarios.services import Services
+from tieout.store import crosswalk, dead_letters, documents
+from tieout.store.documents import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the link bills: orders, or won opportunities. `entity` is also the word in `tieout.document`."""
+
+    entity: str
+    lines: str
+
+
+SUBJECTS = {
+    "order_activated": Subject("order", "order_line"),
+    "opportunity_won": Subject("opportunity", "opportunity_line"),
+}
+
+
+def subject_of(services: Services) -> Subject:
+    """What this link bills."""
+    return SUBJECTS[services.link.policies.trigger]
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Everything that is known of some records before they are judged."""
+
+    versions: Mapping[str, int]
+    heads: Mapping[str, Row]
+    lines: Mapping[str, Sequence[Row]]
+    quotes: Mapping[str, Row]
+    quote_lines: Mapping[str, Sequence[Row]]
+    stopped: Mapping[str, Hold]  # quarantined or unreadable, with the reason
+    previous: Mapping[str, Judgement]
+    live: Mapping[str, Planned]
+    parties: Mapping[str, Party | Hold] = field(default_factory=dict)
+
+
+def plan(services: Services, rules: Rules, run_id: UUID) -> dict[str, int]:
+    """Judges all records that are new, changed or open, and plans their postings.
+
+    Returns:
+        Counts: `judged` and one for each outcome, `intents` planned, `cancelled` intents.
+    """
+    subject = subject_of(services)
+    book = CustomerBook(services, run_id)
+    mapping = services.crm.mappings[subject.entity]
+    parts = documents.Parts(
+        head=mapping.staged_entity().table,
+        lines=services.crm.mappings[subject.lines].staged_entity().table,
+        parent_column=parent_column(services.crm, subject.lines),
+    )
+    with services.engine.connect() as conn:
+        versions = documents.to_judge(conn, services.link.name, subject.entity, services.crm.name, parts)
+    counts: Counter[str] = Counter()
+    for ids in chunks(sorted(versions)):
+        counts.update(_plan_chunk(services, subject, rules, book, {key: versions[key] for key in ids}, run_id))
+    return dict(counts)
+
+
+def _plan_chunk(
+    services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int], run_id: UUID
+) -> Counter[str]:
+    chunk = _read(services, subject, versions)
+    accounts = {row["account_id"] for row in chunk.heads.values() if row.get("billable") and row.get("account_id")}
+    customers = book.plan(accounts, _open_letters(services, "account", accounts))
+    chunk = replace(chunk, parties=customers.parties)
+    judged = [_judge(services, chunk, source_id, rules) for source_id in versions]
+    judged = ready.checked(services, judged)
+    planned = plan_intents(services, subject.entity, [item for item in judged if item.steps], rules.today)
+    judgements = [planned.judgements.get(item.judgement.source_id, item.judgement) for item in judged]
+    with services.engine.begin() as conn:
+        if taken := crosswalk.link_existing(conn, customers.links, run_id):
+            # Another run linked one of them since we looked: nothing of this chunk is kept, the next try sees it.
+            raise Retriable(f"account {taken[0].wanted.source_id} was linked by another run at the same time")
+        cancelled = intents.cancel(
+            conn, services.ledger.name, planned.cancel, run_id, services.actor, "source_changed_or_cancelled"
+        )
+        added = intents.add(conn, [*customers.intents, *planned.intents], run_id, services.actor)
+        documents.upsert(conn, services.link.name, subject.entity, judgements, run_id)
+        _letters(conn, services, subject, judgements, [*judged, *planned.stopped], run_id)
+    counts = Counter(judgement.outcome for judgement in judgements)
+    counts.update(judged=len(judgements), intents=len(added.new), cancelled_intents=len(cancelled))
+    return counts
+
+
+def _read(services: Services, subject: Subject, versions: Mapping[str, int]) -> _Chunk:
+    ids = sorted(versions)
+    heads, unreadable = common_rows(services, services.crm, subject.entity, ids=ids)
+    lines, bad_lines = common_rows(services, services.crm, subject.lines, parents=ids)
+    quotes, quote_lines, bad_quotes = _quotes(services, subject, heads)
+    stopped = {item.source_id: _hold_of(item) for item in unreadable}
+    stopped |= {quote_id: _hold_of(item) for quote_id, item in bad_quotes.items()}
+    parents = _parents(services, subject, [item.source_id for item in bad_lines])
+    for item in bad_lines:
+        stopped.setdefault(parents.get(item.source_id, ""), _hold_of(item))
+    stopped |= _quarantine(services, subject, ids, lines)
+    with services.engine.connect() as conn:
+        previous = documents.latest(conn, services.link.name, subject.entity, ids)
+    return _Chunk(
+        versions=versions,
+        heads={row["_source_id"]: row for row in heads},
+        lines=_grouped(lines),
+        quotes=quotes,
+        quote_lines=quote_lines,
+        stopped=stopped,
+        previous=previous,
+        live=_live(services, subject, ids),
+    )
+
+
+def _quotes(
+    services: Services, subject: Subject, heads: Sequence[Row]
+) -> tuple[dict[str, Row], dict[str, list[Row]], dict[str, Rejection]]:
+    """Accepted quotes and their lines by the record that they were accepted for; unreadable lines by that record."""
+    if subject.entity == "order":
+        wanted = {row["quote_id"]: row["_source_id"] for row in heads if row.get("quote_id")}
+        quotes, _ = common_rows(services, services.crm, "quote", ids=wanted) if wanted else ([], [])
+    else:
+        found, _ = common_rows(services, services.crm, "quote")
+        known = {row["_source_id"] for row in heads}
+        quotes = [row for row in found if row.get("opportunity_id") in known and row.get("accepted")]
+        wanted = {row["quote_id"]: row["opportunity_id"] for row in quotes}
+    accepted = {row["quote_id"]: row for row in quotes if row.get("accepted")}
+    if not accepted:
+        return {}, {}, {}
+    lines, bad = common_rows(services, services.crm, "quote_line", parents=accepted)
+    parents = _parents(services, Subject("quote", "quote_line"), [item.source_id for item in bad])
+    return (
+        {wanted[quote_id]: row for quote_id, row in accepted.items()},
+        {wanted[quote_id]: rows for quote_id, rows in _grouped(lines).items()},
+        {wanted[parents[item.source_id]]: item for item in bad if parents.get(item.source_id) in wanted},
+    )
+
+
+def _grouped(lines: Iterable[Row]) -> dict[str, list[Row]]:
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for line in lines:
+        grouped[line["parent_id"]].append(line)
+    for group in grouped.values():
+        group.sort(key=lambda line: (line.get("position") is None, line.get("position"), line["_source_id"]))
+    return grouped
+
+
+def _quarantine(services: Services, subject: Subject, ids: Sequence[str], lines: Sequence[Row]) -> dict[str, Hold]:
+    """Records that the checks stopped, themselves or by one of their lines."""
+    stopped = {
+        source_id: Hold(reason, f"it is in quarantine: {reason}", "a record that passes its checks", reason,
+                        "mend it in the CRM; it is checked again when it changes or is replayed")
+        for source_id, reason in _open_letters(services, subject.entity, ids).items()
+    }  # fmt: skip
+    bad_lines = _open_letters(services, subject.lines, None)
+    parents = _parents(services, subject, bad_lines)
+    for line_id, parent in parents.items():
+        reason = bad_lines[line_id]
+        stopped.setdefault(
+            parent,
+            Hold(reason, f"its line {line_id} is in quarantine: {reason}", "lines that pass their checks", reason,
+                 "mend the line in the CRM; it is checked again when it changes or is replayed"),
+        )  # fmt: skip
+    return stopped
+
+
+def _open_letters(services: Services, entity: str, ids: Iterable[str] | None) -> dict[str, str]:
+    """source id -> reason of the dead letters that keep staged rows of an entity in quarantine."""
+    wanted = None if ids is None else set(ids)
+    with services.engine.connect() as conn:
+        found = dead_letters.open_keys(conn, services.crm.name, entity)
+    return {key: reason for key, reason in found.items() if wanted is None or key in wanted}
+
+
+def _parents(services: Services, subject: Subject, line_ids: Iterable[str]) -> dict[str, str]:
+    """Line id -> id of its order, straight from the staged column: the line itself may be unreadable."""
+    wanted = list(line_ids)
+    if not wanted:
+        return {}
+    table = services.crm.mappings[subject.lines].staged_entity().table
+    column = parent_column(services.crm, subject.lines)
+    with services.engine.connect() as conn:
+        rows = conn.execute(
+            text(
+                f"select _source_id, {column} as parent from staging.{table} "  # noqa: S608 - names from StagedEntity
+                "where _connection = :connection and _source_id = any(:ids)"
+            ),
+            {"connection": services.crm.name, "ids": wanted},
+        )
+        return {row._source_id: row.parent for row in rows if row.parent}
+
+
+def _live(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Planned]:
+    """The latest invoice intent of each record, with what the ledger says of its invoice."""
+    with services.engine.connect() as conn:
+        found = [
+            dict(row)
+            for row in conn.execute(
+                text(
+                    "select distinct on (source_id) source_id, doc_uid, revision, state, sends, vendor_id, vendor_number, "
+                    "natural_key, reason, message, frozen from tieout.intent where link = :link and target = :target "
+                    "and source = :source and source_object = :object and kind = 'invoice' and source_id = any(:ids) "
+                    "order by source_id, revision desc"
+                ),
+                {
+                    "link": services.link.name, "target": services.ledger.name, "source": services.crm.name,
+                    "object": services.crm.mappings[subject.entity].object, "ids": list(ids),
+                },  # fmt: skip
+            ).mappings()
+        ]
+    posted = {row["vendor_id"] for row in found if row["vendor_id"]}
+    invoices = common_rows(services, services.ledger, "invoice", ids=posted)[0] if posted else []
+    by_id = {row["invoice_id"]: row for row in invoices}
+    return {row["source_id"]: Planned(intent=row, invoice=by_id.get(row["vendor_id"])) for row in found}
+
+
+def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> Plan:
+    """The verdict on one record, and the steps that follow from it."""
+    head = chunk.heads.get(source_id)
+    previous = chunk.previous.get(source_id)
+    live = chunk.live.get(source_id)
+    base = Judgement(
+        source_id=source_id,
+        source_number=(head or {}).get("number") or (previous.source_number if previous else None),
+        outcome="held",
+        seen_version=chunk.versions[source_id],
+        revision=live.intent["revision"] if live else 0,
+        content_hash=previous.content_hash if previous else None,
+        doc_uid=live.intent["doc_uid"] if live else None,
+        currency=(head or {}).get("currency") or (previous.currency if previous else None),
+        source_minor=(head or {}).get("total_minor"),
+    )
+    if source_id in chunk.stopped:
+        stop = chunk.stopped[source_id]
+        return Plan(replace(base, outcome="quarantined", reason=stop.reason, message=stop.message), hold=stop)
+    cancelled = head is None or bool(head.get("cancelled"))
+    if head is not None and not head.get("billable") and not cancelled:
+        return _not_billable(base, live)
+    result: Bill | Hold | None = None
+    if head is not None and not cancelled:
+        result = _bill(head, chunk, source_id, rules)
+        if isinstance(result, Hold):
+            return Plan(replace(base, reason=result.reason, message=result.message), hold=result)
+    return _next(services, base, live, previous, result, chunk, cancelled)
+
+
+def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules) -> Bill | Hold:
+    made = bill(
+        head, chunk.lines.get(source_id, ()), chunk.quotes.get(source_id), chunk.quote_lines.get(source_id, ()), rules
+    )
+    party = chunk.parties.get(head.get("account_id") or "")
+    return party if isinstance(made, Bill) and isinstance(party, Hold) else made
+
+
+def _not_billable(base: Judgement, live: Planned | None) -> Plan:
+    if live is None or live.intent["state"] in ("CANCELLED", "REJECTED"):
+        return Plan(replace(base, outcome="not_billable"))
+    hold = Hold(
+        "no_longer_billable", "it was billed and is not activated any more", "an activated or a cancelled order",
+        "neither", "activate it again, or cancel it in the CRM",
+    )  # fmt: skip
+    return Plan(replace(base, reason=hold.reason, message=hold.message), hold=hold)
+
+
+def _next(
+    services: Services, base: Judgement, live: Planned | None, previous: Judgement | None, made: Bill | None,
+    chunk: _Chunk, cancelled: bool,
+) -> Plan:  # fmt: skip
+    digest = content_hash(made.content()) if made else base.content_hash
+    changed = made is not None and (previous is None or previous.content_hash != digest)
+    step = decide(
+        live.standing() if live else Live(None), changed=changed, cancelled=cancelled, policies=services.link.policies
+    )
+    if made is not None:
+        base = replace(base, source_minor=made.net_minor, currency=made.currency)
+    if isinstance(step, Hold):
+        return Plan(replace(base, reason=step.reason, message=step.message), hold=step)
+    party = chunk.parties.get(made.account_id) if made else None
+    return Plan(
+        _standing(base, live, step, cancelled),
+        steps=(step,) if step not in (Step.NOTHING, Step.WAIT) else (),
+        bill=made,
+        party=party if isinstance(party, Party) else None,
+        live=live,
+        digest=digest,
+    )
+
+
+def _standing(base: Judgement, live: Planned | None, step: Step, cancelled: bool) -> Judgement:
+    """The outcome as it is before anything new is delivered; `settle` goes on from there."""
+    state = live.intent["state"] if live else None
+    if cancelled and step in (Step.NOTHING, Step.CANCEL):
+        return replace(base, outcome="cancelled", reason="source_cancelled", message="the source is cancelled")
+    if step is Step.NOTHING and state == "CONFIRMED":
+        # A record that was stopped and is as it was again: the ledger has it already.
+        subtotal = (live.invoice or {}).get("subtotal_minor") if live else None
+        return replace(base, outcome="posted", posted_minor=base.source_minor if subtotal is None else subtotal)
+    return replace(base, outcome="pending", reason=None, message=None)
+
+
+def _hold_of(item: Rejection) -> Hold:
+    return Hold(item.reason, item.message, item.expected, item.found, item.remedy)
+
+
+def _letters(
+    conn: Connection, services: Services, subject: Subject, judgements: Sequence[Judgement], plans: Sequence[Plan], run_id: UUID
+) -> None:
+    """A dead letter for each record that this step stopped; those of records that go on now are closed."""
+    stopped = {item.judgement.source_id: item for item in plans if item.hold and item.judgement.outcome == "held"}
+    letters = [
+        Rejection(
+            services.crm.system, subject.entity, source_id, item.hold.reason, item.hold.message, item.hold.expected,
+            item.hold.found, item.hold.remedy,
+        )
+        for source_id, item in stopped.items() if item.hold
+    ]  # fmt: skip
+    dead_letters.record(
+        conn, letters, link=services.link.name, connection=services.crm.name, stage="transform", run_id=run_id
+    )
+    dead_letters.close_mended(
+        conn, connection=services.crm.name, link=services.link.name, entity=subject.entity, stages=["transform"],
+        source_ids=[item.source_id for item in judgements],
+        failing=[(letter.source_id, letter.reason) for letter in letters],
+    )  # fmt: skip
