@@ -63,18 +63,16 @@ def compile_read(mapping: Mapping, link: Link | None) -> Compiled:
         from tieout.mapping.columns import as_type, nulls
 
         work = _Work(mapping, link, frame, "read")
-        made: dict[str, pd.Series[Any]] = {}
-        for name, kind in kinds.items():
-            spec = mapping.read.get(name)
-            if spec is None:
-                made[name] = nulls(frame.index, kind)
-                continue
+        made = {name: nulls(frame.index, kind) for name, kind in kinds.items()}
+        for name, spec in mapping.read.items():
+            kind = kinds[name]
             values = work.values(name, spec)
             result = as_type(values, kind)
             work.problems(name, spec, result, reason=f"not_{kind}", expected=kind)
             made[name] = result.values
             if spec.rate == "base_per_foreign":
                 made[name] = work.inverted(name, spec, made[name])
+            work.above[name] = made[name]
         return work.outcome(made)
 
     return run
@@ -135,6 +133,7 @@ class _Work:
         self._mapping, self._link, self._frame, self._half = mapping, link, frame, half
         self._rejections: list[Rejection] = []
         self._notes: list[Note] = []
+        self.above: dict[str, pd.Series[Any]] = {}  # common fields that were read already
         self._out: set[int] = set()  # positions, because an index may repeat
 
     def values(self, name: str, spec: FieldMapping) -> pd.Series[Any]:
@@ -255,6 +254,8 @@ class _Work:
     def _column(self, source: str) -> pd.Series[Any]:
         if source in self._frame.columns:
             return self._frame[source]
+        if source in self.above:
+            return self.above[source]
         if self._half == "read":
             raise KeyError(f"{self._mapping.system} {self._mapping.entity}: the staged frame has no column {source!r}")
         from tieout.mapping.columns import nulls

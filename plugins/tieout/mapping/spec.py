@@ -41,7 +41,7 @@ class FieldMapping(_Part):
     """One field under `read:` or `write:`.
 
     Attributes:
-        source: `from`, the columns it is made of.
+        source: `from`, the columns it is made of; under `read:` also common fields that stand above it in the file.
         value: a constant; with `from`, it is given where any of those columns has a value.
         link: a setting of the link, the same for all rows.
         transform, settings: a name from mapping/transforms.py and its `with`.
@@ -181,11 +181,13 @@ def problems(mapping: Mapping) -> Iterator[tuple[Place, str]]:
     if mapping.key is None and mapping.modified is not None:
         yield ("modified",), "'modified' without 'key': an entity without a key is not staged"
     common = mapping.common_fields
+    above: list[str] = []
     for name, field in mapping.read.items():
         if name not in ENTITIES[mapping.entity] and field.custom is None:
             hint = did_you_mean(name, common) or "; a field of your own needs 'custom: <type>'"
             yield ("read", name), f"unknown field '{name}' of {mapping.entity}{hint}"
-        yield from _field_problems(("read", name), field, mapping.columns, "column")
+        yield from _field_problems(("read", name), field, (*mapping.columns, *above), "column")
+        above.append(name)
     for name, field in mapping.write.items():
         yield from _field_problems(("write", name), field, tuple(common), "field")
 

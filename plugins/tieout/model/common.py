@@ -79,7 +79,6 @@ ENTITIES: dict[str, dict[str, str]] = {
     },
 }
 ENTITIES["opportunity"] = ENTITIES["order"]
-ENTITIES["credit_memo_line"] = ENTITIES["invoice_line"]
 ENTITIES["quote_line"] = ENTITIES["opportunity_line"] = ENTITIES["order_line"]
 # An invoice as the CRM shows it; account_id is the CRM's.
 ENTITIES["ledger_invoice"] = {**ENTITIES["invoice"], "account_id": "text"}
