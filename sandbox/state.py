@@ -208,6 +208,7 @@ class State:
         """Opens or creates the file and reads all of it into memory."""
         self.path = path
         self.lock = threading.RLock()
+        self.on_clear: list[Callable[[], None]] = []  # for what an app remembers outside of its tables
         self._tables: dict[str, Table] = {}
         self._touched: dict[tuple[str, str], None] = {}
         self._depth = 0
@@ -271,6 +272,8 @@ class State:
             self._file.execute("DELETE FROM record")
             for table in self._tables.values():
                 table.forget()
+            for forget in self.on_clear:
+                forget()
 
     def close(self) -> None:
         """Closes the file; the state cannot be used after."""
