@@ -1,0 +1,275 @@
+"""The words of given.yaml and expect.yaml, as frozen data. docs in README.md of this folder; written for accountants.
+
+Amounts and quantities are exact: a number with a decimal point becomes a Decimal, never a float.
+"""
+
+from __future__ import annotations
+
+from datetime import date as Day
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FOLDER = Path(__file__).parent
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Person(_Part):
+    first: str
+    last: str
+
+
+class Account(_Part):
+    """A customer in the CRM. `person` makes it a private customer."""
+
+    name: str
+    tax_id: str | None = None
+    person: Person | None = None
+    street: str | None = None
+    city: str | None = None
+    postcode: str | None = None
+    country: str | None = None
+    phone: str | None = None
+    broken: dict[str, Any] = {}
+
+
+class Product(_Part):
+    """A product in the CRM, and an item of the same code in the ledger unless `in_ledger` is false."""
+
+    code: str
+    name: str
+    prices: dict[str, Decimal]
+    in_ledger: bool = True
+
+
+class Line(_Part):
+    """`price` before discount; `discount` in percent; `tax` is the CRM's tax code."""
+
+    product: str
+    quantity: Decimal
+    price: Decimal
+    discount: Decimal | None = None
+    tax: str | None = "standard"
+
+
+class Quote(_Part):
+    """The offer that the customer accepted: what it says is billed."""
+
+    status: str = "Accepted"
+    freight: Decimal | None = None
+    lines: tuple[Line, ...]
+
+
+class Order(_Part):
+    """`broken` are fields (`order`, or of line 1) as an old record has them, past what Salesforce lets in today."""
+
+    order: str
+    account: str | None
+    date: Day
+    currency: str = "GBP"
+    rate: Decimal | None = None
+    freight: Decimal | None = None
+    expected_tax: Decimal | None = None
+    activated: bool = True
+    quote: Quote | None = None
+    lines: tuple[Line, ...] = ()
+    broken: dict[str, Any] = {}
+    broken_line: dict[str, Any] = {}
+
+
+class Deal(_Part):
+    """An opportunity; `product` is text, as people write it."""
+
+    deal: str
+    account: str | None
+    date: Day
+    currency: str = "GBP"
+    amount: Decimal | None = None
+    stage: str = "Closed Won"
+    product: str | None = None
+    lines: tuple[Line, ...] = ()
+
+
+class LedgerContact(_Part):
+    name: str
+    tax_id: str | None = None
+    street: str | None = None
+    city: str | None = None
+    postcode: str | None = None
+    country: str | None = None
+
+
+class HandInvoice(_Part):
+    """An invoice that finance raises itself, of one line."""
+
+    number: str
+    to: str
+    date: Day
+    currency: str = "GBP"
+    net: Decimal
+    tax: str = "OUTPUT2"
+
+
+class Crm(_Part):
+    accounts: tuple[Account, ...] = ()
+    products: tuple[Product, ...] = ()
+    orders: tuple[Order, ...] = ()
+    deals: tuple[Deal, ...] = ()
+
+
+class Ledger(_Part):
+    locked_until: Day | None = None
+    contacts: tuple[LedgerContact, ...] = ()
+    invoices: tuple[HandInvoice, ...] = ()
+    #: How many units of the foreign currency one GBP is, on the day.
+    rates: dict[str, Decimal] = {}
+
+
+class Step(_Part):
+    """One thing that happens after the first run. Tieout runs again after each one. Exactly one verb."""
+
+    pay: str | None = None
+    pay_credit_back: str | None = None  # refund of the customer's open credit note
+    credit: str | None = None  # finance raises a credit note against the invoice and allocates it
+    void: str | None = None
+    raise_invoice: HandInvoice | None = None
+    change_order: str | None = None
+    cancel_order: str | None = None
+    change_account: str | None = None
+    change_contact: str | None = None
+    approve_product: str | None = None
+    approve_account: str | None = None
+    lock_until: Day | None = None
+    nothing: bool | None = None
+    # what belongs to the verb
+    amount: Decimal | None = None
+    on: Day | None = None
+    line: int = 1
+    to: str | None = None
+    set: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _one_verb(self) -> Step:
+        if len(self.verbs) != 1:
+            raise ValueError(f"a step has exactly one verb; found {', '.join(self.verbs) or 'none'}")
+        return self
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        extras = {"amount", "on", "line", "to", "set"}
+        return tuple(name for name in type(self).model_fields if name not in extras and getattr(self, name) is not None)
+
+
+class Given(_Part):
+    """What is there before the first run, and what happens afterwards. `link` overrides parts of link.yaml."""
+
+    story: str
+    today: Day
+    link: dict[str, Any] = {}
+    crm: Crm
+    ledger: Ledger = Ledger()
+    steps: tuple[Step, ...] = ()
+
+
+class ExpectedLine(_Part):
+    product: str | None = None
+    quantity: Decimal | None = None
+    net: Decimal
+    tax_type: str | None = None
+
+
+class ExpectedInvoice(_Part):
+    """One document in the ledger at the end. Only what is named is compared; the number of documents always is."""
+
+    of: str
+    kind: Literal["invoice", "credit note"] = "invoice"
+    status: str
+    to: str | None = None
+    number: str | None = None
+    date: Day | None = None
+    currency: str | None = None
+    rate: Decimal | None = None
+    net: Decimal | None = None
+    tax: Decimal | None = None
+    total: Decimal | None = None
+    due: Decimal | None = None
+    lines: tuple[ExpectedLine, ...] = ()
+
+
+class Held(_Part):
+    """`outcome` is held or quarantined; `reason` is the stable code."""
+
+    of: str
+    reason: str
+    outcome: Literal["held", "quarantined"] = "held"
+
+
+class CrmRecord(_Part):
+    """What sales sees on the order, deal or account at the end (field: value)."""
+
+    of: str
+    shows: dict[str, Any]
+
+
+class HandInCrm(_Part):
+    """An invoice by hand as the CRM lists it."""
+
+    number: str
+    account: str
+    status: str | None = None
+    total: Decimal | None = None
+    due: Decimal | None = None
+
+
+class ExpectedContact(_Part):
+    """A customer of the ledger at the end (Xero's field: value)."""
+
+    name: str
+    shows: dict[str, Any] = Field(default_factory=dict)
+
+
+class Expect(_Part):
+    """The end. `documents`, `held` are complete lists: one more or one less fails. `contacts` counts when it is set."""
+
+    documents: tuple[ExpectedInvoice, ...] = ()
+    held: tuple[Held, ...] = ()
+    crm: tuple[CrmRecord, ...] = ()
+    ledger_invoices_in_crm: tuple[HandInCrm, ...] = ()
+    contacts: tuple[ExpectedContact, ...] = ()
+    contact_count: int | None = None
+
+
+class _Exact(yaml.SafeLoader):
+    """YAML whose numbers with a point are Decimals."""
+
+
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    return Decimal(str(loader.construct_scalar(node)).replace("_", ""))
+
+
+_Exact.add_constructor("tag:yaml.org,2002:float", _decimal)
+
+
+def read_exact(path: Path) -> Any:
+    """The content of a YAML file, amounts exact."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Exact)
+
+
+def scenario_names() -> list[str]:
+    """Names of the scenario folders, in order."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/given.yaml"))
+
+
+def load_scenario(name: str) -> tuple[Given, Expect]:
+    """Both files of one scenario. Raises pydantic.ValidationError with the place of what is wrong."""
+    folder = FOLDER / name
+    return (
+        Given.model_validate(read_exact(folder / "given.yaml")),
+        Expect.model_validate(read_exact(folder / "expect.yaml")),
+    )
