@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
+
+from tieout.connectors.salesforce.connector import SalesforceConnector
+from tieout.connectors.salesforce.load import SaveResult
+from tieout.model.staged import StagedEntity, StagedField
 
 #: The custom field (External ID, Unique) that carries our key.
 KEY_FIELD = "Source_Key__c"
@@ -49,13 +54,45 @@ class Saved:
 
 
 class Crm(Protocol):
-    """What loading needs of a Salesforce; connectors/salesforce has it."""
+    """What loading needs of a Salesforce."""
 
-    def query(self, soql: str) -> Iterable[Mapping[str, Any]]: ...
+    def rows(self, object_name: str, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """These fields of all records of an object."""
+        ...
 
-    def insert(self, object_name: str, records: Sequence[Mapping[str, Any]]) -> Sequence[Saved]: ...
+    def insert(self, object_name: str, records: Sequence[Mapping[str, Any]]) -> Sequence[Saved]:
+        """Creates records; one answer each, in order."""
+        ...
 
-    def update(self, object_name: str, records: Sequence[Mapping[str, Any]]) -> Sequence[Saved]: ...
+    def update(self, object_name: str, records: Sequence[Mapping[str, Any]]) -> Sequence[Saved]:
+        """Changes records by their `Id`; one answer each, in order."""
+        ...
+
+
+class ConnectorCrm:
+    """A Crm over the Salesforce connector."""
+
+    def __init__(self, connector: SalesforceConnector) -> None:
+        self._connector = connector
+
+    def rows(self, object_name: str, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """See Crm."""
+        staged = tuple(StagedField(name.lower(), name, "text") for name in ("Id", *fields))
+        entity = StagedEntity("salesforce", object_name.lower(), object_name, "Id", None, staged)
+        for page in self._connector.changed(entity, None, datetime.now(UTC)):
+            yield from page.records
+
+    def insert(self, object_name: str, records: Sequence[Mapping[str, Any]]) -> Sequence[Saved]:
+        """See Crm."""
+        return [_saved(result) for result in self._connector.insert(object_name, records)]
+
+    def update(self, object_name: str, records: Sequence[Mapping[str, Any]]) -> Sequence[Saved]:
+        """See Crm."""
+        return [_saved(result) for result in self._connector.upsert(object_name, "Id", records)]
+
+
+def _saved(result: SaveResult) -> Saved:
+    return Saved(result.id, "; ".join(f"{code}: {message}" for code, message in result.errors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +152,18 @@ def load(crm: Crm, records: Mapping[str, Sequence[CrmRecord]]) -> Loaded:
     return Loaded(created, unchanged, tuple(refused), ids)
 
 
-def set_where_different(crm: Crm, name: str, ids: Iterable[str], fields: Mapping[str, str]) -> tuple[int, list[Saved]]:
-    """Sets text fields on those of `ids` that do not have the values yet: (how many were set, refusals)."""
+def set_where_different(crm: Crm, name: str, ids: Iterable[str], fields: Mapping[str, Any]) -> tuple[int, list[Saved]]:
+    """Sets fields on those of `ids` that do not have the values yet: (how many were set, refusals with their ids)."""
     wanted = set(ids)
-    test = " AND ".join(f"{field} = {quoted(value)}" for field, value in fields.items())
-    done = {row["Id"] for row in crm.query(f"SELECT Id FROM {name} WHERE {test}")}  # noqa: S608 -- SOQL, quoted
+    done = {row["Id"] for row in crm.rows(name, list(fields)) if all(row[key] == fields[key] for key in fields)}
     todo = sorted(wanted - done)
     answers = crm.update(name, [{"Id": id_, **fields} for id_ in todo]) if todo else []
     failed = [Saved(id_, answer.error) for id_, answer in zip(todo, answers, strict=True) if answer.id is None]
     return len(todo) - len(failed), failed
 
 
-def quoted(text: str) -> str:
-    """A SOQL string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def _standard_price_book(crm: Crm) -> str:
-    rows = list(crm.query("SELECT Id FROM Pricebook2 WHERE IsStandard = true"))
-    return str(rows[0]["Id"])
+    return next(str(row["Id"]) for row in crm.rows("Pricebook2", ["IsStandard"]) if row["IsStandard"])
 
 
 def _identity(name: str, ids: Mapping[str, str]) -> Callable[[CrmRecord, Mapping[str, Any]], tuple[str, ...]]:
@@ -144,14 +174,8 @@ def _identity(name: str, ids: Mapping[str, str]) -> Callable[[CrmRecord, Mapping
 
 
 def _existing(crm: Crm, name: str, wanted: Sequence[CrmRecord]) -> dict[tuple[str, ...], str]:
-    """Identity -> id of what is there. All keys of one load start alike, up to the first colon."""
+    """Identity -> id of what is there."""
     natural = NATURAL_KEYS.get(name, (KEY_FIELD,))
-    soql = f"SELECT Id, {', '.join(natural)} FROM {name}"  # noqa: S608 -- SOQL of constants
-    if name not in NATURAL_KEYS and wanted:
-        soql += f" WHERE {KEY_FIELD} LIKE {quoted(wanted[0].key.partition(':')[0] + ':%')}"
-    return {tuple(str(row[one]) for one in natural): str(row["Id"]) for row in _rows(crm, soql, wanted)}
-
-
-def _rows(crm: Crm, soql: str, wanted: Sequence[CrmRecord]) -> Iterator[Mapping[str, Any]]:
-    if wanted:
-        yield from crm.query(soql)
+    if not wanted:
+        return {}
+    return {tuple(str(row[one]) for one in natural): str(row["Id"]) for row in crm.rows(name, natural)}

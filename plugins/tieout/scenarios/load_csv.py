@@ -16,7 +16,7 @@ from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.model.connection import Connection
 from tieout.model.errors import BooksDoNotClose
 from tieout.model.settings import PROJECT
-from tieout.scenarios.crm_load import Crm, CrmRecord, Loaded, load, set_where_different
+from tieout.scenarios.crm_load import ConnectorCrm, Crm, CrmRecord, Loaded, load, set_where_different
 from tieout.scenarios.csv_plan import Plan, Refusal, plan_folder
 from tieout.scenarios.csv_profile import Profile, load_profile
 
@@ -88,11 +88,11 @@ def load_folder(crm_connection: Connection, folder: Path, profile: str | Profile
     """
     chosen = profile if isinstance(profile, Profile) else load_profile(PROFILES / f"{profile}.yaml")
     plan = plan_folder(folder, chosen)
-    crm = SalesforceConnector(crm_connection)
+    connector = SalesforceConnector(crm_connection)
     try:
-        return load_plan(crm, plan, chosen)
+        return load_plan(ConnectorCrm(connector), plan, chosen)
     finally:
-        crm.close()
+        connector.close()
 
 
 def load_plan(crm: Crm, plan: Plan, profile: Profile) -> LoadReport:
