@@ -1,0 +1,89 @@
+"""Amounts, times and durations as a person reads them. No HTML here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from tieout.model.money import from_minor
+
+#: Parts of a run's summary in the order in which they add up to `read`.
+PARTS = ("posted", "unchanged", "in_flight", "held", "quarantined", "cancelled")
+
+
+def amount(minor: Any, currency: str) -> str:
+    """1234567, "EUR" -> "12,345.67"; minor units as they are where the currency is unknown."""
+    if minor is None:
+        return ""
+    try:
+        return f"{from_minor(int(minor), currency):,f}"
+    except ValueError:
+        return f"{int(minor):,} minor units"
+
+
+def moment(value: Any) -> str:
+    """An instant in UTC to the second; text as it is."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return "" if value is None else str(value)
+
+
+def duration(start: Any, end: Any) -> str:
+    """The time between two instants (or ISO texts): "1 min 05 s"; empty where one is missing."""
+    first, last = _instant(start), _instant(end)
+    if first is None or last is None:
+        return ""
+    seconds = (last - first).total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def words(name: str) -> str:
+    """`in_flight` -> "in flight"."""
+    return name.replace("_", " ")
+
+
+def plain(value: Any) -> str:
+    """Any fact as text: instants in UTC, structures as indented JSON with exact numbers."""
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, indent=2, default=str, ensure_ascii=False)
+    if isinstance(value, Decimal | date | int | str | float | bool):
+        return str(value)
+    return "" if value is None else str(value)
+
+
+def closing(counts: Mapping[str, Any], amounts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the closing summary: one for the counts, one for each currency, with whether it adds up.
+
+    Returns:
+        `{"what", "read", "parts": [...in the order of PARTS], "closes"}`, texts ready to show.
+    """
+    rows = [_closing_row("documents", counts, lambda value: f"{int(value):,}")] if counts else []
+    for currency, parts in sorted(amounts.items()):
+        rows.append(_closing_row(currency, parts, lambda value, currency=currency: amount(value, currency)))
+    return rows
+
+
+def _closing_row(what: str, numbers: Mapping[str, Any], show: Any) -> dict[str, Any]:
+    parts = [int(numbers.get(part) or 0) for part in PARTS]
+    read = int(numbers.get("read") or 0)
+    return {"what": what, "read": show(read), "parts": [show(part) for part in parts], "closes": sum(parts) == read}
+
+
+def _instant(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return None

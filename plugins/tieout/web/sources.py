@@ -1,0 +1,91 @@
+"""Where the pages' facts come from: the store, the trace, the mapping files. The routes know nothing of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from tieout.scenarios.trace import TraceStep, trace
+from tieout.store import dead_letters, runs
+from tieout.store.dead_letters import DeadLetter, Filter
+from tieout.store.runs import Run
+from tieout.store.tables import sync_run
+
+#: Runs shown for each link, and links shown, on the first page.
+RUNS_OF_A_LINK = 10
+MOST_LINKS = 200
+
+#: (crm system, ledger system) -> rows of texts, the first of them the headings.
+Matrix = Callable[[str, str], Sequence[Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the pages ask for.
+
+    Attributes:
+        open_engine: the store's engine, made at the first request and kept by the caller.
+        matrix: what `tieout mapping matrix` prints.
+        docs_home: the folder that holds a folder of Data Docs for each run.
+    """
+
+    open_engine: Callable[[], Engine]
+    matrix: Matrix
+    docs_home: Path
+    page_size: int = 100
+
+    def links(self) -> Mapping[str, Sequence[Run]]:
+        """link -> its last runs, newest first."""
+        with self.open_engine().connect() as conn:
+            query = sa.select(sync_run.c.link).distinct().order_by(sync_run.c.link).limit(MOST_LINKS)
+            names = conn.execute(query).scalars().all()
+            return {name: runs.latest(conn, name, limit=RUNS_OF_A_LINK) for name in names}
+
+    def run(self, run_id: UUID) -> Run | None:
+        """A sync run by its id."""
+        with self.open_engine().connect() as conn:
+            return runs.get(conn, run_id)
+
+    def run_of_airflow(self, dag_id: str, run_id: str) -> UUID | None:
+        """The id of the sync run that a run of Airflow opened."""
+        query = (
+            sa.select(sync_run.c.run_id)
+            .where(sync_run.c.airflow_dag_id == dag_id, sync_run.c.airflow_run_id == run_id)
+            .order_by(sync_run.c.started_at.desc())
+            .limit(1)
+        )
+        with self.open_engine().connect() as conn:
+            return conn.execute(query).scalar_one_or_none()
+
+    def letters(self, which: Filter) -> Sequence[DeadLetter]:
+        """Dead letters, at most a page."""
+        with self.open_engine().connect() as conn:
+            return dead_letters.listing(conn, replace(which, limit=self.page_size))
+
+    def letter_counts(self) -> Mapping[tuple[str, str, str], int]:
+        """(entity, stage, reason) -> open dead letters."""
+        with self.open_engine().connect() as conn:
+            return dead_letters.counts_by_reason(conn)
+
+    def letter(self, number: int) -> DeadLetter | None:
+        """One dead letter with the record as it came."""
+        with self.open_engine().connect() as conn:
+            return dead_letters.get(conn, number)
+
+    def replay(self, numbers: Sequence[int], person: str) -> int:
+        """Has the records judged again by the next run; audited under the person's name. How many were open."""
+        with self.open_engine().begin() as conn:
+            return dead_letters.replay(conn, numbers, person)
+
+    def trace(self, key: str) -> Sequence[TraceStep]:
+        """All that is known of the records that carry `key`, oldest first."""
+        return trace(self.open_engine(), key)
+
+    def docs(self, run_id: UUID) -> Path:
+        """The folder of a run's Data Docs, which may not exist."""
+        return self.docs_home / str(run_id)
