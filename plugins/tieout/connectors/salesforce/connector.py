@@ -91,15 +91,31 @@ class SalesforceConnector:
         """See base.Connector; `required` replaces what docs/architecture.md lists."""
         return list(doctor.findings(self._session, self._data, STANDARD if required is None else required))
 
-    def insert(self, obj: str, records: Sequence[Record], bulk_from: int = load.BULK_FROM) -> list[SaveResult]:
-        """Creates records for loaders of data; see load.save."""
-        return load.save(self._session, self._data, obj, records, None, bulk_from)
+    def query(self, soql: str) -> Iterator[Record]:
+        """The records of a query that the caller wrote, for loaders and tests."""
+        return iter(read.query_all(self._session, self._data, soql))
+
+    def insert(self, object_name: str, records: Sequence[Record], bulk_from: int = load.BULK_FROM) -> list[SaveResult]:
+        """Creates records, for loaders of data; see load.save."""
+        return load.save(self._session, self._data, "insert", object_name, records, bulk_from=bulk_from)
+
+    def update(self, object_name: str, records: Sequence[Record], bulk_from: int = load.BULK_FROM) -> list[SaveResult]:
+        """Changes records by their `Id`, for loaders of data; see load.save."""
+        return load.save(self._session, self._data, "update", object_name, records, bulk_from=bulk_from)
 
     def upsert(
-        self, obj: str, external_id_field: str, records: Sequence[Record], bulk_from: int = load.BULK_FROM
+        self, object_name: str, external_id_field: str, records: Sequence[Record], bulk_from: int = load.BULK_FROM
     ) -> list[SaveResult]:
-        """Creates or updates records by an external id, for loaders of data; see load.save."""
-        return load.save(self._session, self._data, obj, records, external_id_field, bulk_from)
+        """Creates or changes records by an external id, for loaders of data; see load.save."""
+        return load.save(
+            self._session,
+            self._data,
+            "upsert",
+            object_name,
+            records,
+            external_id=external_id_field,
+            bulk_from=bulk_from,
+        )
 
     def close(self) -> None:
         """Gives the sockets back."""

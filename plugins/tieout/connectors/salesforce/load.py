@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tieout.connectors import exact_json
 from tieout.connectors.base import Record
@@ -26,16 +26,23 @@ class SaveResult:
     created: bool
     errors: tuple[tuple[str, str], ...]
 
+    @property
+    def error(self) -> str:
+        """All errors as one text; empty when there are none."""
+        return "; ".join(f"{code}: {message}" for code, message in self.errors)
+
 
 def save(
     session: Session,
     data: str,
+    operation: Literal["insert", "update", "upsert"],
     obj: str,
     records: Sequence[Record],
-    external_id: str | None,
-    bulk_from: int,
+    *,
+    external_id: str | None = None,
+    bulk_from: int = BULK_FROM,
 ) -> list[SaveResult]:
-    """Creates records (or upserts them by `external_id`), by collections of 200 or, from `bulk_from` on, a bulk job.
+    """Saves records by collections of 200 or, from `bulk_from` on, by a bulk job; a result for each, in order.
 
     Raises:
         Retriable: nobody knows whether a batch was applied; an insert must not simply be repeated.
@@ -45,27 +52,27 @@ def save(
     if external_id is not None:
         soql.identifier(external_id)
     if len(records) >= bulk_from:
-        operation = "insert" if external_id is None else "upsert"
-        return [_saved(item, external_id) for item in bulk.ingest(session, data, obj, operation, records, external_id)]
+        results = bulk.ingest(session, data, obj, operation, records, external_id)
+        return [_saved(item, operation) for item in results]
     path = f"{data}/composite/sobjects" + (f"/{obj}/{external_id}" if external_id else "")
-    results: list[SaveResult] = []
+    saved: list[SaveResult] = []
     for start in range(0, len(records), BATCH):
         batch = [{"attributes": {"type": obj}, **record} for record in records[start : start + BATCH]]
         body = exact_json.dumps({"allOrNone": False, "records": batch})
-        reply = session.write(Call("PATCH" if external_id else "POST", path, headers=JSON_BODY, body=body))
+        reply = session.write(Call("POST" if operation == "insert" else "PATCH", path, headers=JSON_BODY, body=body))
         if reply.status >= 300:
             raise session.http.fault(reply)
         items = _results(reply)
         if not isinstance(items, list) or len(items) != len(batch):
             raise VendorFault(f"{session.name}: {len(batch)} {obj} records sent, another number of results came back")
-        results += [_saved(item, external_id) for item in items]
-    return results
+        saved += [_saved(item, operation) for item in items]
+    return saved
 
 
-def _saved(item: Mapping[str, Any], external_id: str | None) -> SaveResult:
+def _saved(item: Mapping[str, Any], operation: str) -> SaveResult:
     success = item.get("success") is True
     errors = tuple(first_error([error]) for error in item.get("errors") or [])
-    created = bool(item.get("created", external_id is None)) and success
+    created = success and (operation == "insert" or item.get("created") is True)
     return SaveResult(success, soql.id_18(str(item["id"])) if success else None, created, errors)
 
 

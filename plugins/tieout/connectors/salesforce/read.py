@@ -55,9 +55,7 @@ def deleted(
         )
     # Both ends are cut to the minute by Salesforce, and must be a minute apart.
     start = since.astimezone(UTC).replace(second=0, microsecond=0)
-    end = max(
-        upto.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1), start + timedelta(minutes=1)
-    )
+    end = max(upto.astimezone(UTC).replace(second=0, microsecond=0), start) + timedelta(minutes=1)
     path = f"{data}/sobjects/{soql.identifier(entity.object)}/deleted/"
     window = {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
     try:

@@ -56,7 +56,7 @@ def data_path(connection: Connection) -> str:
     major, _, minor = version.partition(".")
     if not (major.isascii() and major.isdigit() and len(major) <= 3 and minor in ("", "0")):
         raise ConfigurationFault(
-            f"connection {connection.name!r}: api_version must be a version such as {API_VERSION}, found {version!r:.20}"
+            f"connection {connection.name!r}: expected an api_version such as {API_VERSION}, found {version!r:.20}"
         )
     return f"/services/data/v{int(major)}.0"
 

@@ -1,0 +1,92 @@
+"""XeroConnector: base.Connector put together from sign-in, reading, writing and examining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+import httpx
+
+from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Request
+from tieout.connectors.requirements import Required
+from tieout.connectors.wire import Clock, Counters, number_from
+from tieout.connectors.xero import doctor, look_up, read, write
+from tieout.connectors.xero.operations import operations
+from tieout.connectors.xero.sign_in import sign_in
+from tieout.model.connection import Connection
+from tieout.model.errors import ConfigurationFault
+from tieout.model.staged import StagedEntity
+
+
+class XeroConnector:
+    """One Xero organisation, by one app.
+
+    Args:
+        connection: `extra` may have `tenant_id`, `token_url`, `scopes`, `allowed_hosts`; and numbers: `time_out`
+            (seconds for one exchange), `latest_apply`, `look_up_lag` (seconds, see base.Operation).
+        transport: a fake wire for tests.
+        on_secret: is told each fresh token, so that logs can mask it.
+
+    Raises:
+        ConfigurationFault: the connection's form is not filled in as it must be.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+        on_secret: Callable[[str], None] | None = None,
+    ) -> None:
+        self.name = connection.name
+        self._session = sign_in(connection, transport, clock or Clock(), on_secret)
+        self._operations = operations(
+            self._session.raw.http.limits.longest_write,
+            number_from(connection, "latest_apply", 120.0, 0.0, 3600.0),
+            number_from(connection, "look_up_lag", 10.0, 0.0, 600.0),
+        )
+
+    @property
+    def counters(self) -> Counters:
+        """What was called since the connector was made."""
+        return self._session.raw.http.counters
+
+    def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
+        """See base.Source."""
+        return read.changed(self._session, entity, since, upto)
+
+    def deleted(self, entity: StagedEntity, since: datetime, upto: datetime) -> Iterator[Sequence[str]]:
+        """Nothing: in Xero a document that is deleted or voided, and a contact that is archived or merged, stay
+        records and come through `changed` with their new status. Items and accounts that are gone are told by
+        nobody: they are missing when the entity is read whole."""
+        read.endpoint(entity)
+        return iter(())
+
+    def fetch(self, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:
+        """See base.Source."""
+        return read.fetch(self._session, entity, ids)
+
+    def operation(self, name: str) -> Operation:
+        """See base.Target."""
+        if name not in self._operations:
+            raise ConfigurationFault(f"Xero has no operation {name!r}; known are {', '.join(sorted(self._operations))}")
+        return self._operations[name]
+
+    def send(self, operation: Operation, requests: Sequence[Request]) -> Sequence[Answer]:
+        """See base.Target. A body is one element as Xero takes it, with the key that the operation goes by; that of an
+        allocation has `CreditNote.CreditNoteID`, `Invoice.InvoiceID`, `Amount` and `Date`."""
+        if len(requests) > operation.batch:
+            raise ConfigurationFault(f"{len(requests)} items for {operation.name}; at most {operation.batch}")
+        return write.send(self._session, operation, requests)
+
+    def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
+        """See base.Target."""
+        return look_up.look_up(self._session, operation, requests)
+
+    def findings(self, required: Required | None = None) -> Sequence[Finding]:
+        """See base.Connector; `required` names the currencies, accounts and tax types that a link needs."""
+        return list(doctor.findings(self._session, required or Required()))
+
+    def close(self) -> None:
+        """Gives the sockets back."""
+        self._session.raw.http.close()

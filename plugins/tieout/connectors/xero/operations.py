@@ -1,0 +1,78 @@
+"""The operations of docs/architecture.md, "What Tieout writes into Xero", and where each finds its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tieout.connectors.base import Guard, Operation
+
+BATCH = 50  # elements of one request; Xero advises no more, and takes at most 3.5 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How one operation is sent.
+
+    Attributes:
+        method, path: of the request; the path of an allocation holds its credit note's id.
+        answer: the list in body and answer.
+        id: the vendor's id in an element of the answer.
+        key: the field that an element of the answer shares with the item that was sent.
+        number: the field with the number that people see.
+    """
+
+    method: str
+    path: str
+    answer: str
+    id: str
+    key: str
+    number: str | None = None
+
+
+SHAPES: Mapping[str, Shape] = {
+    "contacts.create": Shape("PUT", "Contacts", "Contacts", "ContactID", "ContactNumber", "AccountNumber"),
+    "contacts.update": Shape("POST", "Contacts", "Contacts", "ContactID", "ContactID", "AccountNumber"),
+    "invoices.create": Shape("PUT", "Invoices", "Invoices", "InvoiceID", "InvoiceNumber", "InvoiceNumber"),
+    "invoices.update": Shape("POST", "Invoices", "Invoices", "InvoiceID", "InvoiceID", "InvoiceNumber"),
+    "invoices.void": Shape("POST", "Invoices", "Invoices", "InvoiceID", "InvoiceID", "InvoiceNumber"),
+    "credit_notes.create": Shape("PUT", "CreditNotes", "CreditNotes", "CreditNoteID", "Reference", "CreditNoteNumber"),
+    "credit_notes.allocate": Shape("PUT", "CreditNotes/{}/Allocations", "Allocations", "AllocationID", "Invoice"),
+}
+_GUARDS = {
+    "invoices.create": Guard.NATURAL_KEY,
+    "contacts.create": Guard.SHORT_KEY,
+    "credit_notes.create": Guard.SHORT_KEY,
+    "credit_notes.allocate": Guard.SHORT_KEY,
+}
+_CREATING = {"contacts.create", "invoices.create", "credit_notes.create"}
+_REPEATABLE = {"contacts.update", "invoices.update", "invoices.void"}
+
+
+def operations(time_out: float, latest_apply: float, look_up_lag: float) -> dict[str, Operation]:
+    """The declarations. Updates and voids name a record by its id: doing them twice is doing them once."""
+    return {
+        name: Operation(
+            name,
+            _GUARDS.get(name, Guard.DURABLE_KEY),
+            1 if name == "credit_notes.allocate" else BATCH,
+            name in _CREATING,
+            time_out,
+            latest_apply,
+            look_up_lag,
+            repeatable=name in _REPEATABLE,
+        )
+        for name in SHAPES
+    }
+
+
+def key_of(shape: Shape, element: Mapping[str, Any]) -> str | None:
+    """The element's key: ids in lower case, texts without blanks at their ends; None when it has none."""
+    value = element.get(shape.key)
+    if isinstance(value, dict):  # the invoice of an allocation
+        value = value.get("InvoiceID")
+    if not isinstance(value, str) or not value.strip():
+        return None
+    text = value.strip()
+    return text.lower() if shape.key.endswith("ID") or shape.key == "Invoice" else text

@@ -1,0 +1,235 @@
+"""The reading side: what changed since, in an order that survives changes made meanwhile; records by id.
+
+Pages by number shift when a record that was read already changes: it moves to the end, the rest move up, and one record
+slips from the next page into this one unread. So only first pages are read, each from the instant at which the one
+before it ended; page numbers are used within one second alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from tieout.connectors.base import Page, Record
+from tieout.connectors.xero.dates import header, instant
+from tieout.connectors.xero.sign_in import XeroSession
+from tieout.model.errors import ConfigurationFault, Retriable, VendorFault
+from tieout.model.staged import StagedEntity
+
+PAGE_SIZE = 1000  # Xero's most
+MOST_PASSES = 5  # over the pages of one crowded second, until a pass finds nothing new
+OVERLAP = timedelta(seconds=1)  # whether If-Modified-Since includes its own second is nowhere written
+MOST_QUERY = 1800  # characters of a list of keys in a URL, encoded: proxies and IIS cut at 2,048 and more
+
+
+Item = tuple[datetime, str, Record]  # modification time, key, record
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How one entity is listed.
+
+    Attributes:
+        answer: the key of the list in the answer.
+        paged: takes `page`, `pageSize`, `order` and If-Modified-Since.
+        since: takes If-Modified-Since.
+        by: how records are fetched by id: `ids` parameter, `guid` or `text` in a where, or `all` of them.
+    """
+
+    answer: str
+    paged: bool = False
+    since: bool = False
+    by: str = "all"
+    params: Mapping[str, str] | None = None
+
+
+ENDPOINTS: dict[str, Endpoint] = {
+    "Contacts": Endpoint("Contacts", paged=True, since=True, by="ids", params={"includeArchived": "true"}),
+    "Invoices": Endpoint(
+        "Invoices", paged=True, since=True, by="ids", params={"includeArchived": "true", "unitdp": "4"}
+    ),
+    "CreditNotes": Endpoint("CreditNotes", paged=True, since=True, by="guid", params={"unitdp": "4"}),
+    "Payments": Endpoint("Payments", paged=True, since=True, by="guid"),
+    "Items": Endpoint("Items", since=True, params={"unitdp": "4"}),
+    "Accounts": Endpoint("Accounts", since=True),
+    "TaxRates": Endpoint("TaxRates"),
+    "Currencies": Endpoint("Currencies"),
+    "Organisation": Endpoint("Organisations"),
+}
+
+
+def endpoint(entity: StagedEntity) -> Endpoint:
+    """How the entity is listed. Raises ConfigurationFault when it is not read."""
+    if entity.object not in ENDPOINTS:
+        raise ConfigurationFault(f"Xero: {entity.object!r} is not read; known are {', '.join(ENDPOINTS)}")
+    return ENDPOINTS[entity.object]
+
+
+def changed(session: XeroSession, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
+    """See base.Source.changed. An entity without `modified` is read whole."""
+    place = endpoint(entity)
+    if entity.modified is None:
+        yield Page(records(session.get(entity.object, _params(place)), place))
+    elif not place.paged:
+        # No order can be asked for with these, and they are few: one answer has them all.
+        found = records(session.get(entity.object, _params(place), _since(place, since)), place)
+        inside = [(moment, record) for record in found if _inside(moment := modified(entity, record), since, upto)]
+        inside.sort(key=lambda pair: (pair[0], str(pair[1].get(entity.key))))
+        yield Page([record for _, record in inside])
+    else:
+        yield from _in_order(session, entity, place, since, upto)
+
+
+def _in_order(
+    session: XeroSession, entity: StagedEntity, place: Endpoint, since: datetime | None, upto: datetime
+) -> Iterator[Page]:
+    cursor = since
+    seen: dict[str, datetime] = {}  # what was given of the time that the next page reads again
+    while True:
+        found = _page(session, entity, place, cursor, 1)
+        ended = len(found) < PAGE_SIZE
+        if not ended and cursor is not None and _second(found[-1][0]) <= _second(cursor):
+            found, ended = _crowded_second(session, entity, place, cursor, found)
+        fresh = [
+            (moment, key, record)
+            for moment, key, record in found
+            if seen.get(key) != moment and _inside(moment, since, upto)
+        ]
+        fresh.sort(key=lambda item: (item[0], item[1]))
+        if fresh:
+            yield Page([record for _, _, record in fresh])
+        if ended or found[-1][0] >= upto:
+            return
+        cursor = _second(found[-1][0])
+        seen = {key: moment for moment, key, _ in found if moment >= cursor - OVERLAP}
+
+
+def _crowded_second(
+    session: XeroSession, entity: StagedEntity, place: Endpoint, cursor: datetime, first: list[Item]
+) -> tuple[list[Item], bool]:
+    """More records than a page in the cursor's second: all up to the first page that reaches past it, by number.
+
+    Read again until a pass finds nothing new, because numbers shift. The second value says that nothing follows.
+
+    Raises:
+        Retriable: each pass found something new.
+    """
+    second = _second(cursor)
+    collected: dict[str, Item] = {}
+    for _ in range(MOST_PASSES):
+        before = dict(collected)
+        number, page = 1, first
+        while len(page) == PAGE_SIZE and _second(page[-1][0]) <= second:
+            collected.update({item[1]: item for item in page})
+            number += 1
+            page = _page(session, entity, place, cursor, number)
+        collected.update({item[1]: item for item in page})
+        if collected.keys() == before.keys():
+            return sorted(collected.values(), key=lambda item: (item[0], item[1])), len(page) < PAGE_SIZE
+        first = _page(session, entity, place, cursor, 1)
+    raise Retriable(f"{session.connection.name}: {entity.object}: the records of {second} did not stand still")
+
+
+def _page(
+    session: XeroSession, entity: StagedEntity, place: Endpoint, since: datetime | None, number: int
+) -> list[Item]:
+    params = {
+        **_params(place),
+        "page": str(number),
+        "pageSize": str(PAGE_SIZE),
+        "order": f"{entity.modified} ASC",
+    }
+    found = records(session.get(entity.object, params, _since(place, since)), place)
+    return [(modified(entity, record), str(record.get(entity.key)), record) for record in found]
+
+
+def fetch(session: XeroSession, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:
+    """See base.Source.fetch."""
+    place = endpoint(entity)
+    if place.by == "all":
+        wanted = set(ids)
+        found = records(session.get(entity.object, _params(place)), place)
+        yield Page([record for record in found if str(record.get(entity.key)) in wanted])
+        return
+    for some in chunks(ids, len(entity.key) + 14 if place.by == "guid" else 0):
+        if place.by == "ids":
+            chosen = {"IDs": ",".join(some)}
+        else:
+            chosen = {"where": " OR ".join(f"{entity.key}=={guid(text)}" for text in some)}
+        yield Page(listed(session, entity.object, chosen))
+
+
+def listed(session: XeroSession, obj: str, chosen: Mapping[str, str]) -> list[Record]:
+    """The records that `where`, `IDs` or the like choose, with their lines; archived ones too."""
+    place = ENDPOINTS[obj]
+    found: list[Record] = []
+    for number in range(1, 1000):
+        params = {**_params(place), **chosen, "page": str(number), "pageSize": str(PAGE_SIZE)}
+        page = records(session.get(obj, params), place)
+        found += page
+        if len(page) < PAGE_SIZE:
+            return found
+    raise VendorFault(f"Xero: {obj}: a million records for one question")
+
+
+def records(answer: Mapping[str, Any], place: Endpoint) -> list[Record]:
+    """The list of an answer. Raises VendorFault when it has none."""
+    found = answer.get(place.answer)
+    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+        raise VendorFault(f"Xero's answer has no list {place.answer!r}")
+    return found
+
+
+def chunks(values: Sequence[str], extra: int = 0) -> Iterator[list[str]]:
+    """The values in order, in lists that fit into a URL; `extra` characters stand around each value."""
+    some: list[str] = []
+    size = 0
+    for value in values:
+        length = len(quote(value, safe="")) + extra + 3
+        if some and size + length > MOST_QUERY:
+            yield some
+            some, size = [], 0
+        some.append(value)
+        size += length
+    if some:
+        yield some
+
+
+def guid(text: str) -> str:
+    """A GUID as it stands in a where. Raises ValueError for anything else."""
+    if len(text) != 36 or not all(char in "0123456789abcdefABCDEF-" for char in text):
+        raise ValueError(f"not a Xero id: {text[:40]!r}")
+    return f'Guid("{text.lower()}")'
+
+
+def text(value: str) -> str:
+    """A text as it stands in a where."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def modified(entity: StagedEntity, record: Record) -> datetime:
+    """When the record was last changed. Raises VendorFault when it does not say."""
+    moment = instant(record.get(str(entity.modified)))
+    if moment is None:
+        raise VendorFault(f"Xero: {entity.object}: a record without a readable {entity.modified}")
+    return moment
+
+
+def _inside(moment: datetime, since: datetime | None, upto: datetime) -> bool:
+    # Xero filters by whole seconds: what it gives of the second before `since` is left out.
+    return moment < upto and (since is None or moment >= since)
+
+
+def _since(place: Endpoint, since: datetime | None) -> dict[str, str]:
+    return {"If-Modified-Since": header(since - OVERLAP)} if since is not None and place.since else {}
+
+
+def _params(place: Endpoint) -> dict[str, str]:
+    return dict(place.params or {})
+
+
+def _second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
