@@ -55,6 +55,10 @@ def _card(file: Path) -> LinkCard:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         return LinkCard(name=file.stem, file=file, fault=f"{file.name}: {where}: {first['msg']}")
+    if needed.name != file.stem:
+        return LinkCard(
+            name=file.stem, file=file, fault=f"{file.name}: name: expected {file.stem!r}, found {needed.name!r}"
+        )
     return LinkCard(
         name=needed.name,
         file=file,

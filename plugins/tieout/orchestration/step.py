@@ -93,7 +93,7 @@ class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed b
                 services,
                 TRIGGERS.get(str(getattr(run.run_type, "value", run.run_type)), "manual"),
                 None if None in bounds else bounds,
-                {"dag_id": run.dag_id, "run_id": run.run_id},
+                (run.dag_id, run.run_id),
             )
         return str(run_id)
 
@@ -127,7 +127,7 @@ def raise_verdict(error: Exception, context: Any) -> None:
     if verdict.reaction is Reaction.WAIT and _may_wait(context):
         log.warning("%s; the task gives its worker back for %.0f s", error, verdict.after)
         raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=verdict.after)) from error
-    raise AirflowFailException(str(error) or type(error).__name__) from error
+    raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
 def _may_wait(context: Any) -> bool:

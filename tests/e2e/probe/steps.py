@@ -32,11 +32,11 @@ def open_services(
     yield {"link": link, "crm": connections("salesforce_demo")}
 
 
-def start(services: dict[str, Any], trigger: str, interval: Any, airflow_ids: dict[str, str]) -> str:
+def start(services: dict[str, Any], trigger: str, interval: Any, airflow_ids: tuple[str, str]) -> str:
     """Keeps what the kit handed over."""
     crm = services["crm"]
     bounds = [bound.isoformat() for bound in interval] if interval else None
-    _mark("start", trigger=trigger, interval=bounds, crm=crm.system, host=crm.host, **airflow_ids)
+    _mark("start", trigger=trigger, interval=bounds, crm=crm.system, host=crm.host, dag_id=airflow_ids[0])
     return "0e0f0a0b-0000-4000-8000-000000000001"
 
 

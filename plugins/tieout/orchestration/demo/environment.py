@@ -48,6 +48,7 @@ def environment(
         "TIEOUT_PROJECT": str(places.project),
         "TIEOUT_HOME": str(places.home),
         "TIEOUT_DATABASE_URL": store_url,
+        "TIEOUT_SCHEDULES": "off",
         "PYTHONPATH": os.pathsep.join((str(places.project / "plugins"), str(places.project))),
         "PYTHONUNBUFFERED": "1",
         "AIRFLOW_HOME": str(places.airflow),

@@ -1,0 +1,166 @@
+"""`make demo` and `make stop`, in order: bring the system up, load the CRM, run the DAG, show what became of it.
+
+The runs go through Airflow's scheduler like any other; only the REST API is used to start and watch them.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from tieout.model.errors import BooksDoNotClose, ConfigurationFault, Retriable
+from tieout.model.settings import load_settings
+from tieout.orchestration.demo import data
+from tieout.orchestration.demo.places import Places
+from tieout.orchestration.demo.rest import AirflowApi
+from tieout.orchestration.demo.show import Screen
+from tieout.orchestration.demo.system import System, bring_up, run_module, take_down
+from tieout.store import runs
+from tieout.store.engine import connect
+from tieout.web.present import closing
+
+DAG_ID = "quote_to_cash__demo"
+#: Seconds that a run may take, and between two looks at it.
+LONGEST_RUN = 900.0
+LOOK = 0.4
+#: Seconds until the dag processor must have met the DAG.
+LONGEST_PARSE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the demo does. `days`: how many days of finance's work, each followed by a run, after the first run."""
+
+    project: Path
+    home: Path
+    database_url: str | None
+    days: int = 1
+
+
+def plan_from_environment(days: int = 1) -> Plan:
+    """TIEOUT_PROJECT, TIEOUT_HOME and TIEOUT_DATABASE_URL, as for every other command."""
+    settings = load_settings()
+    return Plan(settings.project.resolve(), settings.home.resolve(), settings.database_url, days)
+
+
+def up(plan: Plan, screen: Screen) -> System:
+    """The whole demo. What it started goes on running, also when a run failed: its tasks can be looked at and cleared.
+
+    When a part does not start, and on Ctrl-C at any time, nothing is left running.
+
+    Raises:
+        ConfigurationFault: a part does not start.
+        BooksDoNotClose: a run failed, or its counts or amounts do not close.
+    """
+    places = Places(plan.project, plan.home)
+    with _terminated_as_interrupted():
+        try:
+            system = bring_up(
+                places,
+                connections=data.connections,
+                given_database=plan.database_url,
+                with_sandbox=_load_data,
+                told=screen.line,
+            )
+            screen.line(f"Airflow answers at {system.url}")
+            _runs(plan, system, screen)
+        except BooksDoNotClose:
+            screen.farewell(system.url, system.secrets.admin_password)
+            raise
+        except BaseException:
+            screen.line("ending what was started")
+            take_down(places)
+            raise
+    screen.farewell(system.url, system.secrets.admin_password)
+    return system
+
+
+def _runs(plan: Plan, system: System, screen: Screen) -> None:
+    with system.api() as api:
+        _open_dag(api, screen)
+        run_once(system, api, screen, "First run: everything is new")
+        for day in range(1, plan.days + 1):
+            run_module(system, "tieout.orchestration.demo.data", "finance-day")
+            run_once(system, api, screen, f"Day {day}: finance has taken money and corrected records")
+
+
+def down(plan: Plan, screen: Screen) -> None:
+    """Ends everything that a demo of this home has running."""
+    ended = take_down(Places(plan.project, plan.home))
+    screen.line(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+def run_once(system: System, api: AirflowApi, screen: Screen, title: str) -> runs.Run:
+    """One run of the DAG through the scheduler, watched to its end.
+
+    Raises:
+        BooksDoNotClose: it failed, or its summary does not add up.
+        Retriable: it did not end in time.
+    """
+    screen.new_run(title)
+    run_id = api.trigger(DAG_ID)
+    end = time.monotonic() + LONGEST_RUN
+    while (state := api.run_state(DAG_ID, run_id)) not in ("success", "failed"):
+        screen.tasks(api.task_states(DAG_ID, run_id))
+        if time.monotonic() > end:
+            raise Retriable(
+                f"{DAG_ID} {run_id} did not end within {LONGEST_RUN:.0f} s; logs are in {system.places.logs}"
+            )
+        time.sleep(LOOK)
+    screen.tasks(api.task_states(DAG_ID, run_id))
+    run = _sync_run(system, run_id)
+    if run is not None:
+        screen.summary(run)
+    rows = closing(run.counts, run.amounts) if run is not None else []
+    if run is None or state != "success" or not rows or not all(row["closes"] for row in rows):
+        raise BooksDoNotClose(
+            f"the run {run_id} ended as {state} and its account does not close; logs: {system.places.logs}"
+        )
+    return run
+
+
+def _open_dag(api: AirflowApi, screen: Screen) -> None:
+    api.log_in()
+    end = time.monotonic() + LONGEST_PARSE
+    while api.dag(DAG_ID) is None:
+        if errors := api.import_errors():
+            raise ConfigurationFault("a DAG file cannot be read:\n" + "\n".join(errors))
+        if time.monotonic() > end:
+            raise ConfigurationFault(f"Airflow does not find the DAG {DAG_ID} after {LONGEST_PARSE:.0f} s")
+        time.sleep(LOOK)
+    api.unpause(DAG_ID)
+    screen.line(f"DAG {DAG_ID} is ready")
+
+
+def _load_data(system: System) -> None:
+    run_module(system, "tieout.orchestration.demo.data", "seed")
+
+
+def _sync_run(system: System, airflow_run_id: str) -> runs.Run | None:
+    engine = connect(system.store_url)
+    try:
+        with engine.connect() as conn:
+            newest = runs.latest(conn, "demo", "quote_to_cash", limit=20)
+    finally:
+        engine.dispose()
+    return next((run for run in newest if run.airflow_run_id == airflow_run_id), None)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does: in order."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
