@@ -18,7 +18,7 @@ from tieout.model.identity import canonical_json, doc_uid, idempotency_key
 from tieout.model.money import from_minor
 from tieout.scenarios.billing import Bill, Hold, Row
 from tieout.scenarios.customer_book import Party
-from tieout.scenarios.frames import native_frame
+from tieout.scenarios.frames import frame_of, native_frame
 from tieout.scenarios.revisions import Live, Step
 from tieout.scenarios.services import Services
 from tieout.store.documents import Judgement
@@ -150,14 +150,13 @@ class _Maker:
             bill, party = plan.bill, plan.party
             if bill is None or party is None:
                 raise ValueError(f"{plan.judgement.source_id}: a step that bills needs a bill and a customer")
-            status = "DRAFT" if self._link.policies.invoice_status == "draft" else "AUTHORISED"
             updated = plan.live.intent["vendor_id"] if plan.live and plan.steps[0] is Step.UPDATE else None
             heads.append(
                 {
                     "_source_id": bill.source_id, "_key": bill.source_id, "invoice_id": updated,
-                    "number": self.number(plan), "kind": "ACCREC", "customer_id": party.reference(), "date": bill.date,
+                    "number": self.number(plan), "customer_id": party.reference(), "date": bill.date,
                     "due_date": bill.due_date, "currency": bill.currency, "exchange_rate": bill.exchange_rate,
-                    "status": status, "reference": bill.reference,
+                    "status": self._link.policies.invoice_status, "reference": bill.reference,
                     "source_url": self._services.crm.record_url(bill.source_id),
                 }
             )  # fmt: skip
@@ -166,7 +165,8 @@ class _Maker:
                     "_source_id": bill.source_id, "_key": bill.source_id, "position": position,
                     "product_code": line.product_code, "description": line.description, "quantity": line.quantity,
                     "unit_price": line.unit_price, "discount_percent": line.discount_percent or None,
-                    "account_code": line.account_code, "tax_code": line.tax_code,
+                    "account_code": line.account_code, "tax_code": line.tax_code, "net_minor": line.net_minor,
+                    "currency": bill.currency,
                 }
                 for position, line in enumerate(bill.lines, start=1)
             ]  # fmt: skip
@@ -184,7 +184,7 @@ class _Maker:
             heads.append(
                 {
                     "_source_id": source_id, "_key": source_id, "customer_id": (live.invoice or {}).get("customer_id"),
-                    "date": self._today, "currency": content["currency"], "status": "AUTHORISED",
+                    "date": self._today, "currency": content["currency"], "status": "authorised",
                     "reference": self.credit_reference(plan),
                 }
             )  # fmt: skip
@@ -194,6 +194,7 @@ class _Maker:
                         "_source_id": source_id, "_key": source_id, "position": position, "product_code": code,
                         "description": description, "quantity": Decimal(1),
                         "unit_price": from_minor(net, content["currency"]), "account_code": account, "tax_code": tax,
+                        "net_minor": net, "currency": content["currency"],
                     }
                 )  # fmt: skip
         return self._bodies("credit_memo", "invoice_line", heads, lines)
@@ -264,10 +265,12 @@ class _Maker:
         allocation = self._intent(
             plan, "allocation", revision, operation="credit_notes.allocate",
             natural_key=f"{note.doc_uid}:{vendor_id}",
-            body=canonical_json({
-                "CreditNoteID": "{{vendor_id:" + note.doc_uid + "}}", "Amount": str(from_minor(due, content["currency"])),
-                "Date": self._today.isoformat(), "Invoice": {"InvoiceID": vendor_id},
-            }),
+            body=bodies(
+                frame_of([{
+                    "CreditNote.CreditNoteID": "{{vendor_id:" + note.doc_uid + "}}", "Invoice.InvoiceID": vendor_id,
+                    "Amount": from_minor(due, content["currency"]), "Date": self._today.isoformat(), "_key": note.doc_uid,
+                }]), None, None, "_key",
+            ).iloc[0],
             entity="allocation", depends_on=(note.doc_uid,), currency=content["currency"], amount_minor=due,
         )  # fmt: skip
         return [note, allocation]

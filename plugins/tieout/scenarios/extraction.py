@@ -1,0 +1,79 @@
+"""Reads what changed in both systems and stages it: a window a run, from the watermark to the database's now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+
+from tieout.connectors.base import Page, Record
+from tieout.mapping.spec import Mapping as EntityMapping
+from tieout.model.staged import StagedEntity
+from tieout.scenarios.services import Services, Side
+from tieout.store import staging, watermarks
+from tieout.store.staging import Counts
+
+#: How far back each window reaches behind the last one: a row of a long transaction shows up below a saved cursor.
+OVERLAP = timedelta(minutes=5)
+
+
+def extract_side(services: Services, side: Side, run_id: UUID) -> dict[str, dict[str, int]]:
+    """Stages all entities of one system.
+
+    Returns:
+        entity -> read, inserted, updated, unchanged, deleted, rejected.
+
+    Raises:
+        Retriable, AuthenticationFailed, PermissionDenied, VendorFault: by the connector; what was staged stays, the
+            watermark of the entity that broke off does not move.
+    """
+    return {
+        entity: _extract(services, side, mapping, run_id)
+        for entity, mapping in sorted(side.mappings.items())
+        if mapping.is_staged
+    }
+
+
+def _extract(services: Services, side: Side, mapping: EntityMapping, run_id: UUID) -> dict[str, int]:
+    entity = mapping.staged_entity()
+    with services.engine.begin() as conn:
+        staging.ensure(conn, entity)
+        mark = watermarks.read(conn, side.name, entity.entity, "extract")
+        upto: datetime = conn.execute(text("select clock_timestamp()")).scalar_one()
+    since = mark.at if mark else None
+    if entity.modified is None:
+        counts = _stage_whole(services, side, entity, upto, run_id)
+    else:
+        pages = side.connector.changed(entity, since, upto)
+        counts = staging.stage(services.engine, entity, side.name, _records(pages), run_id)
+        if since is not None:
+            gone = side.connector.deleted(entity, since, upto)
+            counts += staging.mark_deleted(services.engine, entity, side.name, gone, run_id)
+    with services.engine.begin() as conn:
+        watermarks.advance(
+            conn, side.name, entity.entity, "extract", at=upto - OVERLAP, run_id=run_id, overlap=OVERLAP
+        )
+    return {name: getattr(counts, name) for name in Counts.__dataclass_fields__}
+
+
+def _records(pages: Iterator[Page]) -> Iterator[Sequence[Record]]:
+    for page in pages:
+        yield page.records
+
+
+def _stage_whole(services: Services, side: Side, entity: StagedEntity, upto: datetime, run_id: UUID) -> Counts:
+    """An entity without modification times is read whole; what is not there any more is marked."""
+    seen: set[str] = set()
+
+    def noting() -> Iterator[Sequence[Record]]:
+        for page in side.connector.changed(entity, None, upto):
+            for record in page.records:
+                seen.add(str(record.get(entity.key)))
+            yield page.records
+
+    counts = staging.stage(services.engine, entity, side.name, noting(), run_id)
+    known = staging.read(services.engine, entity, side.name, columns=[])
+    gone = [source_id for source_id in known["_source_id"].tolist() if source_id not in seen]
+    return counts + staging.mark_deleted(services.engine, entity, side.name, [gone] if gone else [], run_id)

@@ -1,0 +1,178 @@
+"""Quote-to-cash: won deals and orders of the CRM become invoices of the ledger; numbers, status and payments come back.
+
+Each step takes the run's id and can be repeated: Airflow's tasks and the command line call the same functions.
+
+    start -> extract -> check -> transform -> deliver -> write_back -> summarise
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from tieout.delivery.deliver import deliver as deliver_intents
+from tieout.delivery.deliver import deliver_until_settled
+from tieout.delivery.limits import DeliverySummary
+from tieout.model.errors import BooksDoNotClose
+from tieout.scenarios import checking, masters, posting, settlement, summary, write_back as writing
+from tieout.scenarios.extraction import extract_side
+from tieout.scenarios.rules import load_rules
+from tieout.scenarios.services import Services, Side
+from tieout.store import runs
+
+NAME = "quote_to_cash"
+STEPS = ("extract", "check", "transform", "deliver", "write_back", "summarise")
+
+#: Seconds that a step waits for what is due soon (a throttled call, a quiet period) before it leaves it to the next run.
+PATIENCE_SECONDS = 60.0
+
+Numbers = dict[str, Any]
+
+
+def start(
+    services: Services,
+    trigger: str = "cli",
+    interval: tuple[datetime, datetime] | None = None,
+    airflow_ids: tuple[str, str] | None = None,
+) -> str:
+    """Opens a run and returns its id. `airflow_ids` are the DAG's and the run's, for whoever looks from there."""
+    with services.engine.begin() as conn:
+        run_id = runs.start(
+            conn,
+            link=services.link.name,
+            scenario=NAME,
+            trigger=trigger,
+            mapping_hash=services.mapping_hash,
+            suite_hash=services.suite_hash,
+            interval_start=interval[0] if interval else None,
+            interval_end=interval[1] if interval else None,
+            airflow_dag_id=airflow_ids[0] if airflow_ids else None,
+            airflow_run_id=airflow_ids[1] if airflow_ids else None,
+        )
+    return str(run_id)
+
+
+def extract(services: Services, run_id: str) -> Numbers:
+    """Reads what changed in both systems into staging."""
+    return _step(services, run_id, "extract", lambda run: {
+        side.name: extract_side(services, side, run) for side in (services.crm, services.ledger)
+    })  # fmt: skip
+
+
+def check(services: Services, run_id: str) -> Numbers:
+    """Runs the suites over what was staged; bad rows go into quarantine."""
+    return _step(services, run_id, "check", lambda run: checking.check(services, run))
+
+
+def transform(services: Services, run_id: str) -> Numbers:
+    """Judges every record and plans what is to be posted."""
+
+    def work(run: UUID) -> Numbers:
+        planned = posting.plan(services, load_rules(services), run)
+        return {**planned, "masters": masters.plan(services, run)}
+
+    return _step(services, run_id, "transform", work)
+
+
+def deliver(services: Services, run_id: str) -> Numbers:
+    """Posts what is planned into the ledger, exactly once."""
+
+    def work(run: UUID) -> Numbers:
+        with services.engine.connect() as conn:
+            since = conn.execute(text("select clock_timestamp()")).scalar_one()
+        numbers = _deliver(services, services.ledger, run)
+        numbers["answers_staged"] = settlement.stage_answers(services, since, run)
+        return {**numbers, "settled": settlement.settle(services, run)}
+
+    return _step(services, run_id, "deliver", work)
+
+
+def write_back(services: Services, run_id: str) -> Numbers:
+    """Brings confirmed facts back to the CRM."""
+
+    def work(run: UUID) -> Numbers:
+        planned = writing.plan(services, run)
+        return {"planned": planned, **_deliver(services, services.crm, run)}
+
+    return _step(services, run_id, "write_back", work)
+
+
+def summarise(services: Services, run_id: str) -> Numbers:
+    """Closes the run: every record has one outcome. Fails the run where counts or amounts do not close.
+
+    Raises:
+        BooksDoNotClose: see summary.py; the run is `failed`.
+    """
+    run = UUID(run_id)
+    entity = posting.subject_of(services).entity
+    table = services.crm.mappings[entity].staged_entity().table
+    try:
+        with services.engine.connect() as conn:
+            numbers = summary.summary(conn, services.link.name, entity, table, services.crm.name, run)
+    except BooksDoNotClose:
+        _finish(services, run, "failed", {})
+        raise
+    waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"]
+    _finish(services, run, "partial" if waits or _broken_steps(services, run) else "succeeded", numbers)
+    return numbers
+
+
+def run(services: Services, trigger: str = "cli", on_step: Callable[[str, Mapping[str, Any]], None] | None = None) -> Numbers:
+    """All steps in a row, as the DAG does them. Returns the summary with `run_id`."""
+    run_id = start(services, trigger)
+    numbers: Numbers = {}
+    for name in STEPS:
+        numbers = globals()[name](services, run_id)
+        if on_step:
+            on_step(name, numbers)
+    return {"run_id": run_id, **numbers}
+
+
+def _step(services: Services, run_id: str, name: str, work: Callable[[UUID], Numbers]) -> Numbers:
+    run = UUID(run_id)
+    with services.engine.begin() as conn:
+        runs.begin_step(conn, run, name)
+    numbers = work(run)
+    with services.engine.begin() as conn:
+        runs.end_step(conn, run, name, numbers)
+    return numbers
+
+
+def _deliver(services: Services, side: Side, run_id: UUID) -> Numbers:
+    worker = f"{NAME}:{socket.gethostname()}:{os.getpid()}"
+
+    def once() -> DeliverySummary:
+        return deliver_intents(services.engine, side.name, side.connector, run_id, worker, link=services.link.name)
+
+    rounds = deliver_until_settled(once, PATIENCE_SECONDS)
+    last = rounds[-1]
+    return {
+        "sent": sum(part.sent for part in rounds),
+        "calls": sum(part.send_calls for part in rounds),
+        "look_ups": sum(part.look_up_calls for part in rounds),
+        "outcomes": dict(sum((part.outcomes for part in rounds), start=type(last.outcomes)())),
+        "states": dict(sum((part.states for part in rounds), start=type(last.states)())),
+        "alarms": [alarm for part in rounds for alarm in part.alarms],
+        "waiting": last.waiting,
+        "stopped": last.stopped,
+    }
+
+
+def _broken_steps(services: Services, run_id: UUID) -> list[str]:
+    """Steps of the run that began and did not end: their task failed."""
+    with services.engine.connect() as conn:
+        found = runs.get(conn, run_id)
+    steps = dict(found.steps) if found else {}
+    return [name for name in STEPS[:-1] if "ended" not in steps.get(name, {})]
+
+
+def _finish(services: Services, run_id: UUID, state: str, numbers: Mapping[str, Any]) -> None:
+    counts = {name: value for name, value in numbers.items() if name != "amounts"}
+    with services.engine.begin() as conn:
+        runs.finish(conn, run_id, state, counts=counts, amounts=numbers.get("amounts", {}))
