@@ -1,0 +1,1 @@
+"""SOQL: text -> tree (grammar) -> functions over records (plan) -> answers (run, render)."""
