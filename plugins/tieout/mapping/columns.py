@@ -93,6 +93,11 @@ def as_decimal(values: pd.Series[Any]) -> Result:
             return _decimals(values.astype(object))
     if values.dtype.kind in "iu":
         return Result(decimal_column(values, 18))
+    if pd.api.types.infer_dtype(values, skipna=True) == "decimal":
+        try:
+            return Result(decimal_column(values, 18))
+        except ValueError:  # some value does not fit: say which, row by row
+            return _decimals(values)
     return _decimals(values)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tieout.mapping.spec import FieldMapping, Mapping
@@ -102,7 +104,7 @@ def compile_write(mapping: Mapping, link: Link | None, fields: Collection[str] |
             values = work.text_rules(name, spec, values)
             made[name] = work.number_rules(name, spec, values)
         # Who wrote the row down finds it again by this, whatever the target calls it.
-        made["_key"] = work.keys()
+        made["_key"] = work.keys
         return work.outcome(made)
 
     return run
@@ -169,7 +171,7 @@ class _Work:
         """Turns a result's problems into rejections and its notes into notes."""
         if result.problems is not None:
             for at in result.problems.notna().to_numpy().nonzero()[0]:
-                told = str(result.problems.iloc[at])
+                told = str(result.problems.iloc[at]).removeprefix("expected ")
                 self._reject(int(at), name, spec, _reason(spec, reason), told or expected, remedy)
         if result.notes is not None:
             for at in result.notes.notna().to_numpy().nonzero()[0]:
@@ -246,6 +248,8 @@ class _Work:
         from tieout.model.money import minor_column
 
         exact = as_decimal(values).values
+        if _has_decimals_within(exact, spec.precision or 0):
+            return
         inexact = exact.notna() & minor_column(exact, spec.precision or 0)[1]
         for at in inexact.to_numpy(dtype=bool).nonzero()[0]:
             expected = f"at most {spec.precision} decimals"
@@ -262,18 +266,19 @@ class _Work:
 
         return nulls(self._frame.index, self._mapping.common_fields[source])
 
+    @cached_property
     def keys(self) -> pd.Series[Any]:
-        """What names each row."""
+        """What names each row: the first of these columns that has a text, else its place in the index."""
         import pandas as pd
 
-        names = [self._source_id(at) for at in range(len(self._frame))]
-        return pd.Series(names, index=self._frame.index, dtype="string")
+        found = pd.Series(None, index=self._frame.index, dtype="string")
+        for name in ("_key", "_source_id", f"{self._mapping.entity}_id", "line_id"):
+            if name in self._frame.columns and found.isna().any():
+                found = found.where(found.notna(), self._frame[name].astype("string"))
+        return found.where(found.notna(), pd.Series(self._frame.index, index=self._frame.index).astype("string"))
 
     def _source_id(self, at: int) -> str:
-        for name in ("_key", "_source_id", f"{self._mapping.entity}_id", "line_id"):
-            if name in self._frame.columns and isinstance(self._frame[name].iloc[at], str):
-                return str(self._frame[name].iloc[at])
-        return str(self._frame.index[at])
+        return str(self.keys.iloc[at])
 
     def _note(self, at: int, name: str, kind: str, message: str) -> Note:
         return Note(self._mapping.entity, self._source_id(at), name, kind, message)
@@ -295,6 +300,16 @@ class _Work:
         )  # fmt: skip
 
 
+def _has_decimals_within(exact: pd.Series[Any], places: int) -> bool:
+    import pyarrow as pa
+
+    try:
+        pa.array(exact).cast(pa.decimal128(38, places))
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def _reason(spec: FieldMapping, reason: str) -> str:
     # `unknown_tax_code` says more than `not_in_table`.
     table = spec.settings.get("table") if reason == "not_in_table" else None
@@ -310,4 +325,8 @@ def _shown(value: Any) -> str:
 
     if value is None or value is pd.NA or value is pd.NaT:
         return "nothing"
+    if isinstance(value, Decimal):
+        from tieout.mapping.columns import plain
+
+        return plain(value)
     return str(value)
