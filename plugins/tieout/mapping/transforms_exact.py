@@ -73,7 +73,8 @@ class Rounded(Settings):
 
 
 @transform(
-    "minor_units", inputs=2, settings=Rounded, reason="amount_not_in_currency", expected="an amount with the decimals of its currency",
+    "minor_units", inputs=2, settings=Rounded, reason="amount_not_in_currency",
+    expected="an amount with the decimals of its currency",
     remedy="correct the amount or the currency at its source",
 )  # fmt: skip
 def minor_units(columns: Columns, settings: Rounded, link: Link | None) -> Result:
