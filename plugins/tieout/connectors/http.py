@@ -188,11 +188,8 @@ class HttpClient:
             try:
                 reply = send()
                 if reply.status < 300:
-                    return reply, reply.json() if as_json else None
+                    return reply, self._json(reply) if as_json else None
                 error = self.fault(reply)
-            except ValueError:
-                # A proxy's page or a body that was cut where the length still fits: mostly gone at the next try.
-                error = Retriable(f"{self.name}: the answer is not JSON")
             except (NotSent, Unanswered) as lost:
                 error = lost
             if not isinstance(error, Retriable):
@@ -203,6 +200,13 @@ class HttpClient:
                     raise error
             failure = error
         raise failure
+
+    def _json(self, reply: Reply) -> Any:
+        try:
+            return reply.json()
+        except ValueError as error:
+            # A proxy's page or a body that was cut where the length still fits: mostly gone at the next try.
+            raise Unanswered(f"{self.name}: the answer (HTTP {reply.status}) is not JSON") from error
 
     def wait(self, seconds: float) -> None:
         """Sleeps, and counts it."""

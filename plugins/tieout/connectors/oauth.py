@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import base64
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from authlib.oauth2.rfc7523 import JWTBearerGrant
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
 
 from tieout.connectors.http import Call, HttpClient, Reply, http_fault
 from tieout.connectors.wire import Clock
@@ -138,21 +141,21 @@ def signed_assertion(connection: Connection, audience: str, subject: str, clock:
         ConfigurationFault: the key cannot be read.
     """
     issued = int(clock.now().timestamp())
+    claims = {
+        "iss": connection.login,
+        "aud": audience,
+        "sub": subject,
+        "iat": issued,
+        "exp": issued + ASSERTION_LIFETIME,
+        "jti": secrets.token_urlsafe(24),
+    }
     try:
-        signed = JWTBearerGrant.sign(
-            _pem(connection.password),
-            issuer=connection.login,
-            audience=audience,
-            subject=subject,
-            issued_at=issued,
-            expires_at=issued + ASSERTION_LIFETIME,
-            header={"alg": "RS256"},
-        )
-    except (ValueError, TypeError) as error:
+        return jwt.encode({"alg": "RS256"}, claims, RSAKey.import_key(_pem(connection.password)))
+    except (ValueError, TypeError, JoseError) as error:
         raise ConfigurationFault(
-            f"connection {connection.name!r}: the password is not a private key in PEM form ({type(error).__name__})"
+            f"connection {connection.name!r}: the password is not a private RSA key in PEM form"
+            f" ({type(error).__name__})"
         ) from None
-    return signed.decode() if isinstance(signed, bytes) else str(signed)
 
 
 def _pem(text: str) -> str:
