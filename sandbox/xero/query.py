@@ -48,8 +48,8 @@ _GRAMMAR = Lark(
         | "(" either ")"
         | operand COMPARE operand -> compare
         | operand -> truth
-    ?operand: name METHOD "(" operand ")" -> method
-        | name CASE "(" ")" -> case
+    ?operand: operand METHOD "(" operand ")" -> method
+        | operand CASE "(" ")" -> case
         | name
         | STRING -> text
         | NUMBER -> number
@@ -159,9 +159,10 @@ class _Compiler(Transformer[Token, Any]):
         return _Operand("text", lambda record: None if (value := get(record)) is None else change(value))
 
     def method(self, operand: _Operand, method: Token, argument: _Operand) -> _Operand:
+        name = method.lstrip(". ")
         if operand.type != "text" or argument.type != "text":
-            raise bad_query(f"No applicable method '{method.lstrip(". ")}' exists in type '{operand.type}'")
-        test, get, wanted = _METHODS[method.lstrip(". ")], operand.get, argument.get
+            raise bad_query(f"No applicable method '{name}' exists in type '{operand.type}'")
+        test, get, wanted = _METHODS[name], operand.get, argument.get
 
         def run(record: Record) -> bool:
             value = get(record)
