@@ -27,7 +27,7 @@ class Verdict:
         to: the next state.
         outcome: what the attempt's row says.
         reason, message: stable code and sentence; None where nothing needs words.
-        wait: seconds from now until it may be claimed again; None: at once.
+        wait: seconds from now until it may be claimed, or (HELD) looked up again; None: at once.
         vendor_id, number, content: of the vendor's document, where there is one.
         origin: how the crosswalk row came to be; None makes no row.
         expected, found, remedy: for the person who gets the dead letter of a REJECTED or HELD one.
@@ -95,13 +95,14 @@ def judge_found(operation: Operation, found: Sequence[Found], *, refused_as_dupl
             origin="found" if operation.creates else None,
         )
     if found and not operation.repeatable:
-        return _different(found[0], refused_as_duplicate)
+        return _different(operation, found[0], refused_as_duplicate)
     if refused_as_duplicate:
         return Verdict(
             State.HELD, "found_none", "number_taken",
             "the vendor says that the number is taken, but no live document carries it",
             expected="a free number", found="the number belongs to a voided, deleted or hidden document",
             remedy="free the number in the ledger or change the source's number, then look up again or cancel",
+            wait=operation.quiet_period.total_seconds(),
         )
     if found:
         fields = ", ".join(name for name, _, _ in found[0].differences)
@@ -157,7 +158,7 @@ def _refused(operation: Operation, answer: Answer) -> Verdict:
     )
 
 
-def _different(found: Found, refused_as_duplicate: bool) -> Verdict:
+def _different(operation: Operation, found: Found, refused_as_duplicate: bool) -> Verdict:
     shown = "; ".join(f"{name}: sent {sent!r}, found {there!r}" for name, sent, there in found.differences)
     reason = "number_taken" if refused_as_duplicate else "found_different"
     return Verdict(
@@ -167,6 +168,8 @@ def _different(found: Found, refused_as_duplicate: bool) -> Verdict:
         found=_cut("; ".join(f"{name} = {there}" for name, _, there in found.differences)),
         remedy="if it is our document, correct it in the ledger and look up again, or accept it as it is; "
         "if a person took the number, change the number at its source and cancel this intent",
+        # A duplicate is looked up soon after its refusal; the next look-up is to be proof whatever it finds (S6).
+        wait=operation.quiet_period.total_seconds() if refused_as_duplicate else None,
     )
 
 
