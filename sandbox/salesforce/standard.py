@@ -272,7 +272,7 @@ QuoteId: reference(Quote) as=Quote children=Orders
 EffectiveDate: date required label='Order Start Date'
 EndDate: date label='Order End Date'
 IsReductionOrder: boolean createonly label='Reduction Order'
-Status: picklist required values='Draft|{ACTIVATED}' restricted
+Status: picklist required values='Draft|{ACTIVATED}|Cancelled' restricted
 Description: textarea
 CustomerAuthorizedById: reference(Contact) as=CustomerAuthorizedBy
 CustomerAuthorizedDate: date
