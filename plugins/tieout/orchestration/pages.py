@@ -76,11 +76,15 @@ def _engine() -> Engine:
 
 
 def _matrix(crm: str, ledger: str) -> Sequence[Sequence[str]]:
-    from tieout.mapping.matrix import matrix
+    from dataclasses import astuple, fields
+
+    from tieout.mapping.load import load_system
+    from tieout.mapping.matrix import Row, matrix
     from tieout.model.settings import load_settings
 
-    rows: Sequence[Sequence[str]] = matrix(load_settings().include / "mappings", crm, ledger)
-    return rows
+    folder = load_settings().include / "mappings"
+    rows = matrix(load_system(folder, crm), load_system(folder, ledger))
+    return [[field.name.replace("_", " ") for field in fields(Row)], *(astuple(row) for row in rows)]
 
 
 def _login_page(asked: str) -> str:

@@ -1,4 +1,4 @@
-"""The demo's data and the days that pass in it; `python -m tieout.orchestration.demo.data seed|finance-day`.
+"""The demo's data and the days that pass in it; `python -m tieout.orchestration.demo.data WHAT` does one of them.
 
 What the data are is in tieout.scenarios (demo_*.py); here is only which connections they go to.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
+from tieout.model.connection import Connection
 from tieout.model.settings import load_settings
-from tieout.orchestration.demo.places import Secrets
 from tieout.scenarios.credentials import from_environment
 
 CRM, LEDGER = "salesforce_demo", "xero_demo"
 
 
-def connections(sandbox_url: str, _: Secrets) -> dict[str, dict[str, Any]]:
+def connections(sandbox_url: str) -> dict[str, dict[str, Any]]:
     """Airflow connections to the sandbox; its clients are the ones that it has when new."""
     return {
         CRM: {
@@ -38,16 +40,54 @@ def connections(sandbox_url: str, _: Secrets) -> dict[str, dict[str, Any]]:
     }
 
 
-def main(what: str) -> int:
-    """`seed` fills the CRM once; `finance-day` does what people in finance do between two runs."""
-    from tieout.scenarios import demo_days, demo_seed
-
+def main(what: str, sandbox_url: str) -> int:
+    """`seed` fills CRM and ledger once, `finance-day` does what people in finance do between two runs, `connect`
+    writes the connections into this Airflow (for the compose file; the demo's runner does it by itself).
+    """
+    if what == "connect":
+        _connect(sandbox_url)
+        return 0
     settings = load_settings()
     crm, ledger = from_environment(CRM, settings), from_environment(LEDGER, settings)
-    done = demo_seed.seed(crm) if what == "seed" else demo_days.finance_day(ledger, crm)
+    if what == "seed":
+        done: Any = _seed(crm, ledger, sandbox_url, _first_day(settings.home))
+    else:
+        from tieout.scenarios.demo_days import finance_day
+
+        done = finance_day(ledger, crm)
     sys.stdout.write(json.dumps(done, default=str) + "\n")
     return 0
 
 
+def _seed(crm: Connection, ledger: Connection, sandbox_url: str, today: date) -> dict[str, int]:
+    from tieout.scenarios.demo_data import DEFAULT_SEED, generate
+    from tieout.scenarios.demo_ledger import setup_ledger
+    from tieout.scenarios.demo_seed import seed
+
+    books = generate(DEFAULT_SEED, today)
+    report = seed(crm, sandbox_url, books)
+    made = setup_ledger(ledger, sandbox_url, books, report.taken_order_number)
+    return {"created": report.created, "unchanged": report.unchanged, "items": made.items, "contacts": made.contacts}
+
+
+def _first_day(home: Path) -> date:
+    """The day of this home's first demo: another day would make other books of the same seed."""
+    file = home / "first_day"
+    if not file.is_file():
+        file.write_text(datetime.now(UTC).date().isoformat())
+    return date.fromisoformat(file.read_text().strip())
+
+
+def _connect(sandbox_url: str) -> None:
+    from tempfile import NamedTemporaryFile
+
+    from tieout.orchestration.initialise import airflow_command
+
+    with NamedTemporaryFile("w", suffix=".json") as file:  # mode 0600
+        json.dump(connections(sandbox_url), file)
+        file.flush()
+        airflow_command("connections", "import", file.name, "--overwrite")
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

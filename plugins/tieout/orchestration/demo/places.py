@@ -67,8 +67,6 @@ class Secrets:
     jwt_secret: str
     api_secret: str
     admin_password: str
-    crm_client_secret: str
-    ledger_client_secret: str
 
 
 def ports_of(places: Places) -> Ports:
@@ -94,8 +92,6 @@ def secrets_of(places: Places) -> Secrets:
         jwt_secret=secrets.token_hex(32),
         api_secret=secrets.token_hex(32),
         admin_password=secrets.token_urlsafe(15),
-        crm_client_secret=secrets.token_urlsafe(30),
-        ledger_client_secret=secrets.token_urlsafe(30),
     )
     _write_private(file, {**asdict(made), **known})
     return Secrets(**{**asdict(made), **{name: known[name] for name in names if name in known}})

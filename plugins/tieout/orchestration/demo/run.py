@@ -85,7 +85,7 @@ def _runs(plan: Plan, system: System, screen: Screen) -> None:
         _open_dag(api, screen)
         run_once(system, api, screen, "First run: everything is new")
         for day in range(1, plan.days + 1):
-            run_module(system, "tieout.orchestration.demo.data", "finance-day")
+            run_module(system, "tieout.orchestration.demo.data", "finance-day", system.sandbox_url)
             run_once(system, api, screen, f"Day {day}: finance has taken money and corrected records")
 
 
@@ -138,7 +138,7 @@ def _open_dag(api: AirflowApi, screen: Screen) -> None:
 
 
 def _load_data(system: System) -> None:
-    run_module(system, "tieout.orchestration.demo.data", "seed")
+    run_module(system, "tieout.orchestration.demo.data", "seed", system.sandbox_url)
 
 
 def _sync_run(system: System, airflow_run_id: str) -> runs.Run | None:

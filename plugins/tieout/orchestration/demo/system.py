@@ -30,8 +30,8 @@ PATIENCE = 240.0
 _STEP = 0.1
 _LOG_TAIL = 15  # lines shown of a program that did not start
 
-#: Makes the Airflow connections from the sandbox's URL and the demo's secrets.
-Connections = Callable[[str, Secrets], dict[str, dict[str, Any]]]
+#: Makes the Airflow connections from the sandbox's URL.
+Connections = Callable[[str], dict[str, dict[str, Any]]]
 #: Told when a phase begins to be waited for, and its name.
 Told = Callable[[str], None]
 
@@ -126,7 +126,7 @@ def bring_up(
     env = {**environment(places, ports, secrets, store_url, airflow_url, mark), **(extra or {})}
     system = System(places, ports, secrets, store_url, env, began)
     system.done("postgresql")
-    write_connections(places, connections(system.sandbox_url, secrets))
+    write_connections(places, connections(system.sandbox_url))
     with ThreadPoolExecutor(max_workers=2) as pool:
         told("schema, roles, connections, sandbox")
         try:

@@ -1,0 +1,69 @@
+# Everything that a person or CI does with this project. `make help` lists it.
+# On a fresh machine: `make demo`, or `make setup` first. Needs Python 3.11 to 3.13, git and make.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Byte code is compiled once at install: importing Airflow and Great Expectations is twice as quick with it.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPATH := plugins:.
+
+RUNTIME := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+
+.PHONY: help setup demo stop test bench lint docs lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(DEV)  ## the virtual environment .venv with everything, tools for development too
+
+demo: $(RUNTIME)  ## the whole system on this machine with demo data; ends with a summary and the address of the UI
+	@$(BIN)/python -m tieout.orchestration.demo up
+
+stop:  ## end what `make demo` started; data stay in .tieout/
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tieout.orchestration.demo down; else echo "nothing was running"; fi
+
+test: lint  ## lint, then the fast tests, then those that start servers and a real Airflow
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m slow --durations=10
+
+bench: $(DEV)  ## measurements beside peers, printed as ratios
+	$(BIN)/python -m bench
+
+lint: $(DEV)  ## ruff, mypy, the import rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/unit/test_import_rule.py
+
+docs: $(DEV)  ## write the generated pages of docs/ anew
+	$(BIN)/tieout docs
+
+lock: $(DEV)  ## write both locks anew from pyproject.toml; pins that still fit are kept
+	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes -o requirements.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev -c requirements.txt --universal --python-version 3.11 --generate-hashes -o requirements-dev.txt
+
+clean: stop  ## end the demo and remove its data and the virtual environment
+	rm -rf .tieout $(VENV)
+
+# uv itself comes from the lock, by hash, like everything else.
+$(BIN)/uv: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "Tieout needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) -V). Set PYTHON=/path/to/python3.12"; exit 1; }
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/{show=1} show{print} show && !/\\$$/{exit}' requirements-dev.txt > $(VENV)/uv.txt
+	$(BIN)/python -m pip install -q --no-deps --require-hashes -r $(VENV)/uv.txt
+	@touch $@
+
+$(RUNTIME): $(BIN)/uv requirements.txt pyproject.toml
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --require-hashes --compile-bytecode -r requirements.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps -e .
+	@$(BIN)/python -m compileall -q plugins sandbox dags
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements-dev.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --require-hashes --compile-bytecode -r requirements-dev.txt
+	@touch $@
