@@ -149,7 +149,7 @@ class Step(_Part):
     nothing: bool | None = None
     # what belongs to the verb
     amount: Decimal | None = None
-    on: Day | None = None
+    date: Day | None = None
     line: int = 1
     to: str | None = None
     set: dict[str, Any] = {}
@@ -162,7 +162,7 @@ class Step(_Part):
 
     @property
     def verbs(self) -> tuple[str, ...]:
-        extras = {"amount", "on", "line", "to", "set"}
+        extras = {"amount", "date", "line", "to", "set"}
         return tuple(name for name in type(self).model_fields if name not in extras and getattr(self, name) is not None)
 
 

@@ -35,12 +35,14 @@ def common_rows(
     *,
     ids: Collection[str] | None = None,
     parents: Collection[str] | None = None,
+    parent: str = "parent_id",
 ) -> tuple[list[dict[str, Any]], list[Rejection]]:
     """Current, undeleted rows of an entity in the common model, and those that could not be read into it.
 
     Args:
         ids: only these records; None reads all.
         parents: only lines of these records.
+        parent: the common field that names the parent.
 
     Returns:
         Rows with the mapping's `read` fields, `_source_id` and `_version`.
@@ -48,7 +50,7 @@ def common_rows(
     mapping = side.mappings[entity]
     where = None
     if parents is not None:
-        where = f"{parent_column(side, entity)} = any(%(parents)s)"
+        where = f"{parent_column(side, entity, parent)} = any(%(parents)s)"
     frame = staging.read(
         services.engine,
         mapping.staged_entity(),
@@ -63,9 +65,9 @@ def common_rows(
     return rows(outcome.frame), list(outcome.rejections)
 
 
-def parent_column(side: Side, entity: str) -> str:
+def parent_column(side: Side, entity: str, parent: str = "parent_id") -> str:
     """The staged column of a line that names its parent."""
-    return side.mappings[entity].read["parent_id"].source[0]
+    return side.mappings[entity].read[parent].source[0]
 
 
 def native_frame(services: Services, side: Side, entity: str, common: Sequence[Row]) -> tuple[Any, list[Rejection], list[Note]]:
