@@ -247,8 +247,12 @@ def _read(path: Path) -> CommentedMap:
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
         raise ConfigurationFault(f"{_shown(path)}:{line}: not YAML: {problem}") from error
     if not isinstance(document, CommentedMap):
-        raise ConfigurationFault(f"{_shown(path)}:1: expected keys and values, found {type(document).__name__}")
+        raise ConfigurationFault(f"{_shown(path)}:1: expected keys and values, found {_kind(document)}")
     return document
+
+
+def _kind(document: Any) -> str:
+    return "nothing" if document is None else "a list" if isinstance(document, CommentedSeq) else "a single value"
 
 
 def _plain(node: Any) -> Any:
