@@ -106,7 +106,9 @@ class SalesforceConnector:
     def upsert(
         self, object_name: str, external_id_field: str, records: Sequence[Record], bulk_from: int = load.BULK_FROM
     ) -> list[SaveResult]:
-        """Creates or changes records by an external id, for loaders of data; see load.save."""
+        """Creates or changes records by an external id, for loaders of data; see load.save. By `Id` it is `update`."""
+        if external_id_field == "Id":
+            return self.update(object_name, records, bulk_from)
         return load.save(
             self._session,
             self._data,
