@@ -151,7 +151,10 @@ def test_payments_and_reference_data_are_listed(xero: Xero) -> None:
     xero.pay(made["InvoiceID"], "10.00")
     found = xero.get("Payments", where=f'Invoice.InvoiceID==Guid("{made["InvoiceID"]}") AND Status=="AUTHORISED"')
     assert [entry["Invoice"]["InvoiceNumber"] for entry in found["Payments"]] == ["P1"]
-    assert [entry["Code"] for entry in xero.get("Accounts", where='Type=="BANK"', order="Code")["Accounts"]] == ["090", "091"]
+    assert [entry["Code"] for entry in xero.get("Accounts", where='Type=="BANK"', order="Code")["Accounts"]] == [
+        "090",
+        "091",
+    ]
     rates = xero.get("TaxRates", where='TaxType=="OUTPUT2"')["TaxRates"]
     assert rates[0]["EffectiveRate"] == 20
     assert [entry["Code"] for entry in xero.get("Currencies")["Currencies"]] == ["GBP", "EUR", "USD"]
