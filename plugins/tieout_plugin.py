@@ -1,24 +1,106 @@
 """All that Airflow loads of Tieout: its pages under /tieout, the menu entry, the link on a run of a DAG.
 
-The package below plugins/tieout/ is imported, never executed file by file (plugins/.airflowignore).
+Joins the pages to Airflow: who may see them (the auth manager), the secret of their forms, the log-in page. Every
+Airflow process reads this file, workers and scheduler too: the web framework and the store are imported when the API
+server is first asked for a page. The package below plugins/tieout/ is imported, never executed file by file
+(plugins/.airflowignore).
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from tieout.orchestration.pages import app
+from tieout.orchestration.roles import RESOURCE
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from sqlalchemy import Engine
+
+    from tieout.web.app import Visitor
+
 
 MOUNT = "/tieout"
+
+
+class Pages:
+    """The ASGI app that Airflow mounts and calls for each request; the real one is made at the first."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await pages()(scope, receive, send)
+
+
+@functools.cache
+def pages() -> FastAPI:
+    """The pages on this Airflow's auth manager and this machine's settings."""
+    from airflow.configuration import conf
+
+    from tieout.model.settings import load_settings
+    from tieout.web.app import create_app
+    from tieout.web.sources import Sources
+
+    settings = load_settings()
+    sources = Sources(open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs")
+    secret = conf.get_mandatory_value("api", "secret_key").encode()
+    return create_app(authorize, sources, secret, _login_page)
+
+
+def authorize(method: str) -> Callable[..., Visitor]:
+    """A FastAPI dependency: the visitor, or 401 for nobody, 403 for somebody without the right."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.core_api.security import get_user
+    from fastapi import Depends, HTTPException
+
+    from tieout.web.app import Visitor
+
+    def visitor(user: Any = Depends(get_user)) -> Visitor:
+        manager = get_auth_manager()
+
+        def may(what: str) -> bool:
+            return bool(manager.is_authorized_custom_view(method=what, resource_name=RESOURCE, user=user))
+
+        if not may(method):
+            raise HTTPException(403, f"Your role does not allow this: it needs {method} on the resource {RESOURCE}.")
+        return Visitor(name=str(user.get_name()), may_edit=may("PUT"))
+
+    return visitor
+
+
+@functools.cache
+def _engine() -> Engine:
+    from tieout.model.settings import load_settings
+    from tieout.store.engine import connect
+
+    return connect(load_settings().require_database_url(), application_name="tieout-pages", pool_size=3)
+
+
+def _matrix(crm: str, ledger: str) -> Sequence[Sequence[str]]:
+    from dataclasses import astuple, fields
+
+    from tieout.mapping.load import load_system
+    from tieout.mapping.matrix import Row, matrix
+    from tieout.model.settings import load_settings
+
+    folder = load_settings().include / "mappings"
+    rows = matrix(load_system(folder, crm), load_system(folder, ledger))
+    rows.sort(key=lambda row: row.direction != "to_finance")
+    return [[field.name.replace("_", " ") for field in fields(Row)], *(astuple(row) for row in rows)]
+
+
+def _login_page(asked: str) -> str:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    return str(get_auth_manager().get_url_login(next_url=asked))
 
 
 class TieoutPlugin(AirflowPlugin):
     """Registered by Airflow when it finds this file."""
 
     name = "tieout"
-    fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": app(), "url_prefix": MOUNT, "name": "Tieout"}]
+    fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": Pages(), "url_prefix": MOUNT, "name": "Tieout"}]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {"name": "Tieout", "href": f"{MOUNT}/", "destination": "nav", "nav_top_level": True, "url_route": "tieout"},
         {

@@ -3,5 +3,4 @@
 app.py       the routes; who may see them is decided by the function that the caller passes in
 sources.py   where the pages' facts come from
 safety.py    headers, CSRF tokens, paths of served files
-present.py   amounts, times and names as a person reads them
 """

@@ -20,8 +20,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from tieout.model.errors import TieoutError
+from tieout.reports import present
 from tieout.store.dead_letters import Filter
-from tieout.web import present, safety
+from tieout.web import safety
 from tieout.web.sources import Sources
 
 

@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit codes: 0 all closed, 1 something failed, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="tieout demo", description=__doc__)
     parser.add_argument("what", choices=["up", "down"])
-    parser.add_argument("--days", type=int, default=1, help="days of finance's work after the first run (default 1)")
+    parser.add_argument("--days", type=int, default=1, help="days of finance and sales after the first run (default 1)")
     given = parser.parse_args(arguments)
     screen, plan = Screen(), plan_from_environment(given.days)
     try:

@@ -9,11 +9,14 @@ import json
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tieout.model.connection import Connection
 from tieout.model.settings import load_settings
 from tieout.scenarios.credentials import from_environment
+
+if TYPE_CHECKING:
+    from tieout.scenarios.demo_books import DemoBooks
 
 CRM, LEDGER = "salesforce_demo", "xero_demo"
 
@@ -41,7 +44,7 @@ def connections(sandbox_url: str) -> dict[str, dict[str, Any]]:
 
 
 def main(what: str, sandbox_url: str) -> int:
-    """`seed` fills CRM and ledger once, `finance-day` does what people in finance do between two runs, `connect`
+    """`seed` fills CRM and ledger once, `next-day` does what finance and sales do between two runs, `connect`
     writes the connections into this Airflow (for the compose file; the demo's runner does it by itself).
     """
     if what == "connect":
@@ -49,22 +52,26 @@ def main(what: str, sandbox_url: str) -> int:
         return 0
     settings = load_settings()
     crm, ledger = from_environment(CRM, settings), from_environment(LEDGER, settings)
-    if what == "seed":
-        done: Any = _seed(crm, ledger, sandbox_url, _first_day(settings.home))
-    else:
-        from tieout.scenarios.demo_days import finance_day
+    from tieout.scenarios.demo_data import DEFAULT_SEED, generate
 
-        done = finance_day(ledger, crm)
+    today = _first_day(settings.home)
+    books = generate(DEFAULT_SEED, today)
+    done = _seed(crm, ledger, sandbox_url, books) if what == "seed" else _next_day(crm, ledger, books, today)
     sys.stdout.write(json.dumps(done, default=str) + "\n")
     return 0
 
 
-def _seed(crm: Connection, ledger: Connection, sandbox_url: str, today: date) -> dict[str, int]:
-    from tieout.scenarios.demo_data import DEFAULT_SEED, generate
+def _next_day(crm: Connection, ledger: Connection, books: DemoBooks, today: date) -> dict[str, list[str]]:
+    from tieout.scenarios.demo_days import finance_day, sales_day
+
+    deeds = {"finance": finance_day(ledger, today), "sales": sales_day(crm, books)}
+    return {who: [f"{deed.number} {deed.kind.replace('_', ' ')}" for deed in done] for who, done in deeds.items()}
+
+
+def _seed(crm: Connection, ledger: Connection, sandbox_url: str, books: DemoBooks) -> dict[str, Any]:
     from tieout.scenarios.demo_ledger import setup_ledger
     from tieout.scenarios.demo_seed import seed
 
-    books = generate(DEFAULT_SEED, today)
     report = seed(crm, sandbox_url, books)
     made = setup_ledger(ledger, sandbox_url, books, report.taken_order_number)
     return {"created": report.created, "unchanged": report.unchanged, "items": made.items, "contacts": made.contacts}

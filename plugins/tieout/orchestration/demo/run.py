@@ -5,6 +5,7 @@ The runs go through Airflow's scheduler like any other; only the REST API is use
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -20,9 +21,9 @@ from tieout.orchestration.demo.places import Places
 from tieout.orchestration.demo.rest import AirflowApi
 from tieout.orchestration.demo.show import Screen
 from tieout.orchestration.demo.system import System, bring_up, run_module, take_down
+from tieout.reports.present import closing
 from tieout.store import runs
 from tieout.store.engine import connect
-from tieout.web.present import closing
 
 DAG_ID = "quote_to_cash__demo"
 #: Seconds that a run may take, and between two looks at it.
@@ -34,7 +35,7 @@ LONGEST_PARSE = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the demo does. `days`: how many days of finance's work, each followed by a run, after the first run."""
+    """What the demo does. `days`: how many days of finance and sales, each followed by a run, after the first."""
 
     project: Path
     home: Path
@@ -85,8 +86,10 @@ def _runs(plan: Plan, system: System, screen: Screen) -> None:
         _open_dag(api, screen)
         run_once(system, api, screen, "First run: everything is new")
         for day in range(1, plan.days + 1):
-            run_module(system, "tieout.orchestration.demo.data", "finance-day", system.sandbox_url)
-            run_once(system, api, screen, f"Day {day}: finance has taken money and corrected records")
+            done = run_module(system, "tieout.orchestration.demo.data", "next-day", system.sandbox_url)
+            for who, deeds in json.loads(done.stdout).items():
+                screen.line(f"Meanwhile {who}: {', '.join(deeds) or 'nothing new'}")
+            run_once(system, api, screen, f"Run after day {day}")
 
 
 def down(plan: Plan, screen: Screen) -> None:

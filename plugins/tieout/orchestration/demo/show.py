@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tieout.reports.present import PARTS, closing, duration, words
 from tieout.store.runs import Run
-from tieout.web.present import PARTS, closing, duration, words
 
 _STYLES = {
     "success": "green",
