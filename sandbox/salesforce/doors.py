@@ -11,7 +11,7 @@ from sandbox.salesforce.access import Access
 from sandbox.salesforce.errors import ApiError, Refused
 from sandbox.salesforce.fields import NUMBER_TYPES, SObject
 from sandbox.salesforce.org import USER_ID, Org
-from sandbox.salesforce.saving import merge, unit
+from sandbox.salesforce.saving import merge, number_it, unit
 from sandbox.salesforce.values import canonical, parse_instant, stamp
 from sandbox.salesforce.wire import Reply, decode
 
@@ -76,7 +76,11 @@ def _put(org: Org, sobject: SObject, given: Mapping[str, Any]) -> str:
             old["CurrencyIsoCode"] = org.setting("corporate_currency")
         old |= {"IsDeleted": False, "CreatedDate": now, "CreatedById": USER_ID, "LastModifiedDate": now}
         old |= {"LastModifiedById": USER_ID, "SystemModstamp": now}
-    table.put(id_, {**old, **values})
+        if "OwnerId" in sobject.fields:
+            old["OwnerId"] = USER_ID
+    new = {**old, **values}
+    number_it(org, sobject, new)
+    table.put(id_, new)
     return str(id_)
 
 

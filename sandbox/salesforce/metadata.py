@@ -35,11 +35,9 @@ TYPES = {  # the words of the Metadata API, and those of describe, -> describe's
     },
     **{name: name for name in ("email", "phone", "url", "reference")},
 }
-_FIELD_KEYS = frozenset(
-    ("name", "type", "label", "length", "precision", "scale", "required", "externalId", "unique", "caseSensitive")
-    + ("referenceTo", "relationshipName", "childRelationshipName", "cascade")
-    + ("values", "restricted", "default", "format")
-)
+_PLAIN_KEYS = ("name", "type", "label", "length", "precision", "scale", "required", "default", "format")
+_KEY_KEYS = ("externalId", "unique", "caseSensitive", "referenceTo", "relationshipName", "childRelationshipName")
+_FIELD_KEYS = frozenset((*_PLAIN_KEYS, *_KEY_KEYS, "cascade", "values", "restricted"))
 _LENGTHS = {"string": 255, "textarea": 255, "email": 80, "phone": 40, "url": 255, "picklist": 255}
 TESTS = frozenset(("equals", "notEquals", "in", "blank", "greaterThan", "lessThan", "changed", "childCount"))
 

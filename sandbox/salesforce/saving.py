@@ -76,7 +76,7 @@ def insert(work: Unit, sobject: SObject, incoming: Incoming) -> str:
         new["OwnerId"] = user
     _check(org, sobject, given, None, new)
     new = {"Id": org.new_id(sobject), **new}
-    _number_it(org, sobject, new)
+    number_it(org, sobject, new)
     org.table(sobject.name).put(new["Id"], new)
     work.touch(sobject.name, new)
     return str(new["Id"])
@@ -214,9 +214,10 @@ def _check(org: Org, sobject: SObject, given: list[str], old: Record | None, new
         raise Refused(problems)
 
 
-def _number_it(org: Org, sobject: SObject, new: Record) -> None:
+def number_it(org: Org, sobject: SObject, new: Record) -> None:
+    """Fills the automatic numbers that are not there yet."""
     for field in sobject.fields.values():
-        if field.auto_number is not None:
+        if field.auto_number is not None and new.get(field.name) is None:
             number = org.number(f"{sobject.name}.{field.name}")
             head, _, tail = field.auto_number.partition("{")
             zeros, _, end = tail.partition("}")
