@@ -1,0 +1,296 @@
+"""Puts a scenario's beginning into CRM and ledger, and does what happens afterwards: through the vendors' own APIs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine
+
+from tests.scenarios.format import FOLDER, Deal, Given, HandInvoice, Line, Order, Product, Step, read_exact
+from tests.support.crm_ledger import crm_connection, ledger_connection
+from tests.support.sandbox import SandboxProcess
+from tieout.connectors.registry import connect as connect_system
+from tieout.connectors.salesforce.connector import SalesforceConnector
+from tieout.mapping.load import apply_overrides, load_system
+from tieout.model.connection import Connection
+from tieout.model.link import Link
+from tieout.model.settings import load_settings
+from tieout.scenarios import quote_to_cash
+from tieout.scenarios.crm_load import KEY_FIELD, STANDARD_PRICE_BOOK, ConnectorCrm, CrmRecord, Ref, load
+from tieout.scenarios.demo_doors import Doors
+from tieout.scenarios.ledger_hand import LedgerHand
+from tieout.scenarios.services import Services, Side
+from tieout.store import aliases
+
+LOAD_ORDER = (
+    "Account", "Contact", "Product2", "PricebookEntry", "Opportunity", "OpportunityLineItem", "Quote", "QuoteLineItem",
+    "Order", "OrderItem",
+)  # fmt: skip
+MANY_CALLS = 100_000  # a minute: the scenarios are about books, not about limits
+LINE_FIELDS = {"quantity": "Quantity", "price": "UnitPrice", "discount": "Discount_Percent__c", "tax": "Tax_Code__c"}
+
+
+class World:
+    """CRM, ledger and Tieout of one scenario. `ids`: our key of a CRM record -> its Salesforce id."""
+
+    def __init__(self, given: Given, sandbox: SandboxProcess, engine: Engine) -> None:
+        self.given = given
+        self.engine = engine
+        self.doors = Doors(sandbox.url)
+        self._crm = crm_connection(sandbox, "crm")
+        self._ledger = ledger_connection(sandbox, "ledger")
+        self.doors.settings("xero", limits={"minute": MANY_CALLS, "day": MANY_CALLS, "app_minute": MANY_CALLS})
+        self._connector = SalesforceConnector(self._crm)
+        self.crm = ConnectorCrm(self._connector)
+        self.hand = LedgerHand(self._ledger)
+        self.link = _link(given)
+        self.ids: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Gives the sockets back."""
+        self.hand.close()
+        self._connector.close()
+
+    def begin(self) -> None:
+        """Everything that is there before the first run."""
+        self.doors.custom_fields()
+        products = [*map(Product.model_validate, read_exact(FOLDER / "catalogue.yaml")), *self.given.crm.products]
+        self._fill_ledger(products)
+        self._fill_crm(products)
+
+    def run(self) -> dict[str, Any]:
+        """One run of Tieout, as the command line does it."""
+        sides: list[Side] = []
+        for name, connection in ((self.link.crm, self._crm), (self.link.ledger, self._ledger)):
+            sides.append(self._side(name, connection))
+        try:
+            services = Services(load_settings(), self.engine, self.link, sides[0], sides[1], "scenario")
+            return quote_to_cash.run(services)
+        finally:
+            for side in sides:
+                side.connector.close()
+
+    def happen(self, step: Step) -> None:
+        """Does one step of given.yaml."""
+        verb = step.verbs[0]
+        getattr(self, f"_{verb}")(step, getattr(step, verb))
+
+    # --- the beginning ------------------------------------------------------------------------------------------------
+
+    def _side(self, name: str, connection: Connection) -> Side:
+        mappings = load_system(load_settings().include / "mappings", connection.system)
+        applied = {entity: apply_overrides(mapping, self.link) for entity, mapping in mappings.items()}
+        return Side(name, connection.system, connect_system(connection), applied, connection.host)
+
+    def _fill_ledger(self, products: list[Product]) -> None:
+        ledger = self.given.ledger
+        currencies = ["GBP", "EUR", "USD", *ledger.rates]
+        rates = {"EUR": "1.17", "USD": "1.27"} | {code: str(rate) for code, rate in ledger.rates.items()}
+        self.doors.settings("xero", base_currency="GBP", currencies=list(dict.fromkeys(currencies)), rates=rates)
+        items = [{"Code": one.code, "Name": one.name, "IsSold": True} for one in products if one.in_ledger]
+        self.hand.create("Items", [*items, {"Code": "FREIGHT", "Name": "Freight", "IsSold": True}])
+        for contact in ledger.contacts:
+            address = {"AddressType": "POBOX", "AddressLine1": contact.street, "City": contact.city,
+                       "PostalCode": contact.postcode, "Country": contact.country}  # fmt: skip
+            fields = {"Name": contact.name, "TaxNumber": contact.tax_id, "Addresses": [_present(address)]}
+            self.hand.create("Contacts", [_present(fields)])
+        for invoice in ledger.invoices:
+            self._raise_invoice(None, invoice)
+        if ledger.locked_until:
+            self._lock_until(None, ledger.locked_until)
+
+    def _fill_crm(self, products: list[Product]) -> None:
+        records: dict[str, list[CrmRecord]] = {name: [] for name in LOAD_ORDER}
+        for record in self._crm_records(products):
+            records[record.object].append(record)
+        loaded = load(self.crm, records)
+        assert not loaded.refused, loaded.refused
+        self.ids.update(loaded.ids)
+        for order in self.given.crm.orders:
+            self._finish_order(order)
+        for account in self.given.crm.accounts:
+            if account.broken:
+                self.doors.raw("Account", [{"Id": self.ids[f"account:{account.name}"], **account.broken}])
+
+    def _finish_order(self, order: Order) -> None:
+        id_ = self.ids[f"order:{order.order}"]
+        if order.broken_line:
+            self.doors.raw("OrderItem", [{"Id": self.ids[f"order:{order.order}:1"], **order.broken_line}])
+        if order.activated:
+            self._update("Order", {"Id": id_, "Status": "Activated"})
+        if order.broken:
+            self.doors.raw("Order", [{"Id": id_, **order.broken}])
+
+    def _crm_records(self, products: list[Product]) -> Iterator[CrmRecord]:
+        for account in self.given.crm.accounts:
+            key = f"account:{account.name}"
+            fields = {
+                "Name": account.name, "Tax_Id__c": account.tax_id, "Is_Person__c": account.person is not None,
+                "BillingStreet": account.street, "BillingCity": account.city, "BillingPostalCode": account.postcode,
+                "BillingCountry": account.country, "Phone": account.phone, "CurrencyIsoCode": "GBP",
+            }  # fmt: skip
+            yield _record("Account", key, fields)
+            if account.person:
+                names = {"FirstName": account.person.first, "LastName": account.person.last, "AccountId": Ref(key)}
+                yield _record("Contact", f"contact:{account.name}", names)
+        for product in products:
+            key = f"product:{product.code}"
+            yield _record("Product2", key, {"Name": product.name, "ProductCode": product.code, "IsActive": True})
+            for currency, price in product.prices.items():
+                entry = {"Pricebook2Id": Ref(STANDARD_PRICE_BOOK), "Product2Id": Ref(key), "UnitPrice": price,
+                         "CurrencyIsoCode": currency, "IsActive": True}  # fmt: skip
+                yield CrmRecord("PricebookEntry", _entry(product.code, currency), entry)
+        for deal in self.given.crm.deals:
+            yield from _deal(deal)
+        for order in self.given.crm.orders:
+            yield from _order(order)
+
+    # --- the steps ----------------------------------------------------------------------------------------------------
+
+    def _nothing(self, step: Step, _: bool) -> None:
+        return None
+
+    def _pay(self, step: Step, of: str) -> None:
+        assert step.amount is not None
+        self.hand.pay(self._open_invoice(of)["InvoiceID"], step.amount, step.date or self.given.today)
+
+    def _credit(self, step: Step, of: str) -> None:
+        assert step.amount is not None
+        invoice, on = self._open_invoice(of), step.date or self.given.today
+        note = self.hand.credit(
+            invoice["Contact"]["ContactID"], step.amount, on, invoice["CurrencyCode"], "ZERORATEDOUTPUT"
+        )
+        self.hand.allocate(note["CreditNoteID"], invoice["InvoiceID"], step.amount, on)
+
+    def _void(self, step: Step, of: str) -> None:
+        self.hand.void(self._open_invoice(of)["InvoiceID"])
+
+    def _raise_invoice(self, step: Step | None, invoice: HandInvoice) -> None:
+        self.hand.invoice(
+            invoice.number, {"Name": invoice.to}, invoice.net, invoice.date, invoice.currency, invoice.tax
+        )
+
+    def _change_order(self, step: Step, name: str) -> None:
+        id_, changes = self.ids[f"order:{name}"], dict(step.set)
+        activated = changes.pop("activated", True)
+        self._update("Order", {"Id": id_, "Status": "Draft"})
+        line = {LINE_FIELDS[key]: value for key, value in changes.items() if key in LINE_FIELDS}
+        head = {key: value for key, value in changes.items() if key not in LINE_FIELDS}
+        if line:
+            self._update("OrderItem", {"Id": self.ids[f"order:{name}:{step.line}"], **line})
+        self._update("Order", {"Id": id_, **head, "Status": "Activated" if activated else "Draft"})
+
+    def _cancel_order(self, step: Step, name: str) -> None:
+        self._update("Order", {"Id": self.ids[f"order:{name}"], "Status": "Cancelled"})
+
+    def _change_account(self, step: Step, name: str) -> None:
+        self._update("Account", {"Id": self.ids[f"account:{name}"], **step.set})
+
+    def _change_contact(self, step: Step, name: str) -> None:
+        self.hand.change("Contacts", {"ContactID": self._contact(name), **step.set})
+
+    def _approve_product(self, step: Step, found: str) -> None:
+        assert step.to is not None
+        with self.engine.begin() as conn:
+            aliases.approve(conn, self.link.name, "product", found, step.to, by="a person")
+
+    def _approve_account(self, step: Step, name: str) -> None:
+        assert step.to is not None
+        with self.engine.begin() as conn:
+            found = self.ids[f"account:{name}"]
+            aliases.approve(conn, self.link.name, "account", found, self._contact(step.to), by="a person")
+
+    def _lock_until(self, step: Step | None, day: date) -> None:
+        self.doors.settings("xero", period_lock_date=day.isoformat())
+
+    def _open_invoice(self, of: str) -> dict[str, Any]:
+        """The live invoice of an order or deal."""
+        id_ = self.ids.get(f"order:{of}") or self.ids[f"deal:{of}"]
+        found = [
+            invoice
+            for invoice in self.hand.all("Invoices")
+            if (invoice.get("Url") or "").endswith(id_) and invoice["Status"] == "AUTHORISED"
+        ]
+        assert len(found) == 1, f"{of} has {len(found)} authorised invoices"
+        return found[0]
+
+    def _contact(self, name: str) -> str:
+        return next(str(one["ContactID"]) for one in self.hand.all("Contacts") if one["Name"] == name)
+
+    def _update(self, object_name: str, record: dict[str, Any]) -> None:
+        answer = self.crm.update(object_name, [record])[0]
+        assert answer.id is not None, f"{object_name}: {answer.error}"
+
+
+def healthy(sandbox: SandboxProcess) -> bool:
+    """Both systems are there."""
+    answer = httpx.get(f"{sandbox.url}/_sandbox/health", timeout=10)
+    return set(answer.json()["systems"]) >= {"salesforce", "xero"}
+
+
+def _link(given: Given) -> Link:
+    base = read_exact(FOLDER / "link.yaml")
+    changes = dict(given.link)
+    policies = base["policies"] | changes.pop("policies", {})
+    return Link.model_validate({**base, **changes, "policies": policies})
+
+
+def _deal(deal: Deal) -> Iterator[CrmRecord]:
+    key = f"deal:{deal.deal}"
+    fields = {
+        "Name": deal.deal, "AccountId": Ref(f"account:{deal.account}") if deal.account else None,
+        "StageName": deal.stage, "CloseDate": deal.date.isoformat(), "CurrencyIsoCode": deal.currency,
+        "Amount": deal.amount, "Product_Code__c": deal.product,
+        "Pricebook2Id": Ref(STANDARD_PRICE_BOOK) if deal.lines else None,
+    }  # fmt: skip
+    yield _record("Opportunity", key, fields)
+    yield from _lines("OpportunityLineItem", "OpportunityId", key, deal.currency, deal.lines)
+
+
+def _order(order: Order) -> Iterator[CrmRecord]:
+    key, book = f"order:{order.order}", Ref(STANDARD_PRICE_BOOK)
+    if order.quote:
+        deal, quote = f"deal-of:{order.order}", f"quote:{order.order}"
+        won = {"Name": f"Deal of {order.order}", "StageName": "Closed Won", "CloseDate": order.date.isoformat(),
+               "CurrencyIsoCode": order.currency, "Pricebook2Id": book,
+               "AccountId": Ref(f"account:{order.account}")}  # fmt: skip
+        yield _record("Opportunity", deal, won)
+        offer = {"Name": f"Offer for {order.order}", "OpportunityId": Ref(deal), "Pricebook2Id": book,
+                 "Status": order.quote.status, "ShippingHandling": order.quote.freight,
+                 "CurrencyIsoCode": order.currency}  # fmt: skip
+        yield _record("Quote", quote, offer)
+        yield from _lines("QuoteLineItem", "QuoteId", quote, order.currency, order.quote.lines)
+    head = {
+        "AccountId": Ref(f"account:{order.account}"), "Pricebook2Id": book, "EffectiveDate": order.date.isoformat(),
+        "Status": "Draft", "CurrencyIsoCode": order.currency, "PoNumber": order.order, "Freight__c": order.freight,
+        "Expected_Tax__c": order.expected_tax, "Exchange_Rate__c": order.rate,
+        "QuoteId": Ref(f"quote:{order.order}") if order.quote else None,
+    }  # fmt: skip
+    yield _record("Order", key, head)
+    yield from _lines("OrderItem", "OrderId", key, order.currency, order.lines)
+
+
+def _lines(object_name: str, parent: str, key: str, currency: str, lines: tuple[Line, ...]) -> Iterator[CrmRecord]:
+    discount = {"OrderItem": "Discount_Percent__c", "QuoteLineItem": "Discount", "OpportunityLineItem": "Discount"}
+    for number, line in enumerate(lines, start=1):
+        fields: dict[str, Decimal | str | Ref | None] = {
+            parent: Ref(key), "PricebookEntryId": Ref(_entry(line.product, currency)), "Quantity": line.quantity,
+            "UnitPrice": line.price, discount[object_name]: line.discount, "Tax_Code__c": line.tax,
+        }  # fmt: skip
+        yield _record(object_name, f"{key}:{number}", fields)
+
+
+def _record(object_name: str, key: str, fields: Any) -> CrmRecord:
+    return CrmRecord(object_name, key, {KEY_FIELD: key, **fields})
+
+
+def _entry(code: str, currency: str) -> str:
+    return f"price:{code}:{currency}"
+
+
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
