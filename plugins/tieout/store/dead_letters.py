@@ -138,56 +138,53 @@ def close_passed(
     conn: Connection,
     *,
     connection: str,
-    system: str,
     entity: str,
-    stages: Sequence[str],
-    after_version: int,
-    upto_version: int,
-    failing: Collection[tuple[str, str]],
+    stage: str,
+    passed: Sequence[str],
+    link: str | None = None,
+    failing: Collection[tuple[str, str]] = (),
+    closed_by: str = "passed its checks",
 ) -> int:
-    """Resolves open dead letters of staged rows that were checked (after_version < _version <= upto_version) and whose
-    (source id, reason) is not among `failing`; how many."""
-    table = f"{system}_{entity}"
-    preparer = conn.dialect.identifier_preparer
-    return conn.execute(
-        sa.text(
-            f"""
-            update tieout.dead_letter d set state = 'resolved', closed_at = now(), closed_by = 'passed its checks'
-            where d.state = 'open' and d.link is null and d.connection = :connection and d.system = :system
-            and d.entity = :entity and d.stage = any(:stages)
-            and exists (
-                select from staging.{preparer.quote_identifier(table)} s where s._connection = d.connection
-                and s._source_id = d.source_id and s._version > :after and s._version <= :upto)
-            and not exists (
-                select from jsonb_to_recordset(cast(:failing as jsonb)) as f(i text, r text)
-                where f.i = d.source_id and f.r = d.reason)
-            """  # noqa: S608 - the table's name is quoted
-        ),
-        {
-            "connection": connection, "system": system, "entity": entity, "stages": list(stages),
-            "after": after_version, "upto": upto_version,
-            "failing": json.dumps([{"i": source_id, "r": reason} for source_id, reason in failing]),
-        },
-    ).rowcount  # fmt: skip
+    """Resolves open dead letters of records that were judged again; how many.
+
+    Args:
+        passed: ids of the records that were judged.
+        link: None for those that concern every link.
+        failing: (source id, reason) of what is still so.
+        closed_by: a person's name, or what closed them.
+    """
+    return close_mended(
+        conn,
+        connection=connection,
+        link=link,
+        entity=entity,
+        stages=[stage],
+        source_ids=passed,
+        failing=failing,
+        closed_by=closed_by,
+    )
 
 
 def close_mended(
     conn: Connection,
     *,
     connection: str,
-    link: str,
+    link: str | None,
     entity: str,
     stages: Sequence[str],
     source_ids: Sequence[str],
     failing: Collection[tuple[str, str]] = (),
+    closed_by: str = "went through",
 ) -> int:
-    """Resolves open dead letters of one link for records that were judged again and did not fail so; how many."""
+    """As `close_passed`, for several stages at once."""
+    if not source_ids:
+        return 0
     return conn.execute(
         sa.text(
             """
-            update tieout.dead_letter d set state = 'resolved', closed_at = now(), closed_by = 'went through'
-            where d.state = 'open' and d.link = :link and d.connection = :connection and d.entity = :entity
-            and d.stage = any(:stages) and d.source_id = any(:ids)
+            update tieout.dead_letter d set state = 'resolved', closed_at = now(), closed_by = :closed_by
+            where d.state = 'open' and d.link is not distinct from :link and d.connection = :connection
+            and d.entity = :entity and d.stage = any(:stages) and d.source_id = any(:ids)
             and not exists (
                 select from jsonb_to_recordset(cast(:failing as jsonb)) as f(i text, r text)
                 where f.i = d.source_id and f.r = d.reason)
@@ -195,6 +192,7 @@ def close_mended(
         ),
         {
             "connection": connection, "link": link, "entity": entity, "stages": list(stages), "ids": list(source_ids),
+            "closed_by": closed_by,
             "failing": json.dumps([{"i": source_id, "r": reason} for source_id, reason in failing]),
         },
     ).rowcount  # fmt: skip
