@@ -40,7 +40,7 @@ def common_rows(
     """Current, undeleted rows of an entity in the common model, and those that could not be read into it.
 
     Args:
-        ids: only these records; None reads all.
+        ids: only these records; without ids and parents all are read.
         parents: only lines of these records.
         parent: the common field that names the parent.
 
@@ -48,16 +48,15 @@ def common_rows(
         Rows with the mapping's `read` fields, `_source_id` and `_version`.
     """
     mapping = side.mappings[entity]
-    where = None
+    column, values = "_source_id", ids
     if parents is not None:
-        where = f"{parent_column(side, entity, parent)} = any(%(parents)s)"
+        column, values = parent_column(side, entity, parent), parents
     frame = staging.read(
         services.engine,
         mapping.staged_entity(),
         side.name,
-        ids=None if ids is None else sorted(ids),
-        where=where,
-        parameters={"parents": sorted(parents)} if parents is not None else None,
+        column=column,
+        values=None if values is None else sorted(values),
     )
     if frame.empty:
         return [], []
