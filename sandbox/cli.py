@@ -15,6 +15,7 @@ import uvicorn
 from sandbox.app import create_app
 
 GRACE = 5  # seconds for open requests when asked to stop
+KEEP_ALIVE = 75  # seconds; longer than clients keep an idle connection, so only faults close one under their hands
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -43,6 +44,7 @@ def serve(
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=KEEP_ALIVE,
     )
     _Server(config, f"http://{host}:{listener.getsockname()[1]}").run(sockets=[listener])
 
