@@ -6,7 +6,7 @@ A value that cannot become the type is a problem of its row, never an exception 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -34,6 +34,15 @@ _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 def nulls(index: Any, kind: str) -> pd.Series[Any]:
     """A column of nothing."""
     return pd.Series([None] * len(index), index=index, dtype=DTYPES[kind])
+
+
+def object_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Plain rows as a frame of object columns, None for what is missing.
+
+    pandas would make floats of whole numbers beside a None, and an amount of 18 digits would lose its last ones.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
 
 
 def as_type(values: pd.Series[Any], kind: str) -> Result:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from tieout.mapping.columns import object_frame
 from tieout.mapping.load import load_link, load_system
 from tieout.mapping.spec import Mapping
 from tieout.model.link import Link
@@ -51,7 +52,7 @@ def staged(mapping: Mapping, *rows: Dict[str, Any]) -> pd.DataFrame:
 
 def common(*rows: Dict[str, Any]) -> pd.DataFrame:
     """A common frame as scenarios make it: objects, None for what is missing."""
-    return pd.DataFrame.from_records([dict(row) for row in rows]).astype(object)
+    return object_frame(rows)
 
 
 def values(series: pd.Series[Any]) -> list[Any]:
