@@ -77,11 +77,15 @@ def keep_secret(token: str) -> None:
 
 
 def _base_url(stored: AirflowConnection) -> str:
-    host = (stored.host or "").rstrip("/")
+    host = stored.host or ""
     url = host if "://" in host else f"https://{host}"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port that is no number
+        parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationFault(f"connection {stored.conn_id!r}: expected a URL such as https://host, found {host!r}")
-    if stored.port and parts.port is None:
-        url = parts._replace(netloc=f"{parts.netloc}:{stored.port}").geturl()
-    return url
+    if stored.port and port is None:
+        parts = parts._replace(netloc=f"{parts.netloc}:{stored.port}")
+    return parts.geturl().rstrip("/")

@@ -27,6 +27,9 @@ LONGEST_RETRY_DELAY = timedelta(minutes=30)
 #: A run that takes longer than this is ended as failed; the next one carries on with what is left.
 LONGEST_RUN = timedelta(days=2)
 
+#: Opening a run is one row in the store.
+LONGEST_START = timedelta(minutes=10)
+
 #: No run is before this day; backfills may start here.
 FIRST_DAY = (2020, 1, 1)
 
@@ -106,6 +109,7 @@ def _tasks(flow: Flow, link: LinkCard) -> None:
             link=link.name,
             step=START,
             doc_md="Opens the sync run and keeps its id for the other tasks.",
+            execution_timeout=LONGEST_START,
         )
     }
     before = START

@@ -1,0 +1,84 @@
+"""The DAGs as Airflow parses them: one for each link, the same tasks, nothing that waits without a bound."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = ["start", "extract", "check", "transform", "deliver", "write_back", "summarise"]
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, DAG]:
+    bag = DagBag(str(ROOT / "dags"))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def test_every_link_has_its_dag(dags: dict[str, DAG]) -> None:
+    links = {file.stem for file in (ROOT / "include" / "links").glob("*.yaml")}
+    assert links
+    assert set(dags) == {f"quote_to_cash__{link}" for link in links}
+
+
+def test_tasks_are_the_scenarios_steps_in_their_order(dags: dict[str, DAG]) -> None:
+    for dag in dags.values():
+        assert [task.task_id for task in dag.topological_sort()] == STEPS
+        assert dag.get_task("write_back").upstream_task_ids == {"transform", "deliver"}
+        assert dag.get_task("summarise").upstream_task_ids == set(STEPS) - {"summarise"}
+        assert dag.get_task("summarise").trigger_rule == "all_done"
+
+
+def test_every_wait_has_a_bound_and_every_task_notifies(dags: dict[str, DAG]) -> None:
+    for dag in dags.values():
+        assert dag.dagrun_timeout is not None and dag.max_active_runs == 1 and not dag.catchup
+        for task in dag.tasks:
+            assert task.retries == 3
+            assert task.on_failure_callback, task.task_id
+            assert task.execution_timeout is not None, task.task_id
+
+
+def test_the_card_is_the_documentation(dags: dict[str, DAG]) -> None:
+    for dag in dags.values():
+        assert dag.doc_md and "Quote to cash" in dag.doc_md and "include/links/" in dag.doc_md
+        assert all(task.doc_md for task in dag.tasks)
+
+
+def test_dag_files_are_short() -> None:
+    for file in (ROOT / "dags").glob("*.py"):
+        assert len(file.read_text().splitlines()) < 60, file.name
+
+
+def test_deliver_tells_other_dags(dags: dict[str, DAG]) -> None:
+    for dag in dags.values():
+        link = dag.dag_id.partition("__")[2]
+        assert [asset.name for asset in dag.get_task("deliver").outlets] == [f"{link}/ledger"]
+
+
+def test_parsing_brings_in_neither_pandas_nor_great_expectations() -> None:
+    """In a process of its own: this one may have imported them for other tests."""
+    code = (
+        "import runpy, sys; runpy.run_path('dags/quote_to_cash.py'); "
+        "print(sorted({'pandas', 'pyarrow', 'great_expectations', 'fastapi', 'typer'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_broken_link_file_leaves_a_dag_that_says_so(tmp_path: Path) -> None:
+    from tieout.orchestration.dag_kit import Flow, Step, dags_for_links
+    from tieout.orchestration.step import Scenario
+
+    (tmp_path / "bad.yaml").write_text("name: bad\ntime_zone: [\n")
+    (tmp_path / "good.yaml").write_text("name: good\nschedules: {quote_to_cash: '15 2 * * *'}\ntime_zone: Asia/Tokyo\n")
+    flow = Flow(Scenario("quote_to_cash", "no.such.module"), (Step("extract", "x"),), Step("summarise", "y"))
+    bad, good = dags_for_links(flow, "Card.", tmp_path)
+    assert "This link cannot run" in (bad.doc_md or "") and bad.schedule is None
+    assert "15 2 * * *" in repr(good.timetable) or good.schedule is not None
+    assert str(good.timezone) == "Asia/Tokyo"
