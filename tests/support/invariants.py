@@ -24,12 +24,13 @@ def sees_committed_intent(engine: Engine) -> Callable[[Sequence[Request]], None]
     def check(requests: Sequence[Request]) -> None:
         with engine.connect() as conn:
             for request in requests:
-                row = conn.exec_driver_sql(
+                found = conn.exec_driver_sql(
                     "select i.state, i.sent_at, a.request_hash from tieout.intent i join tieout.attempt a "
                     "using (intent_id, fence) where i.doc_uid = %(uid)s and a.kind = 'send'",
                     {"uid": request.doc_uid},
-                ).one_or_none()
-                assert row is not None, f"S4: {request.doc_uid} is sent without an attempt"
+                ).all()
+                assert len(found) == 1, f"S4: {request.doc_uid} is sent with {len(found)} attempts under its fence"
+                row = found[0]
                 assert row.state == "IN_FLIGHT" and row.sent_at is not None, f"S4: {request.doc_uid} is {row.state}"
                 assert row.request_hash == hashlib.sha256(request.body).hexdigest(), "S4: other bytes than committed"
 

@@ -50,6 +50,9 @@ class Schedule:
     #: Crashes, pauses and faults that are still to come; with none left everything works.
     trouble: int = 0
     workers: int = 0
+    #: The worker that dies after its send, and what happens to that send.
+    doomed: str = ""
+    forced: str = "ok"
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -68,7 +71,7 @@ class Schedule:
             while self.trouble > 0:
                 self._work(depth=0)
                 check_always(self.engine, self.ledger, "books")
-                self.clock.sleep(self.random.choice((1.0, 12.0, 36.0, 70.0)))
+                self.clock.sleep(self.random.choice((1.0, 16.0, 36.0, 70.0)))
             run_until_settled(self.engine, self.ledger, worker="last", limits=replace(LIMITS, most_sends=50))
             check_always(self.engine, self.ledger, "books")
             check_ended(self.engine, terminal=("CONFIRMED", "REJECTED", "HELD"))
@@ -93,8 +96,8 @@ class Schedule:
 
     def _faults(self, kinds: tuple[str, ...]) -> Iterator[str]:
         while True:
-            fault = "ok"
-            if self.trouble > 0 and self.random.random() < 0.4:
+            fault, self.forced = self.forced if kinds is SEND_FAULTS else "ok", "ok"
+            if fault == "ok" and self.trouble > 0 and self.random.random() < 0.4:
                 fault = self.random.choice(kinds)
                 self._happens(fault)
             yield fault
@@ -111,9 +114,20 @@ class Schedule:
             run(self.engine, self.ledger, name, limits=limits, crash=lambda point: self._at(point, name, depth))
 
     def _at(self, point: str, name: str, depth: int) -> None:
-        if self.trouble <= 0 or self.random.random() > 0.06:
+        if point == "after_send" and self.doomed == name:
+            self.doomed = ""
+            raise Died
+        # Around the send a death or a pause hurts most.
+        likely = 0.2 if point in ("before_send", "after_send") else 0.05
+        if self.trouble <= 0 or self.random.random() > likely:
             return
         what = self.random.choice(("dies", "dies", "paused", "meanwhile"))
+        if point == "before_send" and self.random.random() < 0.3 and not self.doomed:
+            # A machine on its last legs: sends as late as it may, its request crawls, and it dies.
+            self._happens(f"{name} sends 45 s late, and dies")
+            self.doomed, self.forced = name, "late"
+            self.clock.sleep(45.0)
+            return
         if what == "dies":
             self._happens(f"{name} dies at {point}")
             raise Died

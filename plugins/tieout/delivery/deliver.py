@@ -76,7 +76,7 @@ def deliver(
     with engine.connect() as conn:
         doing = _Worker(conn, target_name, target, run_id, worker, link, kinds, limits, clock, crash, on_confirmed)
         doing.on_progress = on_progress
-        with doing.poster_lock_given_back():
+        with doing.session():
             doing.run()
         return doing.summary
 
@@ -429,15 +429,23 @@ class _Worker:
         return self.is_poster
 
     @contextmanager
-    def poster_lock_given_back(self) -> Iterator[None]:
-        """The session goes back to the pool afterwards: it must not keep the lock."""
+    def session(self) -> Iterator[None]:
+        """The settings and locks of the session while it delivers; it goes back to the pool without them."""
+        milliseconds = f"{self.limits.idle_transaction_seconds * 1000:.0f}"
+        with self.conn.begin():
+            # A worker that is paused in a transaction would keep the others from the audit chain until it wakes.
+            self.conn.exec_driver_sql(
+                "select set_config('idle_in_transaction_session_timeout', %(ms)s, false)", {"ms": milliseconds}
+            )
         try:
             yield
         finally:
-            if self.is_poster and not self.conn.invalidated:
+            if not self.conn.invalidated:
                 with self.conn.begin():
-                    sql = f"select pg_advisory_unlock({_POSTER})"
-                    self.conn.exec_driver_sql(sql, {"target": self.name})
+                    self.conn.exec_driver_sql("reset idle_in_transaction_session_timeout")
+                    if self.is_poster:
+                        sql = f"select pg_advisory_unlock({_POSTER})"
+                        self.conn.exec_driver_sql(sql, {"target": self.name})
 
 
 _POSTER = "hashtextextended('tieout.poster:' || %(target)s::text, 0)"

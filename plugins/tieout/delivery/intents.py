@@ -132,7 +132,7 @@ def add(conn: Connection, intents: Sequence[NewIntent], run_id: UUID, actor: str
             chunk = unique[start : start + CHUNK]
             inserted = _insert(conn, chunk, Journal(target, actor, run_id, clock.database_now(conn)))
             new += inserted
-            _compare(conn, target, [i for i in chunk if i.doc_uid not in set(inserted)], same, conflicting)
+            _compare(conn, target, [i for i in chunk if i.doc_uid not in inserted], same, conflicting)
     return Added(tuple(new), tuple(same), tuple(conflicting))
 
 
@@ -222,7 +222,7 @@ def _compare(
         _judge(wanted[row.doc_uid], row.body, row.operation, same, conflicting)
 
 
-def _insert(conn: Connection, chunk: Sequence[NewIntent], journal: Journal) -> list[str]:
+def _insert(conn: Connection, chunk: Sequence[NewIntent], journal: Journal) -> dict[str, int]:
     rows = conn.exec_driver_sql(_INSERT, {**_columns(chunk), "run_id": journal.run_id, "now": journal.now})
     ids = {row.doc_uid: row.intent_id for row in rows}
     for intent in chunk:
@@ -236,7 +236,7 @@ def _insert(conn: Connection, chunk: Sequence[NewIntent], journal: Journal) -> l
                 },
             )
     journal.write(conn)
-    return list(ids)
+    return ids
 
 
 def _columns(chunk: Sequence[NewIntent]) -> dict[str, list[Any]]:

@@ -18,6 +18,7 @@ class Limits:
         look_up_again_seconds: wait after a look-up that could not be made.
         silent_batches: batches in a row without one definite answer, after which the vendor counts as down.
         expire_intents: leases that one statement ends.
+        idle_transaction_seconds: after which PostgreSQL ends the transaction of a worker that is paused inside it.
     """
 
     claim_intents: int = 500
@@ -27,6 +28,7 @@ class Limits:
     look_up_again_seconds: float = 60.0
     silent_batches: int = 3
     expire_intents: int = 5_000
+    idle_transaction_seconds: float = 30.0
 
 
 @dataclass(slots=True)

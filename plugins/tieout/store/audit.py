@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from tieout.model.identity import canonical_json
 from tieout.store.encoding import clean_text
+from tieout.store.engine import dumps
 from tieout.store.tables import audit_event, audit_head
 
 #: `prev_hash` of a chain's first event.
@@ -61,14 +62,9 @@ def append(conn: Connection, chain: str, events: Sequence[Event]) -> None:
     """Adds events to the chain's end, in order, in the caller's transaction; others wait until that ends."""
     if not events:
         return
-    conn.execute(
-        sa.text("insert into tieout.audit_head (chain, seq, hash) values (:chain, 0, :hash) on conflict do nothing"),
-        {"chain": chain, "hash": GENESIS},
-    )
-    head = conn.execute(
-        sa.select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.chain == chain).with_for_update()
-    ).one()
-    now = conn.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    head = _locked_head(conn, chain)
+    timed = all(event.at is not None for event in events)
+    now = None if timed else conn.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
     rows, previous = [], head.hash
     for seq, event in enumerate(events, start=head.seq + 1):
         row = {
@@ -85,10 +81,37 @@ def append(conn: Connection, chain: str, events: Sequence[Event]) -> None:
         previous = row["hash"]
         rows.append(row)
     for start in range(0, len(rows), BATCH):
-        conn.execute(audit_event.insert(), rows[start : start + BATCH])
+        batch = rows[start : start + BATCH]
+        columns = {name: [row[name] for row in batch] for name in _TYPES}
+        conn.exec_driver_sql(_INSERT, {**columns, "detail": [dumps(detail) for detail in columns["detail"]]})
     conn.execute(
         sa.update(audit_head).where(audit_head.c.chain == chain).values(seq=head.seq + len(rows), hash=previous)
     )
+
+
+_TYPES = {
+    "chain": "text", "seq": "bigint", "at": "timestamptz", "actor": "text", "event": "text", "subject": "text",
+    "run_id": "uuid", "detail": "text", "prev_hash": "text", "hash": "text",
+}  # fmt: skip
+# One statement for a batch: delivery appends several events for each intent.
+_INSERT = f"""
+insert into tieout.audit_event ({", ".join(_TYPES)})
+select {", ".join("detail::jsonb" if name == "detail" else name for name in _TYPES)}
+from unnest({", ".join(f"%({name})s::{type_}[]" for name, type_ in _TYPES.items())}) as t({", ".join(_TYPES)})
+"""  # noqa: S608 - constants of this module; values are bound
+
+
+def _locked_head(conn: Connection, chain: str) -> sa.Row[Any, Any]:
+    """The chain's end, locked until the transaction ends; a chain that is new gets one."""
+    query = sa.select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.chain == chain).with_for_update()
+    head = conn.execute(query).one_or_none()
+    if head is not None:
+        return head
+    conn.execute(
+        sa.text("insert into tieout.audit_head (chain, seq, hash) values (:chain, 0, :hash) on conflict do nothing"),
+        {"chain": chain, "hash": GENESIS},
+    )
+    return conn.execute(query).one()
 
 
 def verify(conn: Connection, chain: str) -> Broken | None:

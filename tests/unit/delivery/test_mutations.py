@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -50,17 +51,15 @@ def a_lost_worker_had_sent_nothing(patch: pytest.MonkeyPatch) -> None:
 
 def quiet_period_from_the_mark(patch: pytest.MonkeyPatch) -> None:
     # The worker may have been paused between the mark and the send.
-    def expire(conn, journal, target, operation_of, most):  # type: ignore[no-untyped-def]
-        rows = conn.exec_driver_sql(claim._EXPIRED, {"target": target, "now": journal.now, "most": most}).all()
-        changes = [
-            Change(row.intent_id, State.CLAIMED, State.READY)
-            if row.state == State.CLAIMED
-            else Change(row.intent_id, State.IN_FLIGHT, State.UNKNOWN, not_before=row.lease_until - timedelta(seconds=60))
-            for row in rows
-        ]
-        return len(apply(conn, journal, changes))
+    def from_the_mark(change: Change) -> Change:
+        if change.to is not State.UNKNOWN or change.not_before is None:
+            return change
+        return replace(change, not_before=change.not_before - timedelta(seconds=LIMITS.lease_seconds - 10.0))
 
-    patch.setattr(claim, "expire", expire)
+    def made(conn, journal, changes):  # type: ignore[no-untyped-def]
+        return apply(conn, journal, [from_the_mark(change) for change in changes])
+
+    patch.setattr(claim, "apply", made)
 
 
 def no_fence(patch: pytest.MonkeyPatch) -> None:
@@ -78,8 +77,10 @@ def no_deadline_before_the_send(patch: pytest.MonkeyPatch) -> None:
 
 def the_batch_ends_as_one(patch: pytest.MonkeyPatch) -> None:
     def all_or_nothing(operation, requests, answers):  # type: ignore[no-untyped-def]
-        first = judge.judge_answer(operation, answers[0])
-        return {request.doc_uid: first for request in requests}
+        one = judge.judge_answer(operation, answers[0]) if answers else uncertain(operation, "none", "no answer")
+        return {request.doc_uid: one for request in requests}
+
+    uncertain = judge.uncertain
 
     patch.setattr(deliver, "_matched", all_or_nothing)
 
@@ -104,7 +105,6 @@ MUTATIONS = (
 def test_a_planted_bug_is_found(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, plant: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    assert LIMITS.lease_seconds == 60.0
     plant(monkeypatch)
     for seed in range(WITHIN):
         with engine.begin() as conn:
