@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import httpx
 from sqlalchemy import Engine
 
 from tests.scenarios.format import FOLDER, Deal, Given, HandInvoice, Line, Order, Product, Step, read_exact
@@ -64,15 +64,8 @@ class World:
 
     def run(self) -> dict[str, Any]:
         """One run of Tieout, as the command line does it."""
-        sides: list[Side] = []
-        for name, connection in ((self.link.crm, self._crm), (self.link.ledger, self._ledger)):
-            sides.append(self._side(name, connection))
-        try:
-            services = Services(load_settings(), self.engine, self.link, sides[0], sides[1], "scenario")
+        with services_of(self.link, self._crm, self._ledger, self.engine) as services:
             return quote_to_cash.run(services)
-        finally:
-            for side in sides:
-                side.connector.close()
 
     def happen(self, step: Step) -> None:
         """Does one step of given.yaml."""
@@ -80,11 +73,6 @@ class World:
         getattr(self, f"_{verb}")(step, getattr(step, verb))
 
     # --- the beginning ------------------------------------------------------------------------------------------------
-
-    def _side(self, name: str, connection: Connection) -> Side:
-        mappings = load_system(load_settings().include / "mappings", connection.system)
-        applied = {entity: apply_overrides(mapping, self.link) for entity, mapping in mappings.items()}
-        return Side(name, connection.system, connect_system(connection), applied, connection.host)
 
     def _fill_ledger(self, products: list[Product]) -> None:
         ledger = self.given.ledger
@@ -226,10 +214,19 @@ class World:
         assert answer.id is not None, f"{object_name}: {answer.error}"
 
 
-def healthy(sandbox: SandboxProcess) -> bool:
-    """Both systems are there."""
-    answer = httpx.get(f"{sandbox.url}/_sandbox/health", timeout=10)
-    return set(answer.json()["systems"]) >= {"salesforce", "xero"}
+@contextmanager
+def services_of(link: Link, crm: Connection, ledger: Connection, engine: Engine) -> Iterator[Services]:
+    """Services of a link that is no file, on a database of the test's."""
+    settings, sides = load_settings(), []
+    for connection in (crm, ledger):
+        mappings = load_system(settings.include / "mappings", connection.system)
+        applied = {entity: apply_overrides(mapping, link) for entity, mapping in mappings.items()}
+        sides.append(Side(connection.name, connection.system, connect_system(connection), applied, connection.host))
+    try:
+        yield Services(settings, engine, link, sides[0], sides[1], "scenario")
+    finally:
+        for side in sides:
+            side.connector.close()
 
 
 def _link(given: Given) -> Link:

@@ -39,18 +39,20 @@ class OrderDirt:
 def order_dirt(locked_until: date) -> tuple[OrderDirt, ...]:
     """Every kind of bad order, in a fixed order."""
     return (
-        OrderDirt("customer_null", "quarantined", None, _raw(AccountId=None)),
-        OrderDirt("date_null", "quarantined", None, _raw(EffectiveDate=None)),
+        OrderDirt("customer_null", "quarantined", "customer_missing", _raw(AccountId=None)),
+        OrderDirt("date_null", "quarantined", "date_missing", _raw(EffectiveDate=None)),
         OrderDirt("text_in_freight", "quarantined", None, _raw(Freight__c="twelve pounds")),
         OrderDirt("text_in_quantity", "quarantined", None, _raw_line(Quantity="a dozen")),
         OrderDirt("price_null", "quarantined", None, _raw_line(UnitPrice=None)),
         OrderDirt("negative_quantity", "quarantined", None, _raw_line(Quantity=-3)),
-        OrderDirt("discount_above_100", "quarantined", None, _raw_line(Discount_Percent__c=120)),
-        OrderDirt("total_not_sum_of_lines", "quarantined", None, _raw(TotalAmount=Decimal("1.00"))),
-        OrderDirt("negative_freight", "quarantined", None, _raw(Freight__c=Decimal("-12.50"))),
-        OrderDirt("currency_nonsense", "quarantined", None, _raw(CurrencyIsoCode="XYZ")),
+        OrderDirt("discount_above_100", "quarantined", "discount_out_of_range", _raw_line(Discount_Percent__c=120)),
+        OrderDirt(
+            "total_not_sum_of_lines", "quarantined", "total_is_not_the_sum_of_lines", _raw(TotalAmount=Decimal("1.00"))
+        ),
+        OrderDirt("negative_freight", "quarantined", "freight_negative", _raw(Freight__c=Decimal("-12.50"))),
+        OrderDirt("currency_nonsense", "quarantined", "no_such_currency", _raw(CurrencyIsoCode="XYZ")),
         OrderDirt("currency_not_kept", "held", "unknown_currency", _raw(CurrencyIsoCode="CHF")),
-        OrderDirt("customer_unknown", "quarantined", None, _raw(AccountId=NO_SUCH_ACCOUNT)),
+        OrderDirt("customer_unknown", "quarantined", "customer_not_found", _raw(AccountId=NO_SUCH_ACCOUNT)),
         OrderDirt("product_unknown", "held", "unknown_product", _line(product=UNKNOWN_PRODUCT.code)),
         OrderDirt("tax_code_unknown", "held", "unknown_tax_code", _line(tax_code="lunar")),
         OrderDirt(
@@ -82,8 +84,8 @@ CUSTOMER_DIRT: Mapping[str, CustomerDirt] = {
     dirt.kind: dirt
     for dirt in (
         CustomerDirt("duplicate_tax_id", "held", "duplicate_tax_id"),
-        CustomerDirt("name_of_300_characters", "quarantined", None),
-        CustomerDirt("name_null", "quarantined", None),
+        CustomerDirt("name_of_300_characters", "held", "customer_quarantined"),
+        CustomerDirt("name_null", "held", "customer_quarantined"),
         CustomerDirt("ambiguous_in_ledger", "held", "customer_ambiguous"),
     )
 }
