@@ -38,13 +38,17 @@ def open_door(org: Org, method: str, path: str, body: bytes) -> Reply:
             return Reply(value={"registered": given["consumer_key"]})
         if name == "expire":
             return Reply(value={"expired": oauth.expire_all(org)})
+        if name == "lock":
+            locked = {ids.normal(one) or one: int(given.get("times", 1)) for one in given["ids"]}
+            org.memory.setdefault("locks", {}).update(locked)
+            return Reply(value={"locked": sorted(locked)})
         if name == "merge":
             return _merge(org, given)
     except Refused as error:
         return Reply(400, {"error": "; ".join(problem.message for problem in error.problems)})
     except (ValueError, KeyError, TypeError, ApiError) as error:
         return Reply(400, {"error": f"{type(error).__name__}: {error}"})
-    return Reply(404, {"error": f"no door {name!r}; there are metadata, raw, clients, expire, merge"})
+    return Reply(404, {"error": f"no door {name!r}; there are metadata, raw, clients, expire, merge, lock"})
 
 
 def _metadata(org: Org, given: Any) -> Reply:

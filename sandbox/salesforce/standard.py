@@ -18,8 +18,8 @@ STAGES = {  # StageName -> (IsClosed, IsWon, Probability, ForecastCategory)
 }
 ACTIVATED = "Activated"
 
+_DELETED = "IsDeleted: boolean readonly label=Deleted"
 _SYSTEM = """
-IsDeleted: boolean readonly
 CreatedDate: datetime readonly
 CreatedById: reference(User) as=CreatedBy readonly
 LastModifiedDate: datetime readonly
@@ -45,7 +45,7 @@ def address(kind: str) -> str:
 """
 
 
-# name, label, plural, key prefix, words (owner, currency, noname, nocreate), lines
+# name, label, plural, key prefix, words (owner, currency, noname, nocreate, keeps: cannot be deleted), lines
 _OBJECTS: tuple[tuple[str, str, str, str, str, str], ...] = (
     (
         "Account",
@@ -322,7 +322,7 @@ OrderItemNumber: string(30) readonly number={0000000000} label='Order Product Nu
         "Currency Type",
         "Currency Types",
         "01L",
-        "noname",
+        "noname keeps",
         """
 IsoCode: string(3) required createonly unique label='Currency ISO Code'
 ConversionRate: double(18,6) required
@@ -336,7 +336,7 @@ IsCorporate: boolean
         "Dated Conversion Rate",
         "Dated Conversion Rates",
         "04w",
-        "noname",
+        "noname keeps",
         """
 IsoCode: string(3) required createonly
 StartDate: date required createonly
@@ -349,7 +349,7 @@ ConversionRate: double(18,6) required
         "User",
         "Users",
         "005",
-        "currency",
+        "currency keeps",
         """
 Username: string(80) required unique
 LastName: string(80) required
@@ -369,7 +369,7 @@ UserType: picklist(40) readonly
         "Organization",
         "Organization",
         "00D",
-        "nocreate",
+        "nocreate keeps",
         """
 Name: string(80) required
 Country: string(80)
@@ -390,17 +390,27 @@ def standard_objects() -> dict[str, SObject]:
     return {name: _object(name, *rest) for name, *rest in _OBJECTS}
 
 
-def system_fields(*, owner: bool, currency: bool) -> list[Field]:
-    """The fields that every object has, besides Id."""
-    lines = [_OWNER] * owner + [_CURRENCY] * currency + _SYSTEM.split("\n")
+def system_fields(*, owner: bool, currency: bool, bin: bool = True) -> list[Field]:
+    """The fields that every object has, besides Id; `bin`: its records can be deleted."""
+    lines = [_OWNER] * owner + [_CURRENCY] * currency + [_DELETED] * bin + _SYSTEM.split("\n")
     return [parse(line) for line in lines if line]
 
 
 def _object(name: str, label: str, plural: str, prefix: str, words: str, lines: str) -> SObject:
     fields = [parse(f"Id: id readonly label='{label} ID'"), *(parse(line) for line in lines.split("\n") if line)]
-    fields += system_fields(owner="owner" in words, currency="currency" in words)
+    keeps = "keeps" in words
+    fields += system_fields(owner="owner" in words, currency="currency" in words, bin=not keeps)
     has_name = "noname" not in words
     number = {"Order": "OrderNumber", "OrderItem": "OrderItemNumber", "QuoteLineItem": "LineNumber"}.get(name)
     writable = "nocreate" not in words
     name_field = number or ("Name" if has_name else None)
-    return build(name, label, plural, prefix, fields, name_field=name_field, createable=writable, deletable=writable)
+    return build(
+        name,
+        label,
+        plural,
+        prefix,
+        fields,
+        name_field=name_field,
+        createable=writable,
+        deletable=writable and not keeps,
+    )

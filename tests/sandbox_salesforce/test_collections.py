@@ -69,6 +69,16 @@ def test_updates_and_deletes(api: Api) -> None:
     assert api.column("SELECT Name FROM Account") == ["B2"]
 
 
+def test_a_locked_row_is_refused_as_often_as_told(api: Api) -> None:
+    first, second = (api.create("Account", Name=name) for name in "AB")
+    api.door("lock", {"ids": [first], "times": 1})
+    records = {"records": [account(id=id_, Site="x") for id_ in (first, second)]}
+    _, items = api.call("PATCH", COLLECTION, records)
+    assert items[0]["errors"][0]["statusCode"] == "UNABLE_TO_LOCK_ROW" and items[1]["success"]
+    _, items = api.call("PATCH", COLLECTION, records)
+    assert all(item["success"] for item in items)
+
+
 def test_upserts(coded: Api) -> None:
     path = f"{COLLECTION}/Account/Code__c"
     _, items = coded.call("PATCH", path, {"records": [account(Code__c="1", Name="A"), account(Code__c="2", Name="B")]})

@@ -1,8 +1,8 @@
 """simple-salesforce as it is, over real HTTP.
 
-The library builds `https://<host>/services/...` from the host alone. So these tests serve the organisation at the root of
-a server of its own, with a self-signed certificate; its log-in to `https://<domain>.salesforce.com` is led to that server
-by an adapter of the session.
+The library builds `https://<host>/services/...` from the host alone. So these tests serve the organisation at the
+root of a server of its own, with a self-signed certificate; its log-in to `https://<domain>.salesforce.com` is led to
+that server by an adapter of the session.
 """
 
 from __future__ import annotations
