@@ -6,6 +6,7 @@ No rights are asked.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +17,8 @@ from starlette.routing import Route
 from sandbox.state import Record
 from sandbox.xero import auth, contacts
 from sandbox.xero.books import KINDS, Books
-from sandbox.xero.errors import NotFound, Refused
-from sandbox.xero.wire import dump, new_id, parse, read_date
+from sandbox.xero.errors import BadCall, NotFound, Refused
+from sandbox.xero.wire import dump, new_id, parse, read_date, read_number
 
 _ID_OF = {kind.key: kind.id for kind in KINDS.values()} | {
     "Contacts": "ContactID",
@@ -54,11 +55,11 @@ class Doors:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/_sandbox/raw/{table}", self.read_raw, methods=["GET"]),
-            Route("/_sandbox/raw/{table}", self.write_raw, methods=["POST"]),
-            Route("/_sandbox/contacts/merge", self.merge, methods=["POST"]),
-            Route("/_sandbox/contacts/{id}/archive", self.archive, methods=["POST"]),
-            Route("/_sandbox/consent", self.consent, methods=["POST"]),
+            Route("/_sandbox/raw/{table}", _guarded(self.read_raw), methods=["GET"]),
+            Route("/_sandbox/raw/{table}", _guarded(self.write_raw), methods=["POST"]),
+            Route("/_sandbox/contacts/merge", _guarded(self.merge), methods=["POST"]),
+            Route("/_sandbox/contacts/{id}/archive", _guarded(self.archive), methods=["POST"]),
+            Route("/_sandbox/consent", _guarded(self.consent), methods=["POST"]),
         ]
 
     async def read_raw(self, request: Request) -> Response:
@@ -76,24 +77,18 @@ class Doors:
         sent = parse(await request.body())
         records = sent if isinstance(sent, list) else [sent]
         ids = []
-        try:
-            with self.books.state.lock, self.books.state.transaction():
-                for record in records:
-                    kept = self._typed(table, record)
-                    self.books.state.table(table).put(kept[_ID_OF[table]], kept)
-                    ids.append(kept[_ID_OF[table]])
-        except Refused as error:
-            return JSONResponse({"error": str(error)}, 400)
+        with self.books.state.lock, self.books.state.transaction():
+            for record in records:
+                kept = self._typed(table, record)
+                self.books.state.table(table).put(kept[_ID_OF[table]], kept)
+                ids.append(kept[_ID_OF[table]])
         return JSONResponse({"ids": ids})
 
     async def merge(self, request: Request) -> Response:
         """{"from": ContactID, "to": ContactID}."""
-        sent = json.loads(await request.body())
-        try:
-            with self.books.state.lock, self.books.state.transaction():
-                contacts.merge(self.books, sent["from"], sent["to"], self.books.now())
-        except NotFound:
-            return JSONResponse({"error": "no such contact"}, 404)
+        sent = await _object(request)
+        with self.books.state.lock, self.books.state.transaction():
+            contacts.merge(self.books, str(sent.get("from")), str(sent.get("to")), self.books.now())
         return JSONResponse({"status": "ok"})
 
     async def archive(self, request: Request) -> Response:
@@ -101,19 +96,16 @@ class Doors:
         with self.books.state.lock:
             record = self.books.contacts.get(request.path_params["id"])
             if record is None:
-                return JSONResponse({"error": "no such contact"}, 404)
+                raise NotFound
             archived = record | {"ContactStatus": "ARCHIVED", "UpdatedDateUTC": self.books.now()}
             self.books.contacts.put(record["ContactID"], archived)
         return JSONResponse({"status": "ok"})
 
     async def consent(self, request: Request) -> Response:
         """{"client_id": ...}: tokens with a first refresh token, as after a person's consent."""
-        sent = json.loads(await request.body())
-        try:
-            with self.books.state.lock, self.books.state.transaction():
-                return JSONResponse(auth.consent(self.books, sent.get("client_id", ""), self.books.now()))
-        except auth.TokenRefused as error:
-            return JSONResponse(auth.error_body(error), error.status)
+        sent = await _object(request)
+        with self.books.state.lock, self.books.state.transaction():
+            return JSONResponse(auth.consent(self.books, str(sent.get("client_id")), self.books.now()))
 
     def _typed(self, table: str, record: Any) -> Record:
         """JSON's texts and numbers as the values that the tables hold."""
@@ -124,13 +116,50 @@ class Doors:
         for field in _DATES:
             if isinstance(kept.get(field), str):
                 kept[field] = read_date(kept[field], field)
+        if isinstance(kept["UpdatedDateUTC"], str):
+            kept["UpdatedDateUTC"] = _instant(kept["UpdatedDateUTC"])
         _decimals(kept, _AMOUNTS)
-        for line in kept.get("LineItems") or ():
+        lines = kept.get("LineItems") or []
+        if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+            raise Refused("LineItems must be a list of objects")
+        for line in lines:
             _decimals(line, _LINE_AMOUNTS)
         contact = kept.pop("Contact", None)
         if isinstance(contact, dict):
             kept["ContactID"] = contact.get("ContactID")
         return _complete(self.books, table, kept)
+
+
+def _instant(text: str) -> datetime:
+    """2024-01-02T03:04:05.678Z, so that a test can say when a record was last changed. Raises Refused."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(f"UpdatedDateUTC: {text!r} is no ISO date and time") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Refusals as {"error": ...}."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except (Refused, BadCall) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        except auth.TokenRefused as error:
+            return JSONResponse(auth.error_body(error), error.status)
+        except NotFound:
+            return JSONResponse({"error": "no such record"}, 404)
+
+    return guarded
+
+
+async def _object(request: Request) -> Record:
+    sent = parse(await request.body())
+    if not isinstance(sent, dict):
+        raise Refused("the body must be an object")
+    return sent
 
 
 def _complete(books: Books, table: str, kept: Record) -> Record:
@@ -155,8 +184,8 @@ def _complete(books: Books, table: str, kept: Record) -> Record:
 
 def _decimals(record: Record, fields: tuple[str, ...]) -> None:
     for field in fields:
-        if isinstance(record.get(field), int | str):
-            record[field] = Decimal(record[field])
+        if record.get(field) is not None:
+            record[field] = read_number(record[field], field)
 
 
 def _unknown(table: str) -> Response:

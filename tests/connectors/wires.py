@@ -81,7 +81,7 @@ def entity(system: str, obj: str, key: str, modified: str | None, **fields: tupl
 
 def item(number: int, operation: str, body: Any, natural_key: str = "") -> Request:
     content = body if isinstance(body, bytes) else exact_json.dumps(body)
-    return Request(f"doc-{number}", operation, natural_key, f"key-{number}", content)
+    return Request(f"doc-{number}", operation, natural_key, f"key-{number}-{operation}", content)
 
 
 Handler = Callable[[httpx.Request], httpx.Response]

@@ -11,7 +11,7 @@ from typing import Any
 
 from tieout.connectors.http import Call, HttpClient, NotSent, Reply
 from tieout.connectors.oauth import Token, TokenSource
-from tieout.model.errors import AuthenticationFailed, Retriable
+from tieout.model.errors import Retriable
 
 
 class Session:
@@ -66,7 +66,7 @@ class Session:
         Raises:
             NotSent: no connection could be made, or no token had in time: nothing was applied.
             Unanswered: nobody knows.
-            AuthenticationFailed: a fresh token is refused as well: nothing was applied.
+            AuthenticationFailed, PermissionDenied: a fresh token is refused as well: nothing was applied.
         """
         clock, limits = self.http.clock, self.http.limits
         latest = clock.monotonic() + limits.start_within
@@ -83,10 +83,7 @@ class Session:
             if reply.status != 401:
                 return reply
             refused = token
-        raise AuthenticationFailed(
-            f"connection {self.name!r}: the system refuses a fresh token (HTTP 401); "
-            "check the app's policies and the user's permissions"
-        )
+        raise self.http.fault(reply)  # of a 401: a Fatal error
 
     def _once(self, call: Call, token: Token, deadline: float | None) -> Reply:
         url = call.url if "://" in call.url else f"{self._base_url(token)}{call.url}"

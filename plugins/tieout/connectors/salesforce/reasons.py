@@ -84,6 +84,8 @@ def fault(connection: Connection, clock: Clock, reply: Reply) -> TieoutError:
     if code == "REQUEST_LIMIT_EXCEEDED":
         wait = reply.retry_after(clock.now().timestamp(), ALLOWANCE_WAIT)
         return RateLimited(f"{where}: the organisation's API calls are used up; raise the allowance or sync less", wait)
+    if reply.status >= 500 or code in ("UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT", "SERVER_UNAVAILABLE"):
+        return Retriable(where)
     if reply.status == 401:
         return AuthenticationFailed(f"{where}: a fresh token is refused; check the app's policies and the user")
     if code in _DENIED or reply.status == 403:
@@ -92,8 +94,6 @@ def fault(connection: Connection, clock: Clock, reply: Reply) -> TieoutError:
         return PermissionDenied(f"{where}: {message}; it does not exist, or the integration user may not see it")
     if code == "INVALID_REPLICATION_DATE":
         return Fatal(f"{where}: deletions are kept for 15 days; read the object whole once")
-    if code in ("UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT", "SERVER_UNAVAILABLE"):
-        return Retriable(where)
     if code:
         return VendorFault(f"{where}: {message}")
     return http_fault(connection.name, reply, clock)

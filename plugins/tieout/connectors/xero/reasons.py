@@ -87,6 +87,8 @@ def fault(connection: Connection, clock: Clock, reply: Reply) -> TieoutError:
     except ValueError:
         kind, text = "", ""
     where = f"{connection.name}: HTTP {reply.status}{' ' + kind if kind else ''}{': ' + text if text else ''}"
+    if reply.status == 401 and "authorizationunsuccessful" in f"{kind} {text}".lower():
+        return PermissionDenied(f"{where}; check tenant_id, and the scopes that the connector's README names")
     if reply.status == 401:
         return AuthenticationFailed(f"{where}; a fresh token is refused: join the app to the organisation again")
     if reply.status == 403:
