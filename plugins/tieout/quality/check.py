@@ -111,7 +111,9 @@ def check_entity(
     suite = None if suite_path is None else load(suite_path)
     with engine.connect() as conn:
         window = _window(conn, entity, connection, suite, book)
-    XX(f"s.{name}" for name in _columns(conn, entity))
+        if window is None:
+            return CheckCounts()
+        columns = ", ".join(f"s.{name}" for name in _columns(conn, entity))
     query = f"select {columns} from staging.{entity.table} s where ({window.condition}) and not s._deleted"  # noqa: S608
     with keep_rows(engine, query) as (table, rows):
         unreadable = _unreadable(engine, entity, table) if rows else {}
