@@ -185,6 +185,9 @@ def _link_problems(link: Link) -> Iterator[tuple[Place, str]]:
         if any(part.percent <= 0 for part in parts):
             yield place, "each part needs a percentage above 0"
     yield from _number_problems(link.policies.invoice_number)
+    cron = link.schedules.quote_to_cash
+    if cron is not None and len(cron.split()) != 5 and not cron.startswith("@"):
+        yield ("schedules", "quote_to_cash"), f"expected cron's five fields, found '{cron}'"
     for key in link.field_overrides:
         entity, dot, name = key.partition(".")
         if not dot or not name:

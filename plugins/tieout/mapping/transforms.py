@@ -1,6 +1,6 @@
 """The named transforms of mapping files: texts, codes and look-ups. Numbers and times are in transforms_exact.py.
 
-docs: `tieout mapping transforms` prints the table. Imports pandas: load it through functions only.
+Imports pandas: load it through functions only.
 """
 
 from __future__ import annotations

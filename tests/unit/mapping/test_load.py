@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from tests.unit.mapping.frames import INCLUDE, demo_link, mappings
 from tieout.mapping.load import apply_overrides, load_link, load_links, load_mapping, load_system, unused_overrides
@@ -167,3 +171,29 @@ def test_where_gives_the_nearest_line() -> None:
     file, _, line = mapping.where("write", "Reference", "max_length").rpartition(":")
     assert file == "include/mappings/xero/invoice.yaml"
     assert "Reference" in lines[int(line) - 1]
+
+
+def settings_of(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        inner = [field.annotation, *get_args(field.annotation)]
+        for kind in inner:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from settings_of(kind)
+
+
+def test_every_setting_of_a_link_is_explained() -> None:
+    text = (INCLUDE / "links" / "README.md").read_text(encoding="utf-8")
+    for name in settings_of(Link):
+        assert re.search(rf"[`.]{name}\b|\b{name}:", text), name
+
+
+def test_examples_of_overrides_are_what_the_loader_takes(tmp_path: Path) -> None:
+    text = (INCLUDE / "links" / "README.md").read_text(encoding="utf-8")
+    example = text.split("```yaml\n")[1].split("```")[0]
+    source = (INCLUDE / "links" / "demo.yaml").read_text(encoding="utf-8")
+    link = load_link(written(tmp_path, "links/demo.yaml", source + example))
+    both = [*mappings("salesforce").values(), *mappings("xero").values()]
+    changed = [apply_overrides(mapping, link) for mapping in both]
+    assert sum(one is not other for one, other in zip(both, changed, strict=True)) == 3
+    assert unused_overrides(link, both) == []

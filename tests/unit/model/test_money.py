@@ -205,3 +205,20 @@ def test_decimal_column_keeps_every_digit() -> None:
     assert [None if pd.isna(value) else value for value in money.decimal_objects(column)] == values
     with pytest.raises(ValueError, match="decimals"):
         money.decimal_column(pd.Series(values), scale=2)
+
+
+@given(
+    decimals(4, 18), decimals(6, 18), st.one_of(st.none(), st.integers(0, 10000).map(lambda n: Decimal(n).scaleb(-2)))
+)
+def test_one_line_is_what_its_column_says(quantity: Decimal, price: Decimal, discount: Decimal | None) -> None:
+    with localcontext(prec=90):
+        expected = half_away(quantity * price * (100 - (discount or 0)) / 100, 2)
+    if abs(expected) >= 2**63:
+        with pytest.raises(ValueError, match="64 bits"):
+            money.line_net(quantity, price, discount, "EUR")
+    else:
+        assert money.line_net(quantity, price, discount, "EUR") == expected
+
+
+def test_inverse_rate_is_rounded_once() -> None:
+    assert money.inverse_rate(Decimal("0.85"), 6) == Decimal("1.176471")
