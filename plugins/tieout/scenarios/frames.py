@@ -89,6 +89,6 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def frame_of(common: Sequence[Row]) -> pd.DataFrame:
     """Plain rows as a frame of objects; mappings convert by their transforms."""
-    import pandas as pd
+    from tieout.mapping.columns import object_frame
 
-    return pd.DataFrame.from_records(list(common)).astype(object)
+    return object_frame(common)
