@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tieout.model.link import Link, SplitPart
-from tieout.model.money import apportion, exponent, from_minor, round_to_minor
+from tieout.model.money import apportion, exponent, from_minor, round_to_minor, tax_minor
 
 Row = Mapping[str, Any]  # one row of a common-model frame; a missing value is None
 
 ONE_HUNDRED = Decimal(100)
 ZERO = Decimal(0)
+#: Decimals that the ledger keeps for every currency, yen and dinar too (see connectors/xero/README.md).
+LEDGER_DECIMALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """One line of the invoice to be. `net_minor` is rounded once, here; `tax_code` is the ledger's tax type."""
+    """One line of the invoice to be. `net_minor` is rounded once, here; `tax_code` is the ledger's tax type.
+
+    `tax_minor` is None where the ledger computes the tax, which is everywhere but in a currency without cents.
+    """
 
     product_code: str | None
     description: str
@@ -45,6 +50,7 @@ class BillLine:
     account_code: str
     tax_code: str
     net_minor: int
+    tax_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,12 @@ class Bill:
             "reference": self.reference,
             "rate": None if self.exchange_rate is None else _plain(self.exchange_rate),
             "lines": [
-                [line.product_code, line.description, _plain(line.quantity), _plain(line.unit_price),
-                 _plain(line.discount_percent), line.account_code, line.tax_code, line.net_minor]
+                {
+                    "product": line.product_code, "description": line.description, "quantity": _plain(line.quantity),
+                    "price": _plain(line.unit_price), "discount": _plain(line.discount_percent),
+                    "account": line.account_code, "tax": line.tax_code, "net_minor": line.net_minor,
+                    "tax_minor": line.tax_minor,
+                }
                 for line in self.lines
             ],
         }  # fmt: skip
@@ -88,7 +98,7 @@ class Rules:
     Attributes:
         items: codes of the items that the ledger knows.
         currencies: ISO codes that the ledger's books allow.
-        tax_types: active tax types of the ledger.
+        tax_rates: active tax types of the ledger, with their rate in percent.
         aliases: product text as it was met -> item code that a person approved.
         locked_until: the later of the ledger's lock dates; nothing may be dated on or before it.
         today: posting date of the run in the link's time zone, for the next open period.
@@ -97,7 +107,7 @@ class Rules:
     link: Link
     items: frozenset[str]
     currencies: frozenset[str]
-    tax_types: frozenset[str]
+    tax_rates: Mapping[str, Decimal]
     aliases: Mapping[str, str]
     locked_until: date | None
     today: date
@@ -304,16 +314,42 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
     tax = _tax_code(row.get("tax_code"), rules)
     if isinstance(tax, Hold):
         return tax
+    net = net_minor(quantity, price, discount, currency)
+    description = row.get("description") or row.get("product_code") or "Sale"
+    if from_minor(net, currency) != _as_ledger_computes(quantity, price, discount):
+        if exponent(currency) > LEDGER_DECIMALS:
+            return Hold(
+                "too_precise_for_the_ledger", f"line {row.get('position')} comes to a fraction of what the ledger can hold",
+                f"an amount with {LEDGER_DECIMALS} decimals", f"{from_minor(net, currency)} {currency}",
+                "round the price in the CRM",
+            )  # fmt: skip
+        # The ledger would keep a fraction of a coin that does not exist: it gets the rounded line, and says of what.
+        less = f" less {_plain(discount)}%" if discount else ""
+        description = f"{description} ({_plain(quantity)} x {_plain(price)}{less})"
+        quantity, price, discount = Decimal(1), from_minor(net, currency), ZERO
     return BillLine(
         product_code=product,
-        description=row.get("description") or row.get("product_code") or "Sale",
+        description=description,
         quantity=quantity,
         unit_price=price,
         discount_percent=discount,
         account_code=rules.link.product_accounts.get(product or "", rules.link.revenue_account),
         tax_code=tax,
-        net_minor=net_minor(quantity, price, discount, currency),
+        net_minor=net,
+        tax_minor=_tax(net, tax, currency, rules),
     )
+
+
+def _as_ledger_computes(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal) -> Decimal:
+    amount = quantity * unit_price * (ONE_HUNDRED - discount_percent) / ONE_HUNDRED
+    return amount.quantize(Decimal(1).scaleb(-LEDGER_DECIMALS), ROUND_HALF_UP)
+
+
+def _tax(net: int, tax_type: str, currency: str, rules: Rules) -> int | None:
+    """The ledger computes the tax; only where it would come to fractions of the smallest coin is it given."""
+    if exponent(currency) >= LEDGER_DECIMALS:
+        return None
+    return tax_minor(net, rules.tax_rates[tax_type])
 
 
 def net_minor(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, currency: str) -> int:
@@ -339,7 +375,7 @@ def _product(code: str | None, rules: Rules) -> str | None | Hold:
 def _tax_code(code: str | None, rules: Rules) -> str | Hold:
     named = code or rules.link.policies.default_tax_code
     tax_type = rules.link.tax_codes.get(named or "")
-    if tax_type in rules.tax_types:
+    if tax_type in rules.tax_rates:
         return tax_type
     return Hold(
         "unknown_tax_code", f"tax code {named!r} has no counterpart in the ledger",

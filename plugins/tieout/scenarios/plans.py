@@ -166,7 +166,7 @@ class _Maker:
                     "product_code": line.product_code, "description": line.description, "quantity": line.quantity,
                     "unit_price": line.unit_price, "discount_percent": line.discount_percent or None,
                     "account_code": line.account_code, "tax_code": line.tax_code, "net_minor": line.net_minor,
-                    "currency": bill.currency,
+                    "tax_minor": line.tax_minor, "currency": bill.currency,
                 }
                 for position, line in enumerate(bill.lines, start=1)
             ]  # fmt: skip
@@ -188,15 +188,16 @@ class _Maker:
                     "reference": self.credit_reference(plan),
                 }
             )  # fmt: skip
-            for position, (code, description, _, _, _, account, tax, net) in enumerate(content["lines"], start=1):
-                lines.append(
-                    {
-                        "_source_id": source_id, "_key": source_id, "position": position, "product_code": code,
-                        "description": description, "quantity": Decimal(1),
-                        "unit_price": from_minor(net, content["currency"]), "account_code": account, "tax_code": tax,
-                        "net_minor": net, "currency": content["currency"],
-                    }
-                )  # fmt: skip
+            lines += [
+                {
+                    "_source_id": source_id, "_key": source_id, "position": position, "product_code": line["product"],
+                    "description": line["description"], "quantity": Decimal(1),
+                    "unit_price": from_minor(line["net_minor"], content["currency"]), "account_code": line["account"],
+                    "tax_code": line["tax"], "net_minor": line["net_minor"], "tax_minor": line["tax_minor"],
+                    "currency": content["currency"],
+                }
+                for position, line in enumerate(content["lines"], start=1)
+            ]  # fmt: skip
         return self._bodies("credit_memo", "invoice_line", heads, lines)
 
     def _bodies(
@@ -253,7 +254,7 @@ class _Maker:
     def _credit(self, plan: Plan, live: Planned, body: bytes) -> list[NewIntent]:
         """The credit note, and its allocation to what is still due on the invoice."""
         revision, content = plan.judgement.revision, live.intent["frozen"]["bill"]
-        net = sum(line[-1] for line in content["lines"])
+        net = sum(line["net_minor"] for line in content["lines"])
         note = self._intent(
             plan, "credit_memo", revision, operation="credit_notes.create", natural_key=self.credit_reference(plan),
             body=body, entity="credit_memo", currency=content["currency"], amount_minor=net,

@@ -30,7 +30,11 @@ def load_rules(services: Services) -> Rules:
         link=link,
         items=frozenset(row["code"] for row in items if row.get("code")),
         currencies=frozenset(row["code"] for row in currencies if row.get("code")),
-        tax_types=frozenset(row["tax_code"] for row in rates if row.get("status") in (None, "ACTIVE")),
+        tax_rates={
+            row["tax_code"]: row["rate_percent"]
+            for row in rates
+            if row.get("status") in (None, "ACTIVE") and row.get("rate_percent") is not None
+        },
         aliases=approved,
         locked_until=max(locks, default=None),
         today=now.astimezone(ZoneInfo(link.time_zone)).date(),

@@ -74,16 +74,19 @@ def settle(services: Services, run_id: UUID) -> dict[str, int]:
 def _settle_chunk(services: Services, subject: Subject, pending: Sequence[Judgement], run_id: UUID) -> Counter[str]:
     intents = _intents(services, [item.doc_uid for item in pending if item.doc_uid])
     confirmed = {row["vendor_id"] for row in intents.values() if row["state"] == "CONFIRMED" and row["kind"] == "invoice"}
-    invoices = {
-        row["invoice_id"]: row
-        for row in (common_rows(services, services.ledger, "invoice", ids=confirmed)[0] if confirmed else [])
-    }
+    found, unreadable = common_rows(services, services.ledger, "invoice", ids=confirmed) if confirmed else ([], [])
+    invoices = {row["invoice_id"]: row for row in found}
+    refused = {item.source_id: item for item in unreadable}
     judgements, letters = [], []
     for item in pending:
         intent = intents.get(item.doc_uid or "")
         if intent is None:
             continue
         judgements.append(_settled(item, intent, invoices.get(intent["vendor_id"])))
+        if (problem := refused.get(intent["vendor_id"])) is not None:
+            # It is posted, and the ledger's figures cannot be read exactly: that nobody may overlook.
+            judgements[-1] = replace(item, outcome="held", reason=problem.reason, message=problem.message)
+            letters.append(replace(problem, entity=subject.entity, source_id=item.source_id))
         if (difference := _tax_difference(services, subject, item, intent, invoices)) is not None:
             letters.append(difference)
     with services.engine.begin() as conn:

@@ -294,7 +294,7 @@ def _merge_statement(entity: StagedEntity, connection_name: str, run_id: UUID) -
     names = conversion.names(entity.fields)
     written = [sql.Identifier(n) for n in _WRITTEN]
     newer = sql.SQL(
-        "m is null or old_m is null or m > old_m or (m = old_m and not old_d) or old_m > now()"
+        "_m is null or _old_m is null or _m > _old_m or (_m = _old_m and not _old_d) or _old_m > now()"
         if entity.modified
         else "true"
     )
@@ -302,7 +302,8 @@ def _merge_statement(entity: StagedEntity, connection_name: str, run_id: UUID) -
         """
         with fresh as materialized (
             select * from (
-                select id, j, h, existed, old_m, old_d, {values}, {modified} as m, {problems} as p from (
+                select id as _key, j as _json, h as _new_hash, existed as _existed, old_m as _old_m, old_d as _old_d,
+                    {values}, {modified} as _m, {problems} as _found from (
                     select *, {candidates} from (
                         select b.*, c._source_id is not null as existed, c._modified_at as old_m, c._deleted as old_d
                         from (
@@ -316,17 +317,17 @@ def _merge_statement(entity: StagedEntity, connection_name: str, run_id: UUID) -
                         offset 0
                     ) l3 offset 0
                 ) l4
-            ) l5 where not existed or {newer}
+            ) l5 where not _existed or {newer}
         ), old as (
             insert into {superseded} ({all}) select {current} from fresh f
-            join {table} c on c._connection = {connection} and c._source_id = f.id where f.existed
+            join {table} c on c._connection = {connection} and c._source_id = f._key where f._existed
         ), written as (
             insert into {table} ({keys}, {names}, {written})
-            select {connection}, id, {names}, j, h, m, false, p, {run}, clock_timestamp(), nextval('staging.version')
+            select {connection}, _key, {names}, _json, _new_hash, _m, false, _found, {run}, clock_timestamp(), nextval('staging.version')
             from fresh
             on conflict (_connection, _source_id) do update set {assign}
         )
-        select count(*) filter (where not existed), count(*) filter (where existed) from fresh
+        select count(*) filter (where not _existed), count(*) filter (where _existed) from fresh
         """
     ).format(
         values=sql.SQL(", ").join(

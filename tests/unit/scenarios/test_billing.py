@@ -21,7 +21,7 @@ LINK = Link(
 )  # fmt: skip
 RULES = Rules(
     link=LINK, items=frozenset({"CHAI", "SUPPORT", "FREIGHT", "LICENCE"}), currencies=frozenset({"GBP", "EUR", "JPY"}),
-    tax_types=frozenset({"OUTPUT2", "ZERORATEDOUTPUT"}), aliases={"GTXPro": "CHAI"}, locked_until=None,
+    tax_rates={"OUTPUT2": Decimal(20), "ZERORATEDOUTPUT": Decimal(0)}, aliases={"GTXPro": "CHAI"}, locked_until=None,
     today=date(2026, 5, 1),
 )  # fmt: skip
 ORDER = {
@@ -119,9 +119,21 @@ def test_alias_that_a_person_approved_names_the_item():
     assert billed(lines=[LINE | {"product_code": "GTXPro"}]).lines[0].product_code == "CHAI"
 
 
-def test_yen_has_no_decimals():
-    line = LINE | {"quantity": Decimal(1), "unit_price": Decimal("99.5"), "discount_percent": None}
-    assert billed(ORDER | {"currency": "JPY"}, lines=[line]).net_minor == 100
+def test_yen_has_no_decimals_and_the_line_says_what_was_rounded():
+    line = LINE | {"quantity": Decimal(3), "unit_price": Decimal("99.5"), "discount_percent": None}
+    made = billed(ORDER | {"currency": "JPY"}, lines=[line]).lines[0]
+    assert (made.quantity, made.unit_price, made.net_minor, made.tax_minor) == (Decimal(1), Decimal(299), 299, 60)
+    assert made.description == "Chai (3 x 99.5)"
+
+
+def test_ledger_computes_the_tax_of_a_currency_with_cents():
+    assert billed().lines[0].tax_minor is None
+
+
+def test_third_decimal_of_a_dinar_is_held_because_the_ledger_has_two():
+    rules = replace(RULES, currencies=frozenset({"BHD"}))
+    line = LINE | {"quantity": Decimal(1), "unit_price": Decimal("1.005"), "discount_percent": None}
+    assert held(ORDER | {"currency": "BHD"}, lines=[line], rules=rules).reason == "too_precise_for_the_ledger"
 
 
 @pytest.mark.parametrize(
