@@ -132,7 +132,8 @@ def _given(call: Call, sobject: SObject | None = None) -> tuple[dict[str, Any], 
     _limit(records, MAX_RECORDS)
     given: list[tuple[SObject, Incoming]] = []
     for one in records:
-        kind = one.get("attributes", {}).get("type")
+        attributes = one.get("attributes")
+        kind = attributes.get("type") if isinstance(attributes, dict) else None
         found = call.org.schema.find(kind) if isinstance(kind, str) else sobject
         if found is None or not call.access.may("read", found):
             raise ApiError(400, "INVALID_TYPE", f"sObject type '{kind}' is not supported.")

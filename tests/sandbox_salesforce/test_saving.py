@@ -162,6 +162,16 @@ def test_unique_values_are_unique_without_regard_to_case(custom: Api) -> None:
     custom.create("Account", Name="B", Code__c="abc")
 
 
+def test_a_case_sensitive_key_tells_case_apart(api: Api) -> None:
+    key = {"name": "Key__c", "type": "Text", "length": 36, "externalId": True, "unique": True, "caseSensitive": True}
+    api.door("metadata", {"fields": {"Account": [key]}})
+    api.create("Account", Name="small", Key__c="abc")
+    api.create("Account", Name="large", Key__c="ABC")
+    assert api.column("SELECT Name FROM Account WHERE Key__c = 'ABC'") == ["large"]
+    assert api.column("SELECT Name FROM Account WHERE Key__c IN ('abc', 'Abc')") == ["small"]
+    assert api.call("GET", "sobjects/Account/Key__c/abc")[1]["Name"] == "small"
+
+
 def test_upsert_by_external_id(custom: Api) -> None:
     path = "sobjects/Account/Code__c/A-1"
     status, made = custom.call("PATCH", path, {"Name": "First"})

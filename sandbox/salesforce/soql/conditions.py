@@ -1,7 +1,7 @@
 """Conditions: from the WHERE clause to a function that says whether a record is wanted.
 
-Texts compare without regard to case, ids by their 18-character form. A comparison with a missing value does not hold,
-apart from `= null`, and from `!=` and NOT IN, which hold.
+Texts compare without regard to case unless the field is case-sensitive, ids by their 18-character form. A comparison
+with a missing value does not hold, apart from `= null`, and from `!=` and NOT IN, which hold.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ def _within(scope: Scope, path: Path, field: Field, get: Getter, word: str, lite
 
 
 def folded(field: Field, get: Getter) -> Getter:
-    """Reads a text as it is compared: without its case. Ids, dates and instants stay."""
-    if field.type not in TEXT_TYPES:
+    """Reads a text as it is compared: mostly without its case. Ids, dates and instants stay."""
+    if field.type not in TEXT_TYPES or field.case_sensitive:
         return get
 
     def fold(record: Record) -> Any:
@@ -158,7 +158,7 @@ def value_of(scope: Scope, path: Path, field: Field, literal: Literal) -> Any:
                 )
             return whole
         if field.type in TEXT_TYPES:
-            return value.casefold()
+            return value if field.case_sensitive else value.casefold()
     elif (
         (kind == "number" and (field.type in NUMBER_TYPES or field.type == "int"))
         or (kind == "boolean" and field.type == "boolean")

@@ -127,9 +127,6 @@ def _by_index(scope: Scope, field: Field, values: Mapping[Any, None]) -> Iterato
     if field.name == "Id":
         yield from (record for record in map(table.get, values) if record is not None)
         return
-    if field.case_sensitive:  # compared without case all the same, so the index does not help
-        yield from table.values()
-        return
     index = scope.org.index(scope.sobject, field)
     for value in values:
         yield from index(value)
