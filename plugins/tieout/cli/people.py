@@ -51,7 +51,9 @@ def list_letters(
     if json:
         show.as_json([{name: getattr(one, name) for name in one.__dataclass_fields__} for one in found])
         return
-    rows = [(one.dead_letter_id, one.entity, one.source_id, one.stage, one.reason, one.message, one.remedy) for one in found]
+    rows = [
+        (one.dead_letter_id, one.entity, one.source_id, one.stage, one.reason, one.message, one.remedy) for one in found
+    ]
     show.table("Dead letters", ("id", "entity", "record", "stage", "reason", "what is wrong", "what to do"), rows)
 
 
@@ -110,7 +112,9 @@ def list_aliases(link: Annotated[str | None, typer.Option()] = None) -> None:
 
 @intents.command("list")
 def list_intents(
-    state: Annotated[str | None, typer.Option(help="READY, UNKNOWN, HELD, REJECTED ...; all that waits by default.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="READY, UNKNOWN, HELD, REJECTED ...; all that waits by default.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=5000)] = 200,
 ) -> None:
     """Documents that are not settled, oldest first."""

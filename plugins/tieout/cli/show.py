@@ -35,7 +35,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
 def summary(numbers: Mapping[str, Any]) -> None:
     """The closing account of a run: counts, amounts by currency, what waits for a person."""
     names = ("posted", "unchanged", "quarantined", "held", "in_flight", "cancelled")
-    table("Documents", ("", "count"), [("read", numbers["read"]), *((name, numbers[name]) for name in names)], ("count",))
+    table(
+        "Documents", ("", "count"), [("read", numbers["read"]), *((name, numbers[name]) for name in names)], ("count",)
+    )
     rows = [
         [currency, amount(parts.get("read", 0), currency), *(amount(parts.get(name, 0), currency) for name in names)]
         for currency, parts in numbers["amounts"].items()

@@ -207,9 +207,7 @@ def _priced_lines(
     return _split(order, rules)
 
 
-def _at_quoted_prices(
-    order: Row, lines: Sequence[Row], quote: Row, quote_lines: Sequence[Row]
-) -> list[Row] | Hold:
+def _at_quoted_prices(order: Row, lines: Sequence[Row], quote: Row, quote_lines: Sequence[Row]) -> list[Row] | Hold:
     """The order's quantities at the prices and discounts that the customer accepted."""
     if quote.get("currency") != order.get("currency"):
         return Hold(

@@ -51,7 +51,9 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
 def _connection(name: str, entry: Mapping[str, Any], where: str) -> Connection:
     kind = str(entry.get("conn_type", ""))
     if not kind.startswith("tieout_"):
-        raise ConfigurationFault(f"{where}: connection {name!r} has type {kind!r}; expected tieout_salesforce or tieout_xero")
+        raise ConfigurationFault(
+            f"{where}: connection {name!r} has type {kind!r}; expected tieout_salesforce or tieout_xero"
+        )
     extra = entry.get("extra") or {}
     if isinstance(extra, str):
         extra = _parsed(extra, where)

@@ -150,7 +150,9 @@ class CustomerBook:
             taken = {
                 row.vendor_id: row.source_id
                 for row in conn.execute(
-                    text("select vendor_id, source_id from tieout.crosswalk where target = :target and entity = 'account'"),
+                    text(
+                        "select vendor_id, source_id from tieout.crosswalk where target = :target and entity = 'account'"
+                    ),
                     {"target": link.ledger},
                 )
             }
@@ -183,7 +185,9 @@ class CustomerBook:
             return []
         services, link = self._services, self._services.link
         # The customer code is the CRM's id: the ledger's record can be found again by it (S2), whatever its name.
-        common = [{**row, "crm_id": row["account_id"], "_key": row["account_id"]} for row in self._with_people(accounts)]
+        common = [
+            {**row, "crm_id": row["account_id"], "_key": row["account_id"]} for row in self._with_people(accounts)
+        ]
         native, rejections, notes = native_frame(services, services.ledger, "account", common)
         for rejection in rejections:
             parties[rejection.source_id] = Hold(

@@ -52,9 +52,7 @@ def _extract(services: Services, side: Side, mapping: EntityMapping, run_id: UUI
             gone = side.connector.deleted(entity, since, upto)
             counts += staging.mark_deleted(services.engine, entity, side.name, gone, run_id)
     with services.engine.begin() as conn:
-        watermarks.advance(
-            conn, side.name, entity.entity, "extract", at=upto - OVERLAP, run_id=run_id, overlap=OVERLAP
-        )
+        watermarks.advance(conn, side.name, entity.entity, "extract", at=upto - OVERLAP, run_id=run_id, overlap=OVERLAP)
     return {name: getattr(counts, name) for name in Counts.__dataclass_fields__}
 
 

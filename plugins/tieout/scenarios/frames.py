@@ -69,7 +69,9 @@ def parent_column(side: Side, entity: str, parent: str = "parent_id") -> str:
     return side.mappings[entity].read[parent].source[0]
 
 
-def native_frame(services: Services, side: Side, entity: str, common: Sequence[Row]) -> tuple[Any, list[Rejection], list[Note]]:
+def native_frame(
+    services: Services, side: Side, entity: str, common: Sequence[Row]
+) -> tuple[Any, list[Rejection], list[Note]]:
     """The native fields of these rows as the target takes them, with what was refused and what was altered."""
     outcome = compile_write(side.mappings[entity], services.link)(frame_of(common))
     return outcome.frame, outcome.rejections, outcome.notes

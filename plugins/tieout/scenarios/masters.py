@@ -81,12 +81,18 @@ def _changed(services: Services) -> list[Any]:
 
 
 def _plan_chunk(services: Services, chunk: Sequence[Any], run_id: UUID) -> tuple[int, int]:
-    mine = {row["account_id"]: row for row in common_rows(services, services.crm, ENTITY, ids=[r.source_id for r in chunk])[0]}
+    mine = {
+        row["account_id"]: row
+        for row in common_rows(services, services.crm, ENTITY, ids=[r.source_id for r in chunk])[0]
+    }
     theirs = {
-        row["account_id"]: row for row in common_rows(services, services.ledger, ENTITY, ids=[r.vendor_id for r in chunk])[0]
+        row["account_id"]: row
+        for row in common_rows(services, services.ledger, ENTITY, ids=[r.vendor_id for r in chunk])[0]
     }
     pairs = [
-        (mine[row.source_id], theirs[row.vendor_id]) for row in chunk if row.source_id in mine and row.vendor_id in theirs
+        (mine[row.source_id], theirs[row.vendor_id])
+        for row in chunk
+        if row.source_id in mine and row.vendor_id in theirs
     ]
     by_master = masters(services.crm.mappings[ENTITY], services.ledger.mappings[ENTITY])
     to_ledger = _overwrites(services, services.ledger, "crm", by_master, pairs)
@@ -144,7 +150,9 @@ def _as_master(services: Services, side: Side, values: Row, identity: Row) -> di
     return {**values, "account_id": identity["account_id"], "_source_id": identity["account_id"]}
 
 
-def _native(services: Services, mapping: EntityMapping, fields: set[str], common: Sequence[Row]) -> list[dict[str, Any]]:
+def _native(
+    services: Services, mapping: EntityMapping, fields: set[str], common: Sequence[Row]
+) -> list[dict[str, Any]]:
     if not common:
         return []
     keyed = [{**row, "_key": number} for number, row in enumerate(common)]
@@ -184,7 +192,12 @@ def _finance_rows(pairs: Sequence[tuple[Row, Row]], to_crm: Mapping[str, Overwri
 
 
 def _fact(services: Services, account_id: str, theirs: Row) -> Fact:
-    common = {**theirs, "account_id": account_id, "ledger_id": theirs["account_id"], "ledger_number": theirs.get("number")}
+    common = {
+        **theirs,
+        "account_id": account_id,
+        "ledger_id": theirs["account_id"],
+        "ledger_number": theirs.get("number"),
+    }
     mapping = services.crm.mappings[ENTITY]
     return Fact(services.crm.name, mapping.object, account_id, account_id, theirs["account_id"], common)
 

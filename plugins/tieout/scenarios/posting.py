@@ -225,8 +225,11 @@ def _live(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str,
                     "order by source_id, revision desc"
                 ),
                 {
-                    "link": services.link.name, "target": services.ledger.name, "source": services.crm.name,
-                    "object": services.crm.mappings[subject.entity].object, "ids": list(ids),
+                    "link": services.link.name,
+                    "target": services.ledger.name,
+                    "source": services.crm.name,
+                    "object": services.crm.mappings[subject.entity].object,
+                    "ids": list(ids),
                 },  # fmt: skip
             ).mappings()
         ]
@@ -325,7 +328,12 @@ def _hold_of(item: Rejection) -> Hold:
 
 
 def _letters(
-    conn: Connection, services: Services, subject: Subject, judgements: Sequence[Judgement], plans: Sequence[Plan], run_id: UUID
+    conn: Connection,
+    services: Services,
+    subject: Subject,
+    judgements: Sequence[Judgement],
+    plans: Sequence[Plan],
+    run_id: UUID,
 ) -> None:
     """A dead letter for each record that this step stopped; those of records that go on now are closed."""
     stopped = {item.judgement.source_id: item for item in plans if item.hold and item.judgement.outcome == "held"}

@@ -123,7 +123,9 @@ def summarise(services: Services, run_id: str) -> Numbers:
     return numbers
 
 
-def run(services: Services, trigger: str = "cli", on_step: Callable[[str, Mapping[str, Any]], None] | None = None) -> Numbers:
+def run(
+    services: Services, trigger: str = "cli", on_step: Callable[[str, Mapping[str, Any]], None] | None = None
+) -> Numbers:
     """All steps in a row, as the DAG does them. Returns the summary with `run_id`."""
     run_id = start(services, trigger)
     numbers: Numbers = {}

@@ -30,7 +30,11 @@ def checked(services: Services, plans: Sequence[Plan]) -> list[Plan]:
                 raise SuiteStopped(f"ready {entity} {failure.key}: {failure.expected}, found {failure.found}")
             if failure.severity == "quarantine":
                 holds[str(failure.key).partition(":")[0]] = Hold(
-                    failure.reason, f"its {entity} is not ready to post", failure.expected, failure.found, failure.remedy
+                    failure.reason,
+                    f"its {entity} is not ready to post",
+                    failure.expected,
+                    failure.found,
+                    failure.remedy,
                 )
     return [plan.held(holds[plan.judgement.source_id]) if plan.judgement.source_id in holds else plan for plan in plans]
 

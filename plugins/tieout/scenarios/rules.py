@@ -21,7 +21,10 @@ def load_rules(services: Services) -> Rules:
     rates, _ = common_rows(services, ledger, "tax_rate")
     organisations, _ = common_rows(services, ledger, "organisation")
     locks = [
-        row[name] for row in organisations for name in ("period_lock_date", "year_lock_date") if row.get(name) is not None
+        row[name]
+        for row in organisations
+        for name in ("period_lock_date", "year_lock_date")
+        if row.get(name) is not None
     ]
     with services.engine.connect() as conn:
         approved = aliases.resolve(conn, link.name, "product")

@@ -73,7 +73,9 @@ def settle(services: Services, run_id: UUID) -> dict[str, int]:
 
 def _settle_chunk(services: Services, subject: Subject, pending: Sequence[Judgement], run_id: UUID) -> Counter[str]:
     intents = _intents(services, [item.doc_uid for item in pending if item.doc_uid])
-    confirmed = {row["vendor_id"] for row in intents.values() if row["state"] == "CONFIRMED" and row["kind"] == "invoice"}
+    confirmed = {
+        row["vendor_id"] for row in intents.values() if row["state"] == "CONFIRMED" and row["kind"] == "invoice"
+    }
     found, unreadable = common_rows(services, services.ledger, "invoice", ids=confirmed) if confirmed else ([], [])
     invoices = {row["invoice_id"]: row for row in found}
     refused = {item.source_id: item for item in unreadable}

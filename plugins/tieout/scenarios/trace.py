@@ -107,7 +107,7 @@ def _staged(conn: Connection, ids: Iterable[str], column: str, only: str | None 
     tables = conn.execute(
         text(
             "select table_name from information_schema.columns where table_schema = 'staging' and column_name = :column "
-            "and table_name not like '%\\_version' order by 1"
+            "and table_name not like '%\\_version' and table_name not like '%\\_superseded' order by 1"
         ),
         {"column": column},
     ).scalars()
@@ -121,5 +121,7 @@ def _staged(conn: Connection, ids: Iterable[str], column: str, only: str | None 
             system, _, entity = table.partition("_")
             gone = " (deleted)" if row["_deleted"] else ""
             facts = {name: value for name, value in row.items() if value is not None and name != "_payload"}
-            steps.append(TraceStep("record", row["_modified_at"], f"{system}: {entity} {row['_source_id']}{gone}", facts))
+            steps.append(
+                TraceStep("record", row["_modified_at"], f"{system}: {entity} {row['_source_id']}{gone}", facts)
+            )
     return steps

@@ -218,7 +218,9 @@ def plan_facts(services: Services, entity: str, facts: Sequence[Fact], run_id: U
     if rejections:
         # Our own facts in our own fields: a refusal is a fault of the mapping, never of a record.
         raise ValueError(f"{entity} {rejections[0].source_id}: {rejections[0].message}")
-    made = dict(zip(native["_key"].tolist(), bodies(native, None, None, "_key", mapping.sent_nulls).tolist(), strict=True))
+    made = dict(
+        zip(native["_key"].tolist(), bodies(native, None, None, "_key", mapping.sent_nulls).tolist(), strict=True)
+    )
     last = _last(services, facts)
     new = []
     for fact in facts:

@@ -70,7 +70,9 @@ def test_freight_is_a_line_of_its_own():
 
 
 def test_freight_without_a_product_code_in_the_link_is_held():
-    assert held(ORDER | {"freight_minor": 1250}, rules=policies(freight_product_code=None)).reason == "freight_not_mapped"
+    assert (
+        held(ORDER | {"freight_minor": 1250}, rules=policies(freight_product_code=None)).reason == "freight_not_mapped"
+    )
 
 
 def test_product_with_an_account_of_its_own_is_booked_there():
@@ -79,7 +81,12 @@ def test_product_with_an_account_of_its_own_is_booked_there():
 
 def test_accepted_quote_gives_price_and_discount_and_the_order_gives_quantity():
     quote = {"quote_id": "0Q0", "number": "Q1", "currency": "GBP", "freight_minor": None, "tax_minor": 1}
-    accepted = LINE | {"line_id": "0QL", "quantity": Decimal(99), "unit_price": Decimal(8), "discount_percent": Decimal(25)}
+    accepted = LINE | {
+        "line_id": "0QL",
+        "quantity": Decimal(99),
+        "unit_price": Decimal(8),
+        "discount_percent": Decimal(25),
+    }
     result = billed(quote=quote, quote_lines=[accepted])
     assert (result.lines[0].quantity, result.net_minor) == (Decimal(3), 1800)
     assert result.expected_tax_minor == 1
@@ -94,7 +101,9 @@ def test_two_quoted_prices_of_one_product_are_not_guessed():
 def test_deal_without_lines_is_split_by_percentages_and_sums_exactly():
     parts = tuple(SplitPart(product_code=code, percent=Decimal("33.33")) for code in ("CHAI", "LICENCE"))
     parts += (SplitPart(product_code="SUPPORT", percent=Decimal("33.34")),)
-    result = billed(ORDER | {"total_minor": 10001}, lines=[], rules=policies(split=Split(rule="percentages", parts=parts)))
+    result = billed(
+        ORDER | {"total_minor": 10001}, lines=[], rules=policies(split=Split(rule="percentages", parts=parts))
+    )
     assert sum(line.net_minor for line in result.lines) == 10001
     assert len(result.lines) == 3
 
@@ -108,7 +117,12 @@ def test_any_split_sums_to_the_deal(total, weights):
 
 
 def test_deal_is_split_by_the_schedule_of_its_product():
-    schedules = {"CHAI": (SplitPart(product_code="LICENCE", percent=Decimal(70)), SplitPart(product_code="SUPPORT", percent=Decimal(30)))}
+    schedules = {
+        "CHAI": (
+            SplitPart(product_code="LICENCE", percent=Decimal(70)),
+            SplitPart(product_code="SUPPORT", percent=Decimal(30)),
+        )
+    }
     rules = policies(split=Split(rule="schedule", schedules=schedules))
     result = billed(ORDER | {"product_code": "GTXPro"}, lines=[], rules=rules)
     assert [(line.product_code, line.net_minor) for line in result.lines] == [("LICENCE", 7000), ("SUPPORT", 3000)]

@@ -1,0 +1,106 @@
+"""`tieout doctor`: is everything reachable, allowed and configured, and what is to be done where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import text
+
+from tieout.connectors.base import Finding
+from tieout.connectors.registry import connect as connect_system
+from tieout.connectors.requirements import FieldNeed, Required
+from tieout.mapping.lint import lint
+from tieout.mapping.load import apply_overrides, load_system
+from tieout.mapping.spec import Mapping as EntityMapping
+from tieout.model.connection import Connection
+from tieout.model.errors import TieoutError
+from tieout.model.link import Link
+from tieout.model.settings import Settings
+from tieout.scenarios.credentials import from_environment
+from tieout.scenarios.services import find_link
+from tieout.store import migrate
+from tieout.store.engine import connect as connect_store
+
+
+def examine(
+    settings: Settings, link_name: str, connections: Callable[[str], Connection] | None = None
+) -> Iterator[Finding]:
+    """Findings in the order in which they are mended: store, link and mappings, CRM, ledger. Raises nothing expected."""
+    yield from _guarded("database", lambda: _store(settings))
+    try:
+        link = find_link(settings, link_name)
+    except TieoutError as error:
+        yield Finding(False, f"link: {error}", "mend the file")
+        return
+    yield Finding(True, f"link {link.name}: {link.crm} -> {link.ledger}, books in {link.base_currency}")
+    get = connections or (lambda name: from_environment(name, settings))
+    for system, name, required in (
+        (link.crm_system, link.crm, _crm_needs),
+        (link.ledger_system, link.ledger, _ledger_needs),
+    ):
+        yield from _guarded(f"mappings of {system}", lambda system=system: _mappings(settings, link, system))
+        yield from _guarded(name, lambda name=name, required=required: _system(get(name), required(settings, link)))
+
+
+def _guarded(what: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from findings()
+    except TieoutError as error:
+        yield Finding(False, f"{what}: {error}", "see the message")
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    engine = connect_store(settings.require_database_url())
+    with engine.connect() as conn:
+        version = conn.execute(text("show server_version")).scalar_one()
+    yield Finding(True, f"database: PostgreSQL {version}")
+    at, head = migrate.current(engine), migrate.head()
+    engine.dispose()
+    yield Finding(at == head, f"schema at {at}, newest is {head}", "" if at == head else "run `tieout migrate`")
+
+
+def _mappings(settings: Settings, link: Link, system: str) -> Iterator[Finding]:
+    found = lint(_loaded(settings, link, system).values(), link)
+    errors = [finding for finding in found if finding.severity == "error"]
+    for finding in errors:
+        yield Finding(False, str(finding), "mend the mapping; `tieout mapping lint` shows all")
+    if not errors:
+        yield Finding(True, f"mappings of {system}: {len(found)} warnings")
+
+
+def _loaded(settings: Settings, link: Link, system: str) -> dict[str, EntityMapping]:
+    loaded = load_system(settings.include / "mappings", system)
+    return {entity: apply_overrides(mapping, link) for entity, mapping in loaded.items()}
+
+
+def _system(connection: Connection, required: Required) -> Iterator[Finding]:
+    connector = connect_system(connection)
+    try:
+        for finding in connector.findings(required):
+            yield Finding(finding.ok, f"{connection.name}: {finding.what}", finding.remedy)
+    finally:
+        connector.close()
+
+
+def _crm_needs(settings: Settings, link: Link) -> Required:
+    """Every custom field that a mapping reads or writes."""
+    fields: dict[str, dict[str, FieldNeed]] = {}
+    create: set[str] = set()
+    for mapping in _loaded(settings, link, link.crm_system).values():
+        written = set(mapping.write)
+        read = {column.path for column in mapping.staged.values()}
+        if written and not mapping.is_staged:
+            create.add(mapping.object)
+        for name in sorted(written | read):
+            if name.endswith("__c") and "." not in name:
+                need = FieldNeed(writable=name in written, unique=name == f"{mapping.object.removesuffix('__c')}_Id__c")
+                fields.setdefault(mapping.object, {})[name] = need
+    return Required(fields=fields, create=frozenset(create))
+
+
+def _ledger_needs(settings: Settings, link: Link) -> Required:
+    return Required(
+        currencies=frozenset({link.base_currency}),
+        accounts=frozenset({link.revenue_account, *link.product_accounts.values()}),
+        tax_types=frozenset(link.tax_codes.values()),
+    )
