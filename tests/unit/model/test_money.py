@@ -101,6 +101,37 @@ def test_line_is_product_rounded_once(lines: list[tuple[Any, Any, Any, int]], ar
     assert [None if value is pd.NA else value for value in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("exact", "places", "rounded"),
+    [("2.165", 2, 217), ("2.155", 2, 216), ("-2.165", 2, -217), ("-2.155", 2, -216), ("2.164", 2, 216), ("0.5", 0, 1),
+     ("1.5", 0, 2), ("2.5", 0, 3), ("-2.5", 0, -3), ("0.0005", 3, 1)],
+)  # fmt: skip
+def test_halves_in_columns_are_rounded_away_from_zero(exact: str, places: int, rounded: int) -> None:
+    amount = pd.Series([Decimal(exact)])
+    assert money.line_net_minor(pd.Series([Decimal(1)]), amount, None, places).tolist() == [rounded]
+    assert money.line_net_minor(amount, pd.Series([Decimal(2)]), pd.Series([Decimal(50)]), places).tolist() == [rounded]
+    assert money.minor_column(amount, places)[0].tolist() == [rounded]
+
+
+def test_half_a_cent_of_tax_is_rounded_away_from_zero() -> None:
+    nets = pd.Series([250, 50, -250, -50], dtype="Int64")
+    assert money.tax_minor(nets, Decimal(1)).tolist() == [3, 1, -3, -1]
+
+
+def test_three_factors_of_more_than_38_digits_are_exact() -> None:
+    quantity, price, discount = Decimal("0.123456789012345678"), Decimal("9999999999999999.99"), Decimal("33.333333333")
+    with localcontext(prec=90):
+        expected = half_away(quantity * price * (100 - discount) / 100, 2)
+    for make in (lambda value: pd.Series([value]), lambda value: decimal128([value], 38, 18)):
+        assert money.line_net_minor(make(quantity), make(price), make(discount), 2).tolist() == [expected]
+
+
+def test_a_product_beyond_exact_arithmetic_is_an_error() -> None:
+    long = pd.Series([Decimal("1." + "1" * 37)])
+    with pytest.raises(ValueError, match="beyond exact arithmetic"):
+        money.line_net_minor(long, long, long, 2)
+
+
 def test_line_of_eighteen_digits_is_exact() -> None:
     price = pd.Series([Decimal("9999999999999999.99")])
     found = money.line_net_minor(pd.Series([Decimal(1)]), price, pd.Series([Decimal("12.5")]), 2)
@@ -190,6 +221,17 @@ def test_parts_do_not_depend_on_the_order_of_the_weights(total: int, shares: lis
     one = sorted(zip(shares, money.apportion(total, shares), strict=True))
     two = sorted(zip(shuffled, money.apportion(total, shuffled), strict=True))
     assert one == two
+
+
+@pytest.mark.parametrize("total", [2, 10, -2])
+def test_tie_of_remainders_goes_to_the_heavier_weight(total: int) -> None:
+    # 2 by 1:3 is 0.5 and 1.5.
+    assert money.apportion(total, [1, 3]) == money.apportion(total, [3, 1])[::-1]
+    assert money.apportion(2, [1, 3]) == [0, 2]
+
+
+def test_equal_weights_share_the_remainder_from_the_first_on() -> None:
+    assert money.apportion(5, [1, 1, 1]) == [2, 2, 1]
 
 
 @pytest.mark.parametrize("bad", [[], [0, 0], [1, -1], [2, -1]])
