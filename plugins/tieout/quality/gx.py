@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from sqlalchemy.engine import Engine
 
@@ -35,21 +36,26 @@ def validate_table(engine: Engine, suite: Suite, schema: str, table: str, key: S
     url = engine.url.render_as_string(hide_password=False).replace("$", r"\$")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it would rather have its own datasource class, which takes no socket
-        source = context.data_sources.add_sql("store", connection_string=url)
+        source = context.data_sources.add_sql(table, connection_string=url)
         try:
             asset = source.add_table_asset(table, table_name=table, schema_name=schema)
             return _validate(asset.add_batch_definition_whole_table("all").get_batch(), suite, key)
         finally:
             source.get_engine().dispose()
+            context.data_sources.delete(table)
 
 
 def validate_frame(frame: pd.DataFrame, suite: Suite, key: Sequence[str]) -> Any:
     """Great Expectations' result for a frame."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        asset = _context().data_sources.add_pandas("frame").add_dataframe_asset("frame")
-        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-        return _validate(batch, suite, key)
+        name = f"frame_{uuid4().hex}"
+        try:
+            asset = _context().data_sources.add_pandas(name).add_dataframe_asset(name)
+            batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+            return _validate(batch, suite, key)
+        finally:
+            _context().data_sources.delete(name)
 
 
 def known_types() -> frozenset[str]:
@@ -80,7 +86,7 @@ def _validate(batch: Any, suite: Suite, key: Sequence[str]) -> Any:
         expectations=[
             {
                 "type": one.type,
-                "kwargs": dict(one.kwargs),
+                "kwargs": _kwargs(one.kwargs),
                 "meta": {"severity": one.severity, "reason": one.reason, NUMBER: number},
             }
             for number, one in enumerate(suite.expectations)
@@ -96,6 +102,16 @@ def _validate(batch: Any, suite: Suite, key: Sequence[str]) -> Any:
     )
 
 
+def _kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """In a query `{batch}` stands for a table that can be given an alias. Great Expectations puts in a subquery with an
+    alias of its own, but none where it sees a join: inside another one both are right."""
+    query = kwargs.get("unexpected_rows_query")
+    if query is None:
+        return dict(kwargs)
+    return {**kwargs, "unexpected_rows_query": str(query).replace("{batch}", "(select * from {batch})")}
+
+
+@lru_cache(maxsize=1)
 def _context() -> Any:
     gx = _import()
     from great_expectations.data_context.types.base import ProgressBarsConfig
