@@ -90,8 +90,11 @@ def write_csv(job: Record, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def read_csv(job: Record, text: str) -> tuple[list[str], list[list[str]]]:
-    """(header, rows) of a CSV file."""
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=DELIMITERS[job["columnDelimiter"]]) if row]
+    """(header, rows) of a CSV file. Raises ApiError 400."""
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=DELIMITERS[job["columnDelimiter"]]) if row]
+    except csv.Error as error:
+        raise ApiError(400, "CLIENT_INPUT_ERROR", f"The file is no CSV: {error}") from None
     return (rows[0], rows[1:]) if rows else ([], [])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sandbox.salesforce.errors import Refused, refused
 from sandbox.salesforce.org import STANDARD_PRICEBOOK, Org
 from sandbox.salesforce.standard import ACTIVATED, STAGES
-from sandbox.salesforce.values import round_half_up
+from sandbox.salesforce.values import WIDE, round_half_up
 from sandbox.state import Record
 
 Prepare = Callable[[Org, Record | None, Record], None]
@@ -22,7 +22,7 @@ _HUNDRED = Decimal(100)
 
 def percent_off(amount: Decimal, percent: Decimal | None) -> Decimal:
     """The amount less so many per cent; not rounded."""
-    return amount * (_HUNDRED - percent) / _HUNDRED if percent else amount
+    return WIDE.multiply(amount, _HUNDRED - percent).scaleb(-2, WIDE) if percent else amount
 
 
 def _person(org: Org, old: Record | None, new: Record) -> None:
@@ -61,7 +61,7 @@ def _opportunity(org: Org, old: Record | None, new: Record) -> None:
 def expected_revenue(org: Org, new: Record) -> None:
     """ExpectedRevenue follows Amount and Probability."""
     amount, probability = new.get("Amount"), new.get("Probability")
-    expected = None if amount is None or probability is None else amount * probability / _HUNDRED
+    expected = None if amount is None or probability is None else WIDE.multiply(amount, probability).scaleb(-2, WIDE)
     new["ExpectedRevenue"] = _money(org, new, expected)
 
 
@@ -106,7 +106,7 @@ def _line(parent: str, reference: str, *, book_by_first_line: bool = False) -> P
         if old is None:
             _price_of_line(org, parent, new, org.get(parent, new[reference]), book_by_first_line)
         quantity, price = new.get("Quantity"), new.get("UnitPrice")
-        subtotal = None if quantity is None or price is None else quantity * price
+        subtotal = None if quantity is None or price is None else WIDE.multiply(quantity, price)
         discount = new.get("Discount") if parent != "Order" else None
         new["Subtotal"] = _money(org, new, subtotal)
         new["TotalPrice"] = _money(org, new, None if subtotal is None else percent_off(subtotal, discount))

@@ -68,8 +68,6 @@ def tree(call: Call, name: str) -> Reply:
     """POST /composite/tree/X: new records with their children; all of them or none."""
     sobject = sobject_of(call, name)
     records = call.json_object().get("records")
-    if not isinstance(records, list):
-        raise ApiError(400, "JSON_PARSER_ERROR", "records: a list of sObjects is expected")
     planned = list(_planned(call, sobject, records, None))
     if len(planned) > MAX_TREE:
         raise ApiError(400, "INVALID_INPUT", f"The request cannot contain more than {MAX_TREE} records")
@@ -101,10 +99,13 @@ class _Grown:
 _Planned = tuple[_Grown, SObject, Incoming, tuple[str, _Grown] | None]
 
 
-def _planned(call: Call, sobject: SObject, records: list[Any], parent: tuple[str, _Grown] | None) -> Iterator[_Planned]:
+def _planned(call: Call, sobject: SObject, records: Any, parent: tuple[str, _Grown] | None) -> Iterator[_Planned]:
     children = call.org.schema.children[sobject.name]
+    if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
+        raise ApiError(400, "JSON_PARSER_ERROR", "records: a list of sObjects is expected")
     for one in records:
-        grown = _Grown(str(one.get("attributes", {}).get("referenceId")))
+        attributes = one.get("attributes")
+        grown = _Grown(str(attributes.get("referenceId") if isinstance(attributes, dict) else None))
         nested = {key: value for key, value in one.items() if isinstance(value, dict) and "records" in value}
         plain = {key: value for key, value in one.items() if key not in nested}
         yield grown, sobject, read_record(sobject, plain), parent

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
 from sandbox.salesforce import ids
@@ -19,6 +19,7 @@ from sandbox.salesforce.fields import NUMBER_TYPES, Field
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 _KINDS = {bool: "VALUE_TRUE", str: "VALUE_STRING", dict: "START_OBJECT", list: "START_ARRAY", type(None): "VALUE_NULL"}
+WIDE = Context(prec=200)  # digits: enough for the product of any two numbers that are let in, so nothing is lost
 MAX_DIGITS = 60  # of a number in a request; more is no number that a field could hold
 
 
@@ -39,14 +40,14 @@ def parse_instant(text: str) -> datetime | None:
 
 def canonical(number: Decimal) -> Decimal:
     """The same number with at least one decimal place and no trailing zeros beyond it."""
-    number = number.normalize()
+    number = number.normalize(WIDE)
     exponent = number.as_tuple().exponent
-    return number.quantize(Decimal("0.1")) if isinstance(exponent, int) and exponent > -1 else number
+    return number.quantize(Decimal("0.1"), context=WIDE) if isinstance(exponent, int) and exponent > -1 else number
 
 
 def round_half_up(number: Decimal, places: int) -> Decimal:
     """Rounded away from zero at the half, canonical."""
-    return canonical(number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+    return canonical(number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, WIDE))
 
 
 def read(field: Field, value: Any) -> Any:

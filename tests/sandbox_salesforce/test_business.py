@@ -149,7 +149,13 @@ def test_raw_records_are_not_checked(api: Api, shop: Shop) -> None:
     assert api.column("SELECT Id FROM Account WHERE SystemModstamp = 2021-01-01T00:00:00Z ORDER BY Id") == sorted(ids)
 
 
-@pytest.mark.parametrize("number", ["1E400", "99999999999999999999999999"])
+def test_long_products_are_exact(api: Api, shop: Shop) -> None:
+    line = shop.line(shop.order(), "9999999999.99", "123456.123456")
+    # 9999999999.99 x 123456.123456 = 1234561234558765.43876544, whose 22 digits a float does not hold
+    assert str(api.get("OrderItem", line)["TotalPrice"]) == "1234561234558765.44"
+
+
+@pytest.mark.parametrize("number", ["1E400", "99999999999999999999999999", "9" * 45, "9" * 70])
 def test_numbers_beyond_any_field_are_refused(api: Api, number: str) -> None:
     content = f'{{"Name": "A", "AnnualRevenue": {number}}}'.encode()
     answer = api.client.post("/services/data/v59.0/sobjects/Account", content=content)
