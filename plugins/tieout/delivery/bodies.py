@@ -54,5 +54,5 @@ def digest(body: bytes) -> str:
 
 
 def batch_name(idempotency_keys: Sequence[str]) -> str:
-    """One name for the attempts that left in one request: 32 hex digits."""
-    return hashlib.sha256("\x1f".join(idempotency_keys).encode()).hexdigest()[:32]
+    """One name for the attempts that left in one request, made of their keys: 64 hex digits."""
+    return hashlib.sha256("\x1f".join(idempotency_keys).encode()).hexdigest()

@@ -252,8 +252,8 @@ class _Worker:
     ) -> dict[str, Verdict]:
         verdicts = {}
         for each in batch:
-            duplicate = each.state is State.UNKNOWN and each.reason == DUPLICATE
-            verdict = judge_found(operation, found.get(each.doc_uid, ()), refused_as_duplicate=duplicate)
+            refused = each.state is State.UNKNOWN and (each.reason or "").startswith(DUPLICATE)
+            verdict = judge_found(operation, found.get(each.doc_uid, ()), each.reason if refused else None)
             spent = verdict.to is State.READY and each.sends >= self.limits.most_sends
             verdicts[each.doc_uid] = never_settles(verdict, each.sends) if spent else verdict
         return verdicts

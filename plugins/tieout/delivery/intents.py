@@ -183,7 +183,7 @@ def supersede(
 # An answer that never came, or was not definite, may stand for a document that exists.
 _CANCELLABLE = """
 select i.intent_id, i.doc_uid, i.state,
-    i.reason in ('number_taken', 'found_different', 'several_found', 'vendor_id_taken')
+    i.state = 'HELD' and (i.reason in ('found_different', 'several_found') or right(i.reason, 6) = '_taken')
         or exists (select from tieout.attempt a where a.intent_id = i.intent_id and a.kind = 'send'
             and coalesce(a.outcome, 'uncertain') in ('uncertain', 'applied')) as may_be_there
 from tieout.intent i where i.target = %(target)s and i.doc_uid = any(%(uids)s)

@@ -13,8 +13,8 @@ from tieout.connectors.base import Answer, Found, Operation
 from tieout.delivery.states import State
 from tieout.store.encoding import clean_text
 
-#: The vendor's refusal that may be about our own document, sent by an earlier attempt.
-DUPLICATE = "duplicate_number"
+#: How refusals begin that may be about our own document, applied by an earlier attempt: `duplicate_number` ...
+DUPLICATE = "duplicate_"
 #: Characters of a vendor's value or message that are kept in words for a person.
 LONGEST_WORDS = 500
 
@@ -72,14 +72,14 @@ def uncertain(operation: Operation, reason: str, message: str, http_status: int 
     )
 
 
-def judge_found(operation: Operation, found: Sequence[Found], *, refused_as_duplicate: bool) -> Verdict:
+def judge_found(operation: Operation, found: Sequence[Found], refused_as: str | None = None) -> Verdict:
     """What a look-up means that was made when every send had had its time (or before the first send).
 
     Args:
         operation: the write that was looked up.
         found: the live documents with its natural key.
-        refused_as_duplicate: the last send was refused because the number is taken; if the document that has it is
-            not equal to ours, a person took the number.
+        refused_as: `duplicate_number` or the like when the last send was refused so; if the document that has the
+            number is not equal to ours, a person took it.
     """
     if len(found) > 1:
         ids = ", ".join(each.vendor_id for each in found[:10])
@@ -95,13 +95,14 @@ def judge_found(operation: Operation, found: Sequence[Found], *, refused_as_dupl
             origin="found" if operation.creates else None,
         )
     if found and not operation.repeatable:
-        return _different(operation, found[0], refused_as_duplicate)
-    if refused_as_duplicate:
+        return _different(operation, found[0], refused_as)
+    if refused_as is not None:
+        what = _what(refused_as)
         return Verdict(
-            State.HELD, "found_none", "number_taken",
-            "the vendor says that the number is taken, but no live document carries it",
-            expected="a free number", found="the number belongs to a voided, deleted or hidden document",
-            remedy="free the number in the ledger or change the source's number, then look up again or cancel",
+            State.HELD, "found_none", f"{what}_taken",
+            f"the vendor refused it as {refused_as}, but no live document of ours is there",
+            expected=f"a free {what.replace('_', ' ')}", found="it belongs to another, a voided or a hidden document",
+            remedy="free it in the ledger or change it at its source, then look up again or cancel",
             wait=operation.quiet_period.total_seconds(),
         )
     if found:
@@ -142,10 +143,10 @@ def _applied(operation: Operation, answer: Answer) -> Verdict:
 
 
 def _refused(operation: Operation, answer: Answer) -> Verdict:
-    if answer.reason == DUPLICATE:
+    if answer.reason is not None and answer.reason.startswith(DUPLICATE):
         # Nothing of this send was applied; whose document has the number is for a look-up to say.
         return Verdict(
-            State.UNKNOWN, "refused", DUPLICATE, _cut(answer.message) or "the number is taken",
+            State.UNKNOWN, "refused", answer.reason, _cut(answer.message) or answer.reason,
             wait=operation.look_up_lag, http_status=answer.http_status,
         )
     reason = answer.reason or "refused"
@@ -158,9 +159,9 @@ def _refused(operation: Operation, answer: Answer) -> Verdict:
     )
 
 
-def _different(operation: Operation, found: Found, refused_as_duplicate: bool) -> Verdict:
+def _different(operation: Operation, found: Found, refused_as: str | None) -> Verdict:
     shown = "; ".join(f"{name}: sent {sent!r}, found {there!r}" for name, sent, there in found.differences)
-    reason = "number_taken" if refused_as_duplicate else "found_different"
+    reason = "found_different" if refused_as is None else f"{_what(refused_as)}_taken"
     return Verdict(
         State.HELD, "found_different", reason, _cut(f"document {found.vendor_id} has other content: {shown}"),
         content=found.content,
@@ -169,8 +170,12 @@ def _different(operation: Operation, found: Found, refused_as_duplicate: bool) -
         remedy="if it is our document, correct it in the ledger and look up again, or accept it as it is; "
         "if a person took the number, change the number at its source and cancel this intent",
         # A duplicate is looked up soon after its refusal; the next look-up is to be proof whatever it finds (S6).
-        wait=operation.quiet_period.total_seconds() if refused_as_duplicate else None,
+        wait=None if refused_as is None else operation.quiet_period.total_seconds(),
     )
+
+
+def _what(refused_as: str) -> str:
+    return refused_as.removeprefix(DUPLICATE)
 
 
 def _number(number: str | None) -> str | None:
