@@ -49,7 +49,7 @@ def create_app(state: State, faults: Faults) -> FaultMiddleware:
 
     async def index(_: Request) -> Response:
         with state.lock:
-            return HTMLResponse(page.render(books))
+            return HTMLResponse(page.render(books).encode("utf-8", "replace"))
 
     routes = [
         Route("/", index),

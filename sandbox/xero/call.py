@@ -76,6 +76,16 @@ class Call:
             raise BadCall(10, "ValidationException", "The If-Modified-Since header is not a valid date") from error
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
 
+    def unseen_since(self) -> datetime | None:
+        """When the plan says stale_read: what was created after this moment is not seen yet. Counts as a match."""
+        stale = self.faults.take("stale_read", self.method, self.url)
+        return None if stale is None else self.now - timedelta(seconds=float(stale.get("seconds", STALE)))
+
+    @property
+    def url(self) -> str:
+        """The path as fault plans name it."""
+        return "/api.xro/2.0/" + "/".join(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -118,9 +128,8 @@ def _filtered(call: Call, listing: Listing, records: Iterable[Record]) -> list[R
     term = call.query.get("searchterm", "").lower()
     if term and listing.search:
         kept = [r for r in kept if any(term in (r.get(field) or "").lower() for field in listing.search)]
-    stale = call.faults.take("stale_read", call.method, "/api.xro/2.0/" + "/".join(call.path))
-    if stale is not None:
-        newest = call.now - timedelta(seconds=float(stale.get("seconds", STALE)))
+    newest = call.unseen_since()
+    if newest is not None:
         kept = [r for r in kept if r.get("_created", newest) <= newest]
     return kept
 
@@ -150,7 +159,7 @@ def write_batch(
     if refused and call.flag("summarizeErrors", True):
         summary = BadCall(10, "ValidationException", "A validation exception occurred")
         return 400, summary.body() | {"Elements": refused}
-    missing = call.faults.take("item_missing", call.method, "/api.xro/2.0/" + "/".join(call.path))
+    missing = call.faults.take("item_missing", call.method, call.url)
     if missing is not None and answers:
         del answers[int(missing.get("index", -1)) % len(answers)]
     return 200, {key: answers}

@@ -33,16 +33,16 @@ _TEXTS = (
     "SalesDefaultAccountCode",
     "PurchasesDefaultAccountCode",
 )
-_AS_SENT = (
-    "Addresses",
-    "Phones",
-    "ContactPersons",
-    "PaymentTerms",
-    "SalesTrackingCategories",
-    "PurchasesTrackingCategories",
-    "SalesDefaultLineAmountType",
-    "PurchasesDefaultLineAmountType",
-)
+_AS_SENT = {
+    "Addresses": list,
+    "Phones": list,
+    "ContactPersons": list,
+    "PaymentTerms": dict,
+    "SalesTrackingCategories": list,
+    "PurchasesTrackingCategories": list,
+    "SalesDefaultLineAmountType": str,
+    "PurchasesDefaultLineAmountType": str,
+}
 
 FIELDS = plain_fields(
     ContactID="guid",
@@ -155,9 +155,11 @@ def build(books: Books, existing: Record | None, element: Record, now: datetime)
                 wrong.append(f"The {field} is not a valid text.")
             elif len(element[field]) > LENGTHS.get(field, 500):
                 wrong.append(f"The length of the {field} field must not exceed {LENGTHS.get(field, 500)} characters.")
-    for field in _AS_SENT:
+    for field, type_ in _AS_SENT.items():
         if element.get(field):
             record[field] = element[field]
+            if not isinstance(element[field], type_):
+                wrong.append(f"The {field} is not valid.")
     status = element.get("ContactStatus") or record["ContactStatus"]
     if status not in ("ACTIVE", "ARCHIVED"):
         wrong.append(f"The ContactStatus {status!r} is not valid.")
@@ -249,5 +251,5 @@ _EMPTY_PHONE = {"PhoneNumber": "", "PhoneAreaCode": "", "PhoneCountryCode": ""}
 
 
 def _filled(key: str, kinds: tuple[str, ...], empty: Record, given: list[Record] | None) -> list[Record]:
-    sent = {entry.get(key): entry for entry in given or () if isinstance(entry, dict)}
+    sent = {str(entry.get(key)): entry for entry in given or () if isinstance(entry, dict)}
     return [{key: kind} | empty | sent.get(kind, {}) for kind in kinds]

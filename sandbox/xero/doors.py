@@ -5,7 +5,7 @@ No rights are asked.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any

@@ -42,8 +42,8 @@ Fields = Mapping[str, Field]
 _GRAMMAR = Lark(
     r"""
     ?start: either
-    ?either: both | either _OR both
-    ?both: unit | both _AND unit
+    ?either: both (_OR both)*
+    ?both: unit (_AND unit)*
     ?unit: "!" unit -> negate
         | "(" either ")"
         | operand COMPARE operand -> compare
@@ -192,16 +192,16 @@ class _Compiler(Transformer[Token, Any]):
         return operand
 
     def negate(self, operand: _Operand) -> _Operand:
-        get = operand.get
+        get = self.truth(operand).get
         return _Operand("bool", lambda record: not get(record))
 
-    def either(self, left: _Operand, right: _Operand) -> _Operand:
-        a, b = left.get, right.get
-        return _Operand("bool", lambda record: bool(a(record) or b(record)))
+    def either(self, *parts: _Operand) -> _Operand:
+        gets = [part.get for part in parts]
+        return _Operand("bool", lambda record: any(get(record) for get in gets))
 
-    def both(self, left: _Operand, right: _Operand) -> _Operand:
-        a, b = left.get, right.get
-        return _Operand("bool", lambda record: bool(a(record) and b(record)))
+    def both(self, *parts: _Operand) -> _Operand:
+        gets = [part.get for part in parts]
+        return _Operand("bool", lambda record: all(get(record) for get in gets))
 
 
 def _constant(type_: str, value: Any) -> _Operand:
@@ -229,11 +229,15 @@ def where(text: str, entity: str, fields: Fields) -> Test:
         raise bad_query("The where clause is too long")
     try:
         compiled: _Operand = _Compiler(entity, fields).transform(_tree(text))
+    except RecursionError as error:
+        raise bad_query("The where clause is nested too deeply") from error
     except UnexpectedInput as error:
         raise bad_query(f"Syntax error in the where clause at position {error.pos_in_stream}") from error
     except VisitError as error:
         if isinstance(error.orig_exc, BadCall):
             raise error.orig_exc from error
+        if isinstance(error.orig_exc, RecursionError):
+            raise bad_query("The where clause is nested too deeply") from error
         raise
     if compiled.type != "bool":
         raise bad_query("Expression of type 'Boolean' expected")

@@ -90,6 +90,9 @@ def one_document(call: Call) -> dict[str, Any]:
     """GET /Invoices/{InvoiceID or InvoiceNumber} and the like."""
     kind = _kind(call)
     record = _find(call.books, kind, call.path[1])
+    newest = call.unseen_since()
+    if newest is not None and record["_created"] > newest:
+        raise NotFound
     return {kind.key: [views.document(call.books, kind, record, call.unit_places, whole_contact=True)]}
 
 

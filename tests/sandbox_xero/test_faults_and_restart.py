@@ -82,7 +82,8 @@ def test_item_missing_from_the_answer_of_a_batch(xero: Xero) -> None:
 
 def test_stale_read_does_not_see_what_is_new(xero: Xero) -> None:
     xero.call("PUT", "Invoices", body("A"))
-    xero.sandbox.faults(fault("stale_read", "GET", params={"seconds": 60}))
+    xero.sandbox.faults(fault("stale_read", "GET", params={"seconds": 60}, times=2))
+    assert xero.http.get("Invoices/A").status_code == 404
     assert xero.get("Invoices", where='InvoiceNumber=="A"')["Invoices"] == []
     assert len(xero.get("Invoices", where='InvoiceNumber=="A"')["Invoices"]) == 1
 
