@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
@@ -77,12 +77,14 @@ class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed b
 
     def execute(self, context: Any) -> Any:
         """The step's numbers (the run's id for the first step), kept as the task's XCom."""
+        failed = unsuccessful(context, self.closes) if self.closes else ""
         try:
             result = self._start(context) if self.step == START else self._step(context)
-            if self.closes:
-                require_success(context, self.closes)
         except Exception as error:  # noqa: BLE001 - every error gets its verdict; none is swallowed
-            raise_verdict(error, context)
+            # What does not close after a failed step is that step's consequence, not another fault.
+            raise_verdict(StepsFailed(f"{failed}; {error}") if failed else error, context)
+        if failed:
+            raise_verdict(StepsFailed(failed), context)
         return result
 
     def _start(self, context: Any) -> str:
@@ -110,16 +112,17 @@ class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed b
         return numbers
 
 
-def require_success(context: Any, task_ids: Sequence[str]) -> None:
-    """Raises StepsFailed when one of the run's other tasks did not succeed: an end that is not honest is no end."""
+def unsuccessful(context: Any, task_ids: Sequence[str]) -> str:
+    """Which of the run's other tasks did not succeed, in words; empty when all did."""
     ti = context["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
     bad = {task: state for task, state in sorted(states.get(ti.run_id, {}).items()) if str(state) != "success"}
-    if bad:
-        raise StepsFailed("not everything was done: " + ", ".join(f"{task} is {state}" for task, state in bad.items()))
+    if not bad:
+        return ""
+    return "not everything was done: " + ", ".join(f"{task} is {state}" for task, state in bad.items())
 
 
-def raise_verdict(error: Exception, context: Any) -> None:
+def raise_verdict(error: Exception, context: Any) -> NoReturn:
     """Raises what Airflow understands in place of `error`: always raises."""
     verdict = judge(error)
     if verdict.reaction is Reaction.RETRY:

@@ -1,12 +1,14 @@
 """A scenario whose steps leave marks in a folder and fail as files there say: the kit's counterpart, not a stand-in.
 
-`<TIEOUT_HOME>/probe/fail_deliver` makes deliver fail for good; every step appends a line to `marks`.
+`<TIEOUT_HOME>/probe/fail_deliver` makes deliver fail for good, `hang_deliver` lets it wait; every step appends a
+line to `marks`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,8 +58,10 @@ def transform(services: dict[str, Any], run_id: str) -> dict[str, int]:
 
 
 def deliver(services: dict[str, Any], run_id: str) -> dict[str, int]:
-    """Is refused while the switch is there."""
-    _mark("deliver", run_id=run_id)
+    """Is refused, or hangs, while the switch is there."""
+    _mark("deliver", run_id=run_id, pid=os.getpid())
+    while (folder() / "hang_deliver").exists():
+        time.sleep(0.1)
     if (folder() / "fail_deliver").exists():
         raise AuthenticationFailed("xero refuses the client id")
     return {"posted": 2}

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from tieout.model.errors import AuthenticationFailed, Retriable
+
 TIME_OUT = 30.0  # seconds a call; the first ones find a server that is still importing
 
 
@@ -41,9 +43,10 @@ class AirflowApi:
         return {name: str(part.get("status")) for name, part in answer.json().items()}
 
     def log_in(self) -> None:
-        """Gets a token. Raises httpx.HTTPStatusError when the login is refused."""
+        """Gets a token. Raises AuthenticationFailed when the login is refused."""
         answer = self._client.post("/auth/token", json=self._login)
-        answer.raise_for_status()
+        if answer.is_error:
+            raise AuthenticationFailed(f"Airflow refuses {self._login['username']}: {answer.status_code}")
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
@@ -66,6 +69,24 @@ class AirflowApi:
         """Starts a run now; returns its run id."""
         run = self._json(self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None}))
         return str(run["dag_run_id"])
+
+    def backfill(self, dag_id: str, start: str, end: str) -> str:
+        """Runs the intervals that begin between two instants (ISO 8601); returns the first one's run id."""
+        made = self._json(
+            self._client.post(
+                "/api/v2/backfills", json={"dag_id": dag_id, "from_date": start, "to_date": end, "max_active_runs": 1}
+            )
+        )
+        known = self._json(self._client.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"run_type": "backfill"}))
+        ids = sorted(run["dag_run_id"] for run in known["dag_runs"])
+        if not ids:
+            raise LookupError(f"backfill {made['id']} of {dag_id} made no run between {start} and {end}")
+        return str(ids[0])
+
+    def run_ids(self, dag_id: str) -> list[str]:
+        """Its runs, oldest first."""
+        known = self._json(self._client.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"order_by": "run_after"}))
+        return [run["dag_run_id"] for run in known["dag_runs"]]
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
@@ -92,7 +113,16 @@ class AirflowApi:
             )
         )
 
+    def page(self, path: str) -> str:
+        """A page as text. Raises Retriable when it is not shown."""
+        answer = self._client.get(path, follow_redirects=True)
+        if answer.status_code != httpx.codes.OK:
+            raise Retriable(f"Airflow: GET {path}: {answer.status_code}")
+        return answer.text
+
     def _json(self, answer: httpx.Response) -> dict[str, Any]:
-        answer.raise_for_status()
+        if answer.is_error:
+            request = answer.request
+            raise Retriable(f"Airflow: {request.method} {request.url.path}: {answer.status_code} {answer.text[:500]}")
         value: dict[str, Any] = answer.json()
         return value

@@ -119,6 +119,8 @@ def run_once(system: System, api: AirflowApi, screen: Screen, title: str) -> run
     run = _sync_run(system, run_id)
     if run is not None:
         screen.summary(run)
+    if state != "success":
+        screen.notices(system.places.logs / "airflow" / f"dag_id={DAG_ID}" / f"run_id={run_id}")
     rows = closing(run.counts, run.amounts) if run is not None else []
     if run is None or state != "success" or not rows or not all(row["closes"] for row in rows):
         raise BooksDoNotClose(

@@ -5,8 +5,10 @@ Plain lines where the output is no terminal, so that a log reads as well.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +16,9 @@ from rich.table import Table
 
 from tieout.reports.present import PARTS, closing, duration, words
 from tieout.store.runs import Run
+
+#: The logger of orchestration/notices.py, as it stands in a line of a task's log.
+_NOTICES = '"logger":"tieout.orchestration.notices"'
 
 _STYLES = {
     "success": "green",
@@ -28,7 +33,7 @@ class Screen:
     """Writes to a rich console. `began` is when the clock of the shown seconds was started."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or _console()
         self.began = time.monotonic()
         self._seen: dict[str, str] = {}
 
@@ -76,9 +81,22 @@ class Screen:
             table.add_row(str(outcome), words(str(reason)), str(count))
         self.console.print(table)
 
+    def notices(self, folder: Path) -> None:
+        """What the failed steps of a run told, read from Airflow's logs of that run."""
+        for file in sorted(folder.rglob("*.log")):
+            for line in file.read_text(errors="replace").splitlines():
+                if _NOTICES in line:
+                    self.console.print(str(json.loads(line)["event"]), markup=False, style="red", soft_wrap=True)
+
     def farewell(self, url: str, password: str) -> None:
         """Where to look and how to end it."""
         self.console.print()
         self.console.print(f"Airflow:  {url}        user admin, password {password}", soft_wrap=True)
         self.console.print(f"Tieout:   {url}/tieout/    links, runs, dead letters, trace, mappings", soft_wrap=True)
         self.console.print("Everything goes on running in the background; `make stop` ends it, data stay in .tieout/.")
+
+
+def _console() -> Console:
+    """As wide as the terminal; where there is none, wide enough for the summary."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=150)

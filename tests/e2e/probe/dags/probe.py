@@ -6,7 +6,7 @@ from tieout.orchestration.dag_kit import Flow, Step, dags_for_links
 from tieout.orchestration.step import Scenario
 
 FLOW = Flow(
-    scenario=Scenario("probe", "tests.e2e.probe.steps", services="tests.e2e.probe.steps:open_services"),
+    scenario=Scenario("quote_to_cash", "tests.e2e.probe.steps", services="tests.e2e.probe.steps:open_services"),
     steps=(
         Step("extract", "Waits once for a vendor."),
         Step("transform", "Fails once and then works."),

@@ -1,0 +1,119 @@
+"""What a person does with the pages and forms, in a real browser on the demo."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.demo import Demo
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_menu_leads_to_the_run_and_its_account(page: Page, demo: Demo, pictures: Path) -> None:
+    page.goto(demo.url)
+    page.get_by_role("link", name="Tieout").click()
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="Links and runs")).to_be_visible()
+    page.screenshot(path=pictures / "menu.png")
+    frame.locator("tbody a").first.click()
+    expect(frame.locator("#closing")).to_contain_text("documents")
+    expect(frame.locator("#closing .bad")).to_have_count(0)
+    page.screenshot(path=pictures / "run.png")
+
+
+def test_a_run_of_airflow_leads_to_its_sync_run(page: Page, demo: Demo, pictures: Path) -> None:
+    with demo.api() as api:
+        run_id = api.run_ids("quote_to_cash__demo")[0]
+    page.goto(f"{demo.url}/dags/quote_to_cash__demo/runs/{run_id}")
+    page.get_by_role("link", name="Tieout").last.click()
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", level=1)).to_contain_text("Quote to cash of demo")
+    page.screenshot(path=pictures / "run_link.png")
+
+
+def test_tables_sort_by_their_headings_without_any_console_error(page: Page, demo: Demo, pictures: Path) -> None:
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(f"{demo.url}/tieout/dead-letters")
+    numbers = page.locator("tbody tr td:nth-child(2)")
+    before = [int(text) for text in numbers.all_inner_texts()]
+    heading = page.get_by_role("button", name="Number")
+    heading.click()
+    heading.click()
+    assert [int(text) for text in numbers.all_inner_texts()] == sorted(before, reverse=True)
+    expect(page.locator("th[aria-sort=descending]")).to_have_count(1)
+    page.screenshot(path=pictures / "dead_letters.png")
+    assert errors == []
+
+
+def test_a_dead_letter_can_be_read_and_replayed(page: Page, demo: Demo, pictures: Path) -> None:
+    page.goto(f"{demo.url}/tieout/dead-letters")
+    page.locator("tbody tr td:nth-child(2) a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("open")
+    page.screenshot(path=pictures / "dead_letter.png")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_role("status")).to_contain_text("1 dead letters will be judged again")
+
+
+def test_an_invoice_number_leads_from_the_order_to_the_ledger(page: Page, demo: Demo, pictures: Path) -> None:
+    from sqlalchemy import text
+
+    from tieout.store.engine import connect
+
+    engine = connect(demo.database_url)
+    with engine.connect() as conn:
+        number = conn.execute(
+            text(
+                "select vendor_number from tieout.crosswalk where entity = 'invoice' and vendor_number is not null limit 1"
+            )
+        ).scalar_one()
+    engine.dispose()
+    page.goto(f"{demo.url}/tieout/trace")
+    page.get_by_label("Any id or number").fill(number)
+    page.get_by_role("button", name="Trace").click()
+    steps = page.locator("#steps tbody")
+    for word in ("judgement", "intent", "attempt", "link"):
+        expect(steps).to_contain_text(word)
+    page.screenshot(path=pictures / "trace.png")
+
+
+def test_dark_mode_is_dark(browser: Browser, page: Page, demo: Demo, pictures: Path) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{demo.url}/tieout/mappings")
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert sum(int(part) for part in re.findall(r"\d+", colour)[:3]) < 150
+    page.screenshot(path=pictures / "mappings_dark.png")
+    page.emulate_media(color_scheme="light")
+
+
+@pytest.mark.parametrize(("name", "label"), [("Salesforce (Tieout)", "Sign-in"), ("Xero (Tieout)", "Tenant id")])
+def test_a_connection_form_is_shown_for_both_types(
+    page: Page, demo: Demo, pictures: Path, name: str, label: str
+) -> None:
+    page.goto(f"{demo.url}/connections")
+    page.get_by_role("button", name="Add Connection").click()
+    form = page.get_by_role("dialog")
+    kind = name.split()[0].lower()
+    form.get_by_role("combobox").first.click()
+    page.keyboard.type(f"tieout_{kind}")
+    page.keyboard.press("Enter")
+    expect(form.get_by_text("Client id").first).to_be_visible()
+    extra = form.get_by_role("button", name=re.compile("Extra Fields"))
+    if extra.count() and extra.first.get_attribute("aria-expanded") != "true":
+        extra.first.click()
+    expect(form.get_by_text(label).first).to_be_visible()
+    page.screenshot(path=pictures / f"form_{kind}.png")
+
+
+@pytest.mark.parametrize("connection", ["salesforce_demo", "xero_demo"])
+def test_the_test_button_finds_the_sandbox_in_order(page: Page, demo: Demo, pictures: Path, connection: str) -> None:
+    page.goto(f"{demo.url}/connections")
+    row = page.get_by_role("row").filter(has_text=connection)
+    with page.expect_response("**/api/v2/connections/test") as answer:
+        row.get_by_role("button").first.click()
+    assert answer.value.json()["status"] is True, answer.value.json()["message"]
+    page.screenshot(path=pictures / f"test_{connection}.png")

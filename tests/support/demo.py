@@ -1,0 +1,111 @@
+"""Whole systems for slow tests: the demo as `make demo` brings it up, and a bare one with the probe's DAGs.
+
+Each lives in a temporary home on free ports and is ended after the session, whatever happened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tieout.orchestration.demo import data
+from tieout.orchestration.demo.places import Places
+from tieout.orchestration.demo.rest import AirflowApi
+from tieout.orchestration.demo.system import System, bring_up, take_down
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Seconds for the whole demo on a machine that others load, too.
+DEMO_LIMIT = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo that is up: what it printed, and where it is."""
+
+    home: Path
+    printed: str
+    exit_code: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._read('ports.json')['api']}"
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self._read('ports.json')['sandbox']}"
+
+    @property
+    def password(self) -> str:
+        return str(self._read("secrets.json")["admin_password"])
+
+    @property
+    def database_url(self) -> str:
+        return (self.home / "database_url").read_text().strip()
+
+    def api(self) -> AirflowApi:
+        """Logged in as the admin."""
+        api = AirflowApi(self.url, "admin", self.password)
+        api.log_in()
+        return api
+
+    def _read(self, name: str) -> dict[str, str]:
+        value: dict[str, str] = json.loads((self.home / name).read_text())
+        return value
+
+
+def demo_command(home: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """The command that the Makefile runs, and its environment."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "TIEOUT_"))}
+    environment |= {"TIEOUT_HOME": str(home), "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
+    return [sys.executable, "-m", "tieout.orchestration.demo", *arguments], environment
+
+
+def new_home() -> Path:
+    """Not pytest's tmp_path: that is closed to the system user which PostgreSQL runs as when we are root."""
+    return Path(tempfile.mkdtemp(prefix="tieout-demo-"))
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """The demo after `make demo`: first run, a day of finance and sales, second run."""
+    home = new_home()
+    try:
+        command, environment = demo_command(home, "up")
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEMO_LIMIT,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        yield Demo(home, done.stdout + done.stderr, done.returncode)
+    finally:
+        _end(home)
+
+
+@pytest.fixture(scope="session")
+def probe_system() -> Iterator[System]:
+    """Airflow's services, sandbox and PostgreSQL with the probe's DAG instead of the project's."""
+    home = new_home()
+    try:
+        yield bring_up(
+            Places(ROOT, home),
+            connections=data.connections,
+            extra={
+                "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "tests" / "e2e" / "probe" / "dags"),
+                "TIEOUT_SCHEDULES": "on",
+            },
+        )
+    finally:
+        _end(home)
+
+
+def _end(home: Path) -> None:
+    take_down(Places(ROOT, home))
+    shutil.rmtree(home, ignore_errors=True)
