@@ -109,6 +109,8 @@ def read_many(call: Call, name: str) -> Reply:
     if call.method == "POST":
         body = call.json_object()
         asked, names = body.get("ids", []), body.get("fields", [])
+        if not all(isinstance(part, list) and all(isinstance(one, str) for one in part) for part in (asked, names)):
+            raise ApiError(400, "JSON_PARSER_ERROR", "ids and fields: lists of texts are expected")
     else:
         asked, names = call.query.get("ids", "").split(","), call.query.get("fields", "").split(",")
     _limit(asked, MAX_READ)

@@ -46,7 +46,7 @@ def open_door(org: Org, method: str, path: str, body: bytes) -> Reply:
             return _merge(org, given)
     except Refused as error:
         return Reply(400, {"error": "; ".join(problem.message for problem in error.problems)})
-    except (ValueError, KeyError, TypeError, ApiError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ApiError) as error:  # a body of another shape
         return Reply(400, {"error": f"{type(error).__name__}: {error}"})
     return Reply(404, {"error": f"no door {name!r}; there are metadata, raw, clients, expire, merge, lock"})
 

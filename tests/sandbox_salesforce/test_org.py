@@ -198,6 +198,14 @@ def test_updated_and_deleted(api: Api) -> None:
     assert api.refusal("GET", "sobjects/Account/updated", params=short)[1] == "INVALID_REPLICATION_DATE"
 
 
+@pytest.mark.parametrize("body", [[], None, {"records": [None]}, {"fields": 5}, {"object": 5}])
+def test_doors_refuse_bodies_of_another_shape(api: Api, body: Any) -> None:
+    for door in ("metadata", "raw/Account", "clients", "merge", "lock"):
+        status, answer = api.call("POST", f"/_sandbox/{door}", body)
+        assert status in (200, 400), (door, answer)
+    assert api.call("POST", "/_sandbox/nope", {})[0] == 404
+
+
 def test_the_page_escapes_what_it_shows(api: Api) -> None:
     api.create("Account", Name="<script>alert(1)</script>")
     text = api.client.get("/").text

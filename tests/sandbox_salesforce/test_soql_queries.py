@@ -79,6 +79,8 @@ def test_groups(api: Api) -> None:
         {**head, "Industry": "Banking", "n": 1, "expr0": Decimal("100.5"), "expr1": "beta"},
         {**head, "Industry": None, "n": 1, "expr0": Decimal("7.0"), "expr1": "GammaX1"},
     ]
+    ordered = "SELECT Industry, COUNT(Id) n FROM Account GROUP BY Industry ORDER BY Industry DESC NULLS LAST"
+    assert api.column(ordered) == ["Energy", "Banking", None]
     assert api.query("SELECT SUM(AnnualRevenue) s FROM Account WHERE Name = 'none'") == [{"s": None}]
 
 
@@ -146,6 +148,8 @@ def test_all_fields(api: Api, shop: Shop) -> None:
         ("SELECT Id, Id FROM Account", "INVALID_FIELD", "duplicate field selected: Id"),
         ("SELECT Id FROM Account OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset"),
         ("SELECT Name, COUNT(Id) FROM Account", "MALFORMED_QUERY", "Field must be grouped or aggregated: Name"),
+        ("SELECT SUM(Name) FROM Account", "MALFORMED_QUERY", "field Name does not support aggregate operator SUM"),
+        ("SELECT Id FROM Account ORDER BY BillingAddress", "MALFORMED_QUERY", "can not be sorted in a query call"),
         ("SELECT Id FROM Account WHERE CreatedDate = SOMEDAY", "MALFORMED_QUERY", "unexpected token: 'SOMEDAY'"),
     ],
 )

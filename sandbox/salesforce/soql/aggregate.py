@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from sandbox.salesforce.errors import ApiError
+from sandbox.salesforce.fields import NUMBER_TYPES
 from sandbox.salesforce.soql.grammar import complaint
 from sandbox.salesforce.soql.paths import Scope, resolve
 from sandbox.salesforce.soql.tree import Aggregate, Path, Query
@@ -24,6 +25,9 @@ def is_aggregate(query: Query) -> bool:
 def groups(scope: Scope, query: Query, records: Sequence[Record]) -> list[dict[str, Any]]:
     """The AggregateResult objects, in the order in which their groups first appear. Raises ApiError 400."""
     keys = [resolve(scope, path) for path in query.group]
+    for path, key in zip(query.group, keys, strict=True):
+        if key.field.type == "address":
+            _refuse(scope, path, "can not be grouped in a query call")
     names = {tuple(part.lower() for part in scope.local(path)) for path in query.group}
     for item in query.select:
         if isinstance(item, Path) and tuple(part.lower() for part in scope.local(item)) not in names:
@@ -48,10 +52,20 @@ def _columns(scope: Scope, query: Query) -> list[tuple[str, Callable[[list[Recor
         elif isinstance(item, Aggregate):
             name = item.alias or f"expr{unnamed}"
             unnamed += item.alias is None
-            columns.append((name, _over(item.function, resolve(scope, item.path).get)))
+            found = resolve(scope, item.path)
+            number = found.field.type in NUMBER_TYPES or found.field.type == "int"
+            wrong = found.field.type == "address" or (found.field.type == "boolean" and item.function in ("min", "max"))
+            if wrong or (item.function in ("sum", "avg") and not number):
+                _refuse(scope, item.path, f"does not support aggregate operator {item.function.upper()}")
+            columns.append((name, _over(item.function, found.get)))
         else:
             raise ApiError(400, "MALFORMED_QUERY", "only fields and functions can be selected with GROUP BY")
     return columns
+
+
+def _refuse(scope: Scope, path: Path, what: str) -> NoReturn:
+    message = f"field {'.'.join(scope.local(path))} {what}"
+    raise ApiError(400, "MALFORMED_QUERY", complaint(scope.text, path.column, message))
 
 
 def _first(get: Callable[[Record], Any]) -> Callable[[list[Record]], Any]:

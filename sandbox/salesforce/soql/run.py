@@ -70,6 +70,7 @@ def records(plan: Plan, options: Options) -> list[Record]:
 def aggregated(plan: Plan, options: Options) -> list[dict[str, Any]]:
     """The groups of a query with GROUP BY or functions."""
     found = _filtered(plan.scope, plan.query.where, _candidates(plan.scope, plan.query.where), options)
+    _sort(plan.scope, plan.query, found)  # groups come in the order of their first records
     return groups(plan.scope, plan.query, found)
 
 
@@ -86,13 +87,20 @@ def _filtered(scope: Scope, where: Condition | None, candidates: Iterable[Record
     return list(kept)
 
 
-def _cut(scope: Scope, query: Query, found: list[Record]) -> list[Record]:
+def _sort(scope: Scope, query: Query, found: list[Record]) -> None:
     for sort in reversed(query.order):
         where = resolve(scope, sort.path)
+        if where.field.type == "address":
+            message = f"field '{where.field.name}' can not be sorted in a query call"
+            raise ApiError(400, "MALFORMED_QUERY", complaint(scope.text, sort.path.column, message))
         get = folded(where.field, where.get)
         # A missing value comes first unless asked otherwise; reversing the order would turn that round.
         first = sort.nulls_last == sort.descending
         found.sort(key=_sort_key(get, 0 if first else 2), reverse=sort.descending)
+
+
+def _cut(scope: Scope, query: Query, found: list[Record]) -> list[Record]:
+    _sort(scope, query, found)
     end = None if query.limit is None else query.offset + query.limit
     return found[query.offset : end] if query.offset or end is not None else found
 
@@ -172,12 +180,3 @@ def _child(scope: Scope, query: Query, options: Options, nested: Nested) -> tupl
         return nested(plan, _cut(inner, query, found)) if found else None
 
     return str(reference.children), of_parent
-
-
-def check(plan: Plan, options: Options) -> None:
-    """Compiles what `records` would, so that a wrong query is refused before it runs (bulk jobs)."""
-    if plan.query.where is not None:
-        where = plan.query.where
-        compile_condition(plan.scope, where, lambda inner: _semi_join(plan.scope, inner, options))
-    for sort in plan.query.order:
-        resolve(plan.scope, sort.path)
