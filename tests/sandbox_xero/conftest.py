@@ -30,7 +30,7 @@ class Xero:
 
     def issue(self, client: str, **form: str) -> dict[str, Any]:
         form = {"grant_type": "client_credentials"} | form
-        answer = httpx.post(f"{self.root}/connect/token", data=form, auth=(client, "sandbox-secret"))
+        answer = self.http.post(f"{self.root}/connect/token", data=form, auth=(client, "sandbox-secret"))
         assert answer.status_code == 200, answer.text
         issued: dict[str, Any] = answer.json()
         return issued

@@ -32,6 +32,7 @@ class SandboxProcess:
         self.url = ""
         self.process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+        self._http = httpx.Client(timeout=30)
 
     def start(self) -> None:
         """Starts and waits until it answers."""
@@ -68,25 +69,25 @@ class SandboxProcess:
 
     def reset(self) -> None:
         """Everything as new: records, settings, faults."""
-        httpx.post(f"{self.url}/_sandbox/reset", timeout=30).raise_for_status()
+        self._http.post(f"{self.url}/_sandbox/reset").raise_for_status()
 
     def faults(self, *rules: Mapping[str, Any], seed: int = 1) -> None:
         """Sets the fault plan."""
-        answer = httpx.post(f"{self.url}/_sandbox/faults", json={"seed": seed, "rules": list(rules)}, timeout=30)
+        answer = self._http.post(f"{self.url}/_sandbox/faults", json={"seed": seed, "rules": list(rules)})
         assert answer.status_code == 200, answer.text
 
     def hits(self) -> list[dict[str, Any]]:
         """What the fault plan did so far."""
-        hits: list[dict[str, Any]] = httpx.get(f"{self.url}/_sandbox/faults", timeout=30).json()["hits"]
+        hits: list[dict[str, Any]] = self._http.get(f"{self.url}/_sandbox/faults").json()["hits"]
         return hits
 
     def apply_late(self) -> None:
         """Lets the requests that `late_apply` holds back be applied now."""
-        httpx.post(f"{self.url}/_sandbox/faults/late", timeout=30).raise_for_status()
+        self._http.post(f"{self.url}/_sandbox/faults/late").raise_for_status()
 
     def settings(self, system: str, **changes: Any) -> None:
         """Changes settings of one system."""
-        answer = httpx.patch(f"{self.url}/_sandbox/settings", json={system: changes}, timeout=30)
+        answer = self._http.patch(f"{self.url}/_sandbox/settings", json={system: changes})
         assert answer.status_code == 200, answer.text
 
     def log(self) -> str:
@@ -109,7 +110,7 @@ class SandboxProcess:
         end = time.monotonic() + START_LIMIT
         while True:
             try:
-                httpx.get(f"{self.url}/_sandbox/health", timeout=5).raise_for_status()
+                self._http.get(f"{self.url}/_sandbox/health", timeout=5).raise_for_status()
                 return
             except httpx.TransportError:
                 if time.monotonic() > end or not self.running():
