@@ -34,6 +34,9 @@ CRASH_POINTS = (
     "after_lease", "after_look_up", "before_look_up_commit", "before_release_commit", "after_release",
 )
 
+#: Seconds between two looks at what another worker has under way.
+POLL_SECONDS = 2.0
+
 
 def no_crash(point: str) -> None:
     """The `crash` of real life."""
@@ -86,6 +89,8 @@ def deliver_until_settled(
 ) -> list[DeliverySummary]:
     """Delivers again whenever something is due, as long as it is due within what is left of the patience.
 
+    While another worker holds leases it looks every POLL_SECONDS: that one is most likely done before they end.
+
     Args:
         deliver_once: a call of `deliver`.
         patience_seconds: longest time to spend waiting, all waits together.
@@ -94,13 +99,19 @@ def deliver_until_settled(
         One summary for each call, the last one last.
     """
     summaries = [deliver_once()]
-    while (due_in := summaries[-1].due_in) is not None and due_in <= patience_seconds:
-        # A tenth of a second keeps two clocks that differ a little from spinning.
-        wait = max(due_in, 0.1)
+    while (wait := _wait(summaries[-1])) is not None and wait <= patience_seconds:
         patience_seconds -= wait
         clock.sleep(wait)
         summaries.append(deliver_once())
     return summaries
+
+
+def _wait(summary: DeliverySummary) -> float | None:
+    if summary.due_in is None:
+        return None
+    busy = summary.waiting.get(State.CLAIMED, 0) + summary.waiting.get(State.IN_FLIGHT, 0)
+    # A tenth of a second keeps two clocks that differ a little from spinning.
+    return max(min(summary.due_in, POLL_SECONDS) if busy else summary.due_in, 0.1)
 
 
 @dataclass(slots=True)

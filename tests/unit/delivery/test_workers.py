@@ -13,6 +13,7 @@ from tests.support.delivery import LIMITS, intent, plan, rows, run, run_until_se
 from tests.support.invariants import check_always, check_ended, sees_committed_intent
 from tests.support.ledger import OPERATIONS, MemoryLedger, VirtualClock
 from tieout.delivery.deliver import CRASH_POINTS, deliver_until_settled
+from tieout.delivery.limits import DeliverySummary
 
 
 class Died(BaseException):
@@ -167,3 +168,19 @@ def test_waiting_until_settled_is_bounded_by_patience(engine: Engine, ledger: Me
     long = deliver_until_settled(lambda: run(engine, ledger), 60.0, ledger.clock)
     assert long[-1].due_in is None
     assert states(engine) == {"1": "CONFIRMED"}
+
+
+def test_waiting_for_another_worker_ends_when_that_one_is_done(engine: Engine, ledger: MemoryLedger) -> None:
+    plan(engine, [intent(1, "short.create")], ledger.clock)
+    waited: list[float] = []
+
+    def another() -> None:
+        def once() -> DeliverySummary:
+            waited.append(ledger.clock.seconds)
+            return run(engine, ledger, "w2")
+
+        deliver_until_settled(once, 5.0, ledger.clock)
+
+    run(engine, ledger, "w1", crash=meanwhile_at("after_claim", another))
+    assert [round(at) for at in waited] == [0, 2, 4]  # its lease has a minute to go
+    assert len(ledger.sent) == 1
