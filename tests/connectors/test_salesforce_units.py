@@ -369,3 +369,13 @@ def test_many_records_are_brought_in_by_a_job_and_found_again_by_content() -> No
     assert results[0].errors[0][0] == "STRING_TOO_LONG"
     (upload,) = wire.calls("PUT", f"{DATA}/jobs/ingest")
     assert upload.content.decode() == 'Name,Amount__c\nB,#N/A\n"Ünï, ""x""",10.50\n'
+
+
+def test_what_is_no_id_is_nobodys_record() -> None:
+    connector, wire, _ = crm(("GET", f"{DATA}/query", page()))
+    assert list(connector.fetch(LINES, ["nonsense", "O'Neil"])) == []
+    bad = write_back({"A__c": 1}, key="nonsense")
+    assert connector.look_up(connector.operation("orders.write_back"), [bad]) == {"doc-1": []}
+    assert wire.asked == []
+    answers, _ = send([{"id": "?", "success": True, "errors": []}], item(1, "ledger_invoices.upsert", {"A__c": 1}, "k"))
+    assert [a.outcome for a in answers] == ["uncertain"]

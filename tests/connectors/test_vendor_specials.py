@@ -335,3 +335,11 @@ def test_every_entity_can_be_read(books_side: Xero, books: XeroConnector) -> Non
     assert counts["Accounts"] > 10 and counts["TaxRates"] > 5 and counts["Currencies"] == 3
     (page,) = books.changed(books_side.entity, LONG_AGO, FAR)
     assert page.records[0]["LineItems"][0]["UnitAmount"] == Decimal("3.3335")
+
+
+def test_a_reader_may_not_write(books_side: Xero) -> None:
+    reader = books_side.connector("sandbox-reader", scopes="accounting.transactions.read accounting.contacts.read")
+    with pytest.raises(PermissionDenied):
+        reader.send(reader.operation("invoices.create"), books_side.requests(1))
+    assert any(not finding.ok and "write" in finding.what for finding in reader.findings())
+    reader.close()

@@ -484,3 +484,11 @@ def test_what_differs_is_named(change: dict[str, Any], field: str) -> None:
 def test_a_rate_with_more_places_than_xero_keeps_is_the_same_as_far_as_it_keeps_them() -> None:
     assert differences({"CurrencyRate": Decimal("1.17123456789")}, {"CurrencyRate": Decimal("1.171235")}) == ()
     assert differences({"CurrencyRate": Decimal("1.17123456789")}, {"CurrencyRate": Decimal("1.171237")}) != ()
+
+
+def test_what_is_no_id_is_nobodys_record() -> None:
+    connector, wire, _ = books()
+    assert list(connector.fetch(INVOICES, ["nonsense", 'x") OR (1==1'])) == []
+    operation = connector.operation("invoices.update")
+    assert connector.look_up(operation, [item(1, operation.name, {"InvoiceID": "nonsense"})]) == {"doc-1": []}
+    assert wire.asked == []

@@ -26,6 +26,7 @@ class Vendor(Protocol):
     """What the suite needs of a system."""
 
     name: str
+    exact: Decimal  # an amount that no double holds
     page: int  # records of one page
     entity: StagedEntity
     operation: str  # a write of several items
@@ -67,6 +68,7 @@ class Salesforce:
     """Accounts are read; write-backs go to accounts."""
 
     name = "salesforce"
+    exact = Decimal("1234567890123456.78")  # 18 digits, the most of a currency field
     page = 2000
     operation = "accounts.write_back"
     read_path = "/services/data/*/query*"
@@ -128,6 +130,7 @@ class Xero:
     """Invoices are read and created."""
 
     name = "xero"
+    exact = Decimal("900719925474099.31")  # the largest magnitude that the sandbox takes
     page = 1000
     operation = "invoices.create"
     read_path = "/api.xro/2.0/Invoices"

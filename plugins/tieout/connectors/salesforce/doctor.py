@@ -50,7 +50,11 @@ def _organisation(session: Session, data: str) -> Iterator[Finding]:
 def _allowance(session: Session, data: str) -> Iterator[Finding]:
     limits = session.get(f"{data}/limits")
     daily = limits.get("DailyApiRequests") if isinstance(limits, dict) else None
-    if not isinstance(daily, dict) or not isinstance(daily.get("Max"), int) or not isinstance(daily["Remaining"], int):
+    if (
+        not isinstance(daily, dict)
+        or not isinstance(daily.get("Max"), int)
+        or not isinstance(daily.get("Remaining"), int)
+    ):
         raise VendorFault("the answer names no daily API requests")
     ok = daily["Remaining"] * 100 >= daily["Max"] * LOW_SHARE
     text = f"{daily['Remaining']} of {daily['Max']} API calls left in these 24 hours"

@@ -73,7 +73,7 @@ def _saved(item: Mapping[str, Any], operation: str) -> SaveResult:
     success = item.get("success") is True
     errors = tuple(first_error([error]) for error in item.get("errors") or [])
     created = success and (operation == "insert" or item.get("created") is True)
-    return SaveResult(success, soql.id_18(str(item["id"])) if success else None, created, errors)
+    return SaveResult(success, soql.given_id(item.get("id")) if success else None, created, errors)
 
 
 def _results(reply: Reply) -> Any:

@@ -37,8 +37,9 @@ def changed(
 
 def fetch(session: Session, data: str, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:
     """See base.Source.fetch."""
-    for start in range(0, len(ids), IDS_AT_ONCE):
-        wanted = [soql.id_18(text) for text in ids[start : start + IDS_AT_ONCE]]
+    known = [soql.id_18(text) for text in ids if soql.is_id(text)]  # what is no id is no record either
+    for start in range(0, len(known), IDS_AT_ONCE):
+        wanted = known[start : start + IDS_AT_ONCE]
         conditions = [soql.among(entity.key, wanted)]
         query = soql.select(soql.columns(entity), entity.object, conditions, [entity.key])
         yield from _pages(session, _page(session.get(f"{data}/query", {"q": query}, _HEADERS), entity), entity)
@@ -64,7 +65,7 @@ def deleted(
         # Too many for one answer, or an object that is not replicated.
         yield from _from_bin(session, data, entity, since, upto)
         return
-    yield [soql.id_18(str(item["id"])) for item in _records(answer, "deletedRecords", entity)]
+    yield [soql.given_id(item.get("id")) for item in _records(answer, "deletedRecords", entity)]
 
 
 def _from_bin(
@@ -74,7 +75,7 @@ def _from_bin(
     query = soql.select([entity.key], entity.object, conditions, [entity.key])
     first = _page(session.get(f"{data}/queryAll", {"q": query}, _HEADERS), entity)
     for page in _pages(session, first, entity):
-        yield [soql.id_18(str(record[entity.key])) for record in page.records]
+        yield [soql.given_id(record.get(entity.key)) for record in page.records]
 
 
 def query_all(session: Session, data: str, query: str) -> list[Record]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from tieout.model.errors import ConfigurationFault
+from tieout.model.errors import ConfigurationFault, VendorFault
 from tieout.model.staged import StagedEntity
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
@@ -29,6 +29,23 @@ def id_18(text: str) -> str:
     if len(text) == 18:
         head = _restore_case(head, text[15:])
     return head + _checksum(head)
+
+
+def is_id(text: str) -> bool:
+    """Whether `id_18` takes it."""
+    try:
+        id_18(text)
+    except ValueError:
+        return False
+    return True
+
+
+def given_id(value: object) -> str:
+    """The 18-character form of an id in an answer. Raises VendorFault when it is none."""
+    try:
+        return id_18(str(value))
+    except ValueError as error:
+        raise VendorFault(f"Salesforce's answer: {error}") from error
 
 
 def _checksum(head: str) -> str:

@@ -136,10 +136,9 @@ def _of_record(key: str, results: Sequence[Mapping[str, Any]], at_place: Mapping
 def _answer(request: Request, item: Mapping[str, Any] | None, status: int) -> Answer:
     if item is None:
         return all_of([request], "uncertain", "item_missing", "the answer has no result for it", status)[0]
-    if item.get("success") is True and item.get("id"):
-        return Answer(
-            request.doc_uid, "applied", vendor_id=soql.id_18(str(item["id"])), content=dict(item), http_status=status
-        )
+    if item.get("success") is True and soql.is_id(str(item.get("id"))):
+        vendor_id = soql.id_18(str(item["id"]))
+        return Answer(request.doc_uid, "applied", vendor_id=vendor_id, content=dict(item), http_status=status)
     errors = item.get("errors") or []
     code, message = first_error(errors)
     if not code:
@@ -174,26 +173,32 @@ def look_up(session: Session, data: str, operation: Operation, requests: Sequenc
     """See base.Target.look_up: each record as it is now, with the sent fields that differ. Gone: an empty list."""
     shape = SHAPES[operation.name]
     sent = {request.doc_uid: body_object(request) or {} for request in requests}
-    keys = {request.doc_uid: _key(shape, request, sent[request.doc_uid]) for request in requests}
+    keys = {request.doc_uid: _key_or_none(shape, request, sent[request.doc_uid]) for request in requests}
     there: dict[str, Record] = {}
-    wanted = list(dict.fromkeys(keys.values()))
+    wanted = list(dict.fromkeys(key for key in keys.values() if key is not None))
     for start in range(0, len(wanted), IDS_AT_ONCE):
         some = set(wanted[start : start + IDS_AT_ONCE])
         fields = [name for uid, body in sent.items() if keys[uid] in some for name in body]
         names = list({name.lower(): name for name in ["Id", shape.key, *fields]}.values())
         for record in query_all(session, data, soql.select(names, shape.obj, [soql.among(shape.key, sorted(some))])):
             there[_found_key(shape, record)] = record
-    return {
-        uid: [_found(there[key.lower() if shape.key != "Id" else key], sent[uid])]
-        if (key.lower() if shape.key != "Id" else key) in there
-        else []
-        for uid, key in keys.items()
-    }
+    found: dict[str, list[Found]] = {}
+    for uid, key in keys.items():
+        match = there.get(key if shape.key == "Id" else key.lower()) if key is not None else None
+        found[uid] = [] if match is None else [_found(match, sent[uid])]
+    return found
+
+
+def _key_or_none(shape: Shape, request: Request, fields: Mapping[str, Any]) -> str | None:
+    try:
+        return _key(shape, request, fields)
+    except ValueError:
+        return None  # such an item is refused before it is sent: there is nothing of it
 
 
 def _found_key(shape: Shape, record: Record) -> str:
     # An external id that is not case-sensitive is found whatever its case.
-    return soql.id_18(str(record["Id"])) if shape.key == "Id" else str(record[shape.key]).lower()
+    return soql.given_id(record.get("Id")) if shape.key == "Id" else str(record[shape.key]).lower()
 
 
 def _found(record: Record, sent: Mapping[str, Any]) -> Found:
@@ -203,7 +208,7 @@ def _found(record: Record, sent: Mapping[str, Any]) -> Found:
         for name, value in sent.items()
         if name != "Id" and not same(value, by_name.get(name.lower()))
     )
-    return Found(soql.id_18(str(record["Id"])), None, record, differences)
+    return Found(soql.given_id(record.get("Id")), None, record, differences)
 
 
 def same(sent: Any, found: Any) -> bool:

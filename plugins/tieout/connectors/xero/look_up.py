@@ -13,7 +13,7 @@ from tieout.connectors.answers import body_object
 from tieout.connectors.base import Found, Operation, Record, Request
 from tieout.connectors.xero.compare import differences
 from tieout.connectors.xero.operations import SHAPES, Shape, key_of
-from tieout.connectors.xero.read import chunks, guid, listed, text
+from tieout.connectors.xero.read import chunks, guid, is_guid, listed, text
 from tieout.connectors.xero.sign_in import XeroSession
 
 _DEAD = {"VOIDED", "DELETED"}
@@ -38,9 +38,7 @@ def look_up(session: XeroSession, operation: Operation, requests: Sequence[Reque
 def _candidates(session: XeroSession, shape: Shape, keys: Sequence[str]) -> Iterable[Record]:
     obj = shape.path
     if shape.key == shape.id:
-        for some in chunks(keys):
-            for key in some:
-                guid(key)
+        for some in chunks([key for key in keys if is_guid(key)]):
             yield from listed(session, obj, {"IDs": ",".join(some)})
         return
     plain = [key for key in keys if shape.key == "InvoiceNumber" and "," not in key and '"' not in key]
@@ -72,7 +70,7 @@ def _found(shape: Shape, sent: Mapping[str, Any], record: Record) -> Found:
 
 def _allocations(session: XeroSession, bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Found]]:
     notes = {uid: str((body.get("CreditNote") or {}).get("CreditNoteID", "")).lower() for uid, body in bodies.items()}
-    wanted = [note for note in dict.fromkeys(notes.values()) if note]
+    wanted = [note for note in dict.fromkeys(notes.values()) if is_guid(note)]
     there: dict[str, Record] = {}
     for some in chunks(wanted, 26):
         where = " OR ".join(f"CreditNoteID=={guid(note)}" for note in some)

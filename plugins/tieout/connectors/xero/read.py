@@ -154,7 +154,8 @@ def fetch(session: XeroSession, entity: StagedEntity, ids: Sequence[str]) -> Ite
         found = records(session.get(entity.object, _params(place)), place)
         yield Page([record for record in found if str(record.get(entity.key)) in wanted])
         return
-    for some in chunks(ids, len(entity.key) + 14 if place.by == "guid" else 0):
+    known = [text for text in ids if is_guid(text)]  # what is no id is no record either
+    for some in chunks(known, len(entity.key) + 14 if place.by == "guid" else 0):
         if place.by == "ids":
             chosen = {"IDs": ",".join(some)}
         else:
@@ -198,9 +199,14 @@ def chunks(values: Sequence[str], extra: int = 0) -> Iterator[list[str]]:
         yield some
 
 
+def is_guid(text: str) -> bool:
+    """Whether the text has the form of one of Xero's ids."""
+    return len(text) == 36 and all(char in "0123456789abcdefABCDEF-" for char in text)
+
+
 def guid(text: str) -> str:
     """A GUID as it stands in a where. Raises ValueError for anything else."""
-    if len(text) != 36 or not all(char in "0123456789abcdefABCDEF-" for char in text):
+    if not is_guid(text):
         raise ValueError(f"not a Xero id: {text[:40]!r}")
     return f'Guid("{text.lower()}")'
 

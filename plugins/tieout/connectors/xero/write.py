@@ -13,7 +13,7 @@ from tieout.connectors.answers import all_of, answered, body_object
 from tieout.connectors.base import Answer, Operation, Request
 from tieout.connectors.http import Reply
 from tieout.connectors.xero.operations import SHAPES, Shape, key_of
-from tieout.connectors.xero.read import guid
+from tieout.connectors.xero.read import is_guid
 from tieout.connectors.xero.reasons import messages_of, reason_of, summary
 from tieout.connectors.xero.sign_in import XeroSession
 from tieout.model.errors import AuthenticationFailed, PermissionDenied, RateLimited
@@ -66,11 +66,7 @@ def _send_good(session: XeroSession, shape: Shape, requests: Sequence[Request]) 
 def _credit_note(body: Mapping[str, Any]) -> str | None:
     note = body.get("CreditNote")
     found = note.get("CreditNoteID") if isinstance(note, dict) else None
-    try:
-        guid(str(found))
-    except ValueError:
-        return None
-    return str(found).lower()
+    return found.lower() if isinstance(found, str) and is_guid(found) else None
 
 
 def _judge(session: XeroSession, shape: Shape, requests: Sequence[Request], reply: Reply) -> list[Answer]:
