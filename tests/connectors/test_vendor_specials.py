@@ -174,7 +174,7 @@ def test_missing_rights_and_fields_are_findings(crm_side: Salesforce, crm: Sales
         currencies=frozenset({"EUR", "XXX"}),
     )
     reader = crm_side.connector("reader")
-    wrong = [finding for finding in reader.findings(required) if not finding.ok]  # type: ignore[call-arg]
+    wrong = [finding for finding in reader.findings(required) if not finding.ok]
     text = "\n".join(finding.what for finding in wrong)
     assert "no field Tax_Id__c" in text
     assert "holds 36 characters, expected 40" in text

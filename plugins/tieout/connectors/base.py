@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from tieout.connectors.requirements import Required
 from tieout.model.staged import StagedEntity
 
 Record = Mapping[str, Any]  # a vendor's record as parsed JSON; numbers are Decimal or int, never float
@@ -158,8 +159,9 @@ class Target(Protocol):
 class Connector(Source, Target, Protocol):
     """A system that can be read, written and examined."""
 
-    def findings(self) -> Sequence[Finding]:
-        """Is it reachable, are the credentials accepted, are the rights and custom fields there?"""
+    def findings(self, required: Required | None = None) -> Sequence[Finding]:
+        """Is it reachable, are the credentials accepted, is what `required` names there and allowed? Raises nothing
+        that can be expected of a system that is not set up."""
         ...
 
     def close(self) -> None:
