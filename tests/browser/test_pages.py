@@ -67,9 +67,7 @@ def test_an_invoice_number_leads_from_the_order_to_the_ledger(page: Page, demo: 
     engine = connect(demo.database_url)
     with engine.connect() as conn:
         number = conn.execute(
-            text(
-                "select vendor_number from tieout.crosswalk where entity = 'invoice' and vendor_number is not null limit 1"
-            )
+            text("select min(vendor_number) from tieout.crosswalk where entity = 'invoice'")
         ).scalar_one()
     engine.dispose()
     page.goto(f"{demo.url}/tieout/trace")

@@ -1,4 +1,4 @@
-"""`make demo` as a person runs it: everything comes up, both runs close, the pages show it, and it ends without a trace."""
+"""`make demo` as a person runs it: it comes up, both runs close, the pages show them, and it ends without a trace."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def amount(minor: Any, currency: str) -> str:
     try:
         return f"{from_minor(int(minor), currency):,f}"
     except ValueError:
-        return f"{int(minor):,} minor units"
+        return f"{int(minor):,} minor units" if int(minor) else "0"
 
 
 def moment(value: Any) -> str:

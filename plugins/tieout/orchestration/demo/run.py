@@ -87,7 +87,7 @@ def _runs(plan: Plan, system: System, screen: Screen) -> None:
         run_once(system, api, screen, "First run: everything is new")
         for day in range(1, plan.days + 1):
             done = run_module(system, "tieout.orchestration.demo.data", "next-day", system.sandbox_url)
-            for who, deeds in json.loads(done.stdout).items():
+            for who, deeds in json.loads(done.stdout.splitlines()[-1]).items():
                 screen.line(f"Meanwhile {who}: {', '.join(deeds) or 'nothing new'}")
             run_once(system, api, screen, f"Run after day {day}")
 
