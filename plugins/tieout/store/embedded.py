@@ -21,6 +21,7 @@ import pwd
 import shlex
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,12 +261,43 @@ def _running(home: Path) -> EmbeddedServer | None:
         return None
     if len(lines) < 5 or not lines[4]:
         return None
-    status = _run("pg_ctl", ["-D", str(home / "postgres"), "status"], home / "postgres", accept=(0, 3))
-    if status != 0:
+    pid, data = int(lines[0]), home / "postgres"
+    if _is_zombie(pid):
+        _forget(data, Path(lines[4].strip()))
+        return None
+    if _run("pg_ctl", ["-D", str(data), "status"], data, accept=(0, 3)) != 0:
         return None  # a file that a crashed server left behind
-    server = EmbeddedServer(home=home, socket_dir=Path(lines[4].strip()), pid=int(lines[0]))
-    _run("pg_isready", ["-h", str(server.socket_dir), "-p", str(_PORT), "-t", str(START_SECONDS)], home / "postgres")
+    server = EmbeddedServer(home=home, socket_dir=Path(lines[4].strip()), pid=pid)
+    asked = ["-h", str(server.socket_dir), "-p", str(_PORT), "-U", _SUPERUSER, "-d", "postgres"]
+    _run("pg_isready", [*asked, "-t", str(START_SECONDS)], data)
     return server
+
+
+def _is_zombie(pid: int) -> bool:
+    """Is it dead and not yet buried? In a container whose first process never waits for others it stays so, and every
+    question for the process (`kill -0`) says that it lives."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def _forget(data: Path, socket_dir: Path) -> None:
+    """Removes what says that a killed server runs, after its other processes have ended: they work on the data."""
+    for _ in range(STOP_SECONDS * 10):
+        if not any(_works_in(process, data) for process in Path("/proc").glob("[0-9]*")):
+            for path in (data / "postmaster.pid", *socket_dir.glob(f".s.PGSQL.{_PORT}*")):
+                path.unlink(missing_ok=True)
+            return
+        time.sleep(0.1)
+    raise ConfigurationFault(f"the server in {data} was killed, but some of its processes still run: end them first")
+
+
+def _works_in(process: Path, data: Path) -> bool:
+    try:
+        return (process / "cwd").readlink() == data
+    except OSError:
+        return False  # it has ended, or is not ours to look at
 
 
 def _write_url(home: Path, url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -20,6 +21,10 @@ from tieout.model.errors import ConfigurationFault, Retriable
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 300
 IDLE_IN_TRANSACTION_SECONDS = 900
+
+_REFUSED = re.compile(
+    r"password authentication failed.*|(?:database|role) \S+ does not exist|no pg_hba\.conf entry.*|permission denied.*"
+)
 
 #: Decimals become JSON numbers digit by digit; jsonb keeps them as numeric.
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -86,15 +91,20 @@ def _in_words(context: ExceptionContext) -> None:
 
 
 def _raise_in_words(error: BaseException, *, gone: bool, url: sa.URL | None) -> None:
-    """Raises `Retriable` when the database is not there or refuses for now; does nothing for other errors."""
+    """Raises `Retriable` when the database is not there or busy, ConfigurationFault when it does not let us in; does
+    nothing for other errors."""
     state = getattr(error, "sqlstate", None) or ""
     if state in ("40001", "40P01", "55P03"):
         raise Retriable(f"the database refused for now (SQLSTATE {state}): try again") from error
-    # 28: the role is refused, 3D: no such database, 57014: cancelled. A second try of these is of no use.
-    if state[:2] in ("28", "3D") or state == "57014":
-        return
+    if state == "57014":
+        return  # cancelled by a person or a time-out: not a database that is gone
+    at = f"{url.host or url.query.get('host', 'the local socket')}/{url.database}" if url is not None else "?"
+    # psycopg gives no SQLSTATE for a session that the server refuses: its words have to do.
+    refused = _REFUSED.search(str(error)) if gone else None
+    if refused or state[:2] in ("28", "3D"):
+        why = refused.group(0) if refused else f"SQLSTATE {state}"
+        raise ConfigurationFault(f"the database at {at} refuses us: {why}; correct TIEOUT_DATABASE_URL") from None
     if gone or state[:2] in ("08", "57") or state == "53300":
-        at = f"{url.host or url.query.get('host', 'the local socket')}/{url.database}" if url is not None else "?"
         raise Retriable(
             f"the database at {at} is not reachable or went away ({type(error).__name__}); what was not committed is "
             "undone, and the next run carries on from there. Check that PostgreSQL runs (`tieout doctor`)."
