@@ -219,8 +219,9 @@ def _live(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str,
             dict(row)
             for row in conn.execute(
                 text(
-                    "select distinct on (source_id) source_id, doc_uid, revision, state, sends, vendor_id, vendor_number, "
-                    "natural_key, reason, message, frozen from tieout.intent where link = :link and target = :target "
+                    "select distinct on (source_id) source_id, doc_uid, revision, state, sends, vendor_id, "
+                    "vendor_number, natural_key, reason, message, frozen from tieout.intent "
+                    "where link = :link and target = :target "
                     "and source = :source and source_object = :object and kind = 'invoice' and source_id = any(:ids) "
                     "order by source_id, revision desc"
                 ),
@@ -230,7 +231,7 @@ def _live(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str,
                     "source": services.crm.name,
                     "object": services.crm.mappings[subject.entity].object,
                     "ids": list(ids),
-                },  # fmt: skip
+                },
             ).mappings()
         ]
     posted = {row["vendor_id"] for row in found if row["vendor_id"]}
@@ -246,7 +247,7 @@ def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> P
     live = chunk.live.get(source_id)
     base = Judgement(
         source_id=source_id,
-        source_number=(head or {}).get("number") or (previous.source_number if previous else None),
+        source_number=(head or {}).get("number") or (previous.source_number if previous else None) or source_id,
         outcome="held",
         seen_version=chunk.versions[source_id],
         revision=live.intent["revision"] if live else 0,
