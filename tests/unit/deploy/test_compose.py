@@ -96,9 +96,13 @@ def test_only_the_ui_is_published_and_only_to_this_machine(compose: dict[str, An
 
 
 def test_the_services_run_the_commands_that_the_demo_and_the_tests_run(compose: dict[str, Any]) -> None:
+    """The demo's scheduler is also its worker, and starts warm; in the compose file the Celery worker does."""
+    warm = [sys.executable, "-m", "tieout.orchestration.warm"]
     for program in services():
-        command = [Path(program.command[0]).name, *program.command[1:]]
+        command = list(program.command)
+        command = ["airflow", *command[len(warm) :]] if command[: len(warm)] == warm else ["airflow", *command[1:]]
         assert compose["services"][program.name]["command"] == command
+    assert compose["services"]["worker"]["command"] == ["python", *warm[1:], "celery", "worker"]
 
 
 def test_python_modules_that_are_called_exist(compose: dict[str, Any]) -> None:
@@ -110,7 +114,8 @@ def test_python_modules_that_are_called_exist(compose: dict[str, Any]) -> None:
 
 def test_airflow_commands_exist() -> None:
     """Each `airflow ...` of the compose file is one that this Airflow knows, with these options."""
-    commands = [yaml.safe_load(found) for found in re.findall(r"command: (\[airflow.*\])", TEXT)]
+    found = re.findall(r"command: \[(?:airflow|python, -m, tieout.orchestration.warm), (.*)\]", TEXT)
+    commands = [["airflow", *words.split(", ")] for words in found]
     assert len(commands) == 5
     code = (
         "import sys, json; from airflow.cli.cli_parser import get_parser; "

@@ -161,7 +161,7 @@ def services() -> list[Program]:
     return [
         Program("api-server", [airflow, "api-server"]),
         Program("dag-processor", [airflow, "dag-processor"]),
-        Program("scheduler", [airflow, "scheduler", "--skip-serve-logs"]),
+        Program("scheduler", [sys.executable, "-m", "tieout.orchestration.warm", "scheduler", "--skip-serve-logs"]),
         Program("triggerer", [airflow, "triggerer", "--skip-serve-logs"]),
     ]
 
