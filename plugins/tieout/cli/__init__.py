@@ -8,12 +8,12 @@ sandbox.py     the sandbox and loading CSV folders into it
 
 from __future__ import annotations
 
-import logging
 import sys
 
 import typer
 
 from tieout.cli import people, runs, sandbox, setup
+from tieout.model import logs
 from tieout.model.errors import Fatal, Retriable, TieoutError
 
 #: Exit codes, after sysexits.h: bad data or configuration; try again later.
@@ -35,7 +35,7 @@ app.add_typer(sandbox.app, name="sandbox")
 
 def main() -> None:
     """Runs the command; an error of ours is one sentence on standard error, not a traceback."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure()
     try:
         app()
     except Retriable as error:

@@ -7,5 +7,6 @@ connection.py   what a connector needs to reach a system
 common.py       the common model: the columns of each entity's frame
 identity.py     doc_uid, idempotency keys, content hashes
 money.py        minor units, rounding, apportioning
+logs.py         where our log goes outside Airflow
 settings.py     where things are on this machine, from the environment
 """
