@@ -19,7 +19,7 @@ What docs/delivery.md leaves open is decided so:
 - The quiet period of a lost worker's intent begins at the last moment at which that worker could have sent (end of its
   lease less the time-out), not at `sent_at`.
 - A refusal as a duplicate goes to UNKNOWN and is looked up after the look-up lag; it never becomes READY by itself.
-- An operation that is `repeatable` (an update) and found with other content was not applied and is sent again; any other
-  is HELD.
+- An operation that is `repeatable` (an update) and found with other content was not applied and is sent again; any
+  other is HELD.
 - A later revision of the same kind and source record waits for the earlier one.
 """
