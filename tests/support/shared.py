@@ -1,4 +1,4 @@
-"""Real data and vendors' specifications that stay out of the project: tests that need them skip where they are absent."""
+"""Real data and vendors' specifications that stay out of the project; tests skip where they are absent."""
 
 from __future__ import annotations
 

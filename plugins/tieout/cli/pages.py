@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-import click
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from tieout.model.settings import Settings
 
@@ -34,30 +34,36 @@ def _commands() -> str:
         f"{command.help}\n",
         "Exit codes: 0 done, 65 a person has to act, 75 try again later.\n",
     ]
-    for path, one in _walk("tieout", command):
+    for path, one in walk("tieout", command):
         parts.append(f"## `{path}`\n")
         if one.help:
             parts.append(f"{one.help}\n")
-        rows = [_parameter(parameter) for parameter in one.params if parameter.name != "help"]
+        rows = [_parameter(parameter) for parameter in parameters(one)]
         if rows:
             parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
-def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    children = getattr(command, "commands", None)
-    if children is None:
+def walk(path: str, command: object) -> Iterator[tuple[str, TyperCommand]]:
+    """(`tieout alias list`, its command) of every command below this one."""
+    if isinstance(command, TyperGroup):
+        for name, child in sorted(command.commands.items()):
+            yield from walk(f"{path} {name}", child)
+    elif isinstance(command, TyperCommand):
         yield path, command
-        return
-    for name, child in sorted(children.items()):
-        yield from _walk(f"{path} {name}", child)
+    else:
+        raise TypeError(f"{path}: expected a command of typer, found {type(command).__name__}")
 
 
-def _parameter(parameter: click.Parameter) -> str:
-    name = parameter.opts[0] if parameter.opts[0].startswith("-") else str(parameter.name).upper()
-    words = getattr(parameter, "help", None) or ""
+def parameters(command: TyperCommand) -> list[TyperArgument | TyperOption]:
+    """Arguments and options, without --help."""
+    return [one for one in command.params if isinstance(one, TyperArgument | TyperOption) and one.name != "help"]
+
+
+def _parameter(parameter: TyperArgument | TyperOption) -> str:
+    name = parameter.opts[0] if isinstance(parameter, TyperOption) else str(parameter.name).upper()
     needed = ", required" if parameter.required else ""
-    return f"- `{name}`{needed}" + (f": {words}" if words else "")
+    return f"- `{name}`{needed}" + (f": {parameter.help}" if parameter.help else "")
 
 
 def _dags(settings: Settings) -> str:

@@ -51,7 +51,9 @@ class Policies(_Part):
     trigger: Literal["order_activated", "opportunity_won"] = "order_activated"
     unmatched_customer: Literal["create", "hold"] = "create"
     invoice_status: Literal["draft", "authorised"] = "authorised"
-    changed_after_posting: Literal["update_draft_else_credit_and_rebill", "hold"] = "update_draft_else_credit_and_rebill"
+    changed_after_posting: Literal["update_draft_else_credit_and_rebill", "hold"] = (
+        "update_draft_else_credit_and_rebill"
+    )
     cancelled_after_posting: Literal["void_else_credit", "hold"] = "void_else_credit"
     closed_period: Literal["hold", "next_open"] = "hold"
     exchange_rate: Literal["crm", "ledger"] = "ledger"

@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tieout.model.link import Link, SplitPart
-from tieout.model.money import apportion, exponent, from_minor, round_to_minor, tax_minor
+from tieout.model.money import apportion, exponent, from_minor, line_net, tax_minor
 
 Row = Mapping[str, Any]  # one row of a common-model frame; a missing value is None
 
@@ -61,7 +61,7 @@ class Bill:
     source_number: str
     account_id: str
     currency: str
-    date: date
+    posting_date: date
     due_date: date
     original_date: date
     reference: str | None
@@ -75,7 +75,7 @@ class Bill:
         return {
             "account": self.account_id,
             "currency": self.currency,
-            "date": self.date.isoformat(),
+            "date": self.posting_date.isoformat(),
             "due": self.due_date.isoformat(),
             "reference": self.reference,
             "rate": None if self.exchange_rate is None else _plain(self.exchange_rate),
@@ -153,7 +153,7 @@ def bill(order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Seque
         source_number=order["number"] or order["order_id"],
         account_id=order["account_id"],
         currency=order["currency"],
-        date=dated,
+        posting_date=dated,
         due_date=dated + timedelta(days=rules.link.policies.due_days),
         original_date=order["order_date"],
         reference=order.get("reference"),
@@ -241,7 +241,8 @@ def _split(order: Row, rules: Rules) -> list[Row] | Hold:
     if total is None or total <= 0:
         return Hold(
             "lines_missing", "it has neither lines nor a positive amount", "lines, or an amount to split",
-            "nothing" if total is None else str(from_minor(total, order["currency"])), "add lines or an amount in the CRM",
+            "nothing" if total is None else str(from_minor(total, order["currency"])),
+            "add lines or an amount in the CRM",
         )  # fmt: skip
     split = rules.link.policies.split
     product = rules.aliases.get(order.get("product_code") or "", order.get("product_code"))
@@ -295,8 +296,8 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
     for field in ("quantity", "unit_price"):
         if row.get(field) is None:
             return Hold(
-                f"{field}_missing", f"line {row.get('position')} has no {field.replace('_', ' ')}", "a number", "nothing",
-                "correct the line in the CRM",
+                f"{field}_missing", f"line {row.get('position')} has no {field.replace('_', ' ')}", "a number",
+                "nothing", "correct the line in the CRM",
             )  # fmt: skip
     quantity, price = row["quantity"], row["unit_price"]
     discount = row.get("discount_percent") or ZERO
@@ -317,7 +318,8 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
     if from_minor(net, currency) != _as_ledger_computes(quantity, price, discount):
         if exponent(currency) > LEDGER_DECIMALS:
             return Hold(
-                "too_precise_for_the_ledger", f"line {row.get('position')} comes to a fraction of what the ledger can hold",
+                "too_precise_for_the_ledger",
+                f"line {row.get('position')} comes to a fraction of what the ledger can hold",
                 f"an amount with {LEDGER_DECIMALS} decimals", f"{from_minor(net, currency)} {currency}",
                 "round the price in the CRM",
             )  # fmt: skip
@@ -347,16 +349,15 @@ def _tax(net: int, tax_type: str, currency: str, rules: Rules) -> int | None:
     """The ledger computes the tax; only where it would come to fractions of the smallest coin is it given."""
     if exponent(currency) >= LEDGER_DECIMALS:
         return None
-    return tax_minor(net, rules.tax_rates[tax_type])
+    return int(tax_minor(net, rules.tax_rates[tax_type]))
 
 
 def net_minor(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, currency: str) -> int:
-    """quantity x price less the discount, rounded once to the currency's minor unit."""
-    exponent(currency)  # an unknown currency is refused before any arithmetic
-    return round_to_minor(quantity * unit_price * (ONE_HUNDRED - discount_percent) / ONE_HUNDRED, currency)
+    """quantity x price less the discount, exact, rounded once to the currency's minor unit."""
+    return line_net(quantity, unit_price, discount_percent, currency)
 
 
-def _product(code: str | None, rules: Rules) -> str | None | Hold:
+def _product(code: str | None, rules: Rules) -> str | Hold | None:
     if code in rules.items:
         return code
     canonical = rules.aliases.get(code or "")
@@ -366,14 +367,15 @@ def _product(code: str | None, rules: Rules) -> str | None | Hold:
         return None
     return Hold(
         "unknown_product", f"the ledger has no item {code!r}", "an item's code, or an alias that a person approved",
-        str(code), f"`tieout alias approve {rules.link.name} product {code!r} CODE --by NAME`, or add the item to the ledger",
+        str(code),
+        f"`tieout alias approve {rules.link.name} product {code!r} CODE --by NAME`, or add the item to the ledger",
     )  # fmt: skip
 
 
 def _tax_code(code: str | None, rules: Rules) -> str | Hold:
     named = code or rules.link.policies.default_tax_code
     tax_type = rules.link.tax_codes.get(named or "")
-    if tax_type in rules.tax_rates:
+    if tax_type is not None and tax_type in rules.tax_rates:
         return tax_type
     return Hold(
         "unknown_tax_code", f"tax code {named!r} has no counterpart in the ledger",
@@ -388,7 +390,8 @@ def _posting_date(day: date, rules: Rules) -> date | Hold:
     if rules.link.policies.closed_period == "next_open":
         return rules.locked_until + timedelta(days=1)
     return Hold(
-        "period_locked", f"{day} is in a period that the ledger has locked", f"a date after {rules.locked_until}", str(day),
+        "period_locked", f"{day} is in a period that the ledger has locked", f"a date after {rules.locked_until}",
+        str(day),
         "move the order's date, or set closed_period: next_open in the link, or unlock the period in the ledger",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Connections for a shell: Airflow's own `AIRFLOW_CONN_<ID>` variables, or a file as `airflow connections export` writes it.
+"""Connections for a shell: `AIRFLOW_CONN_<ID>` variables, or a file as `airflow connections export` writes it.
 
 Inside Airflow the connections come from orchestration/connections.py instead.
 """
@@ -27,7 +27,8 @@ def from_environment(name: str, settings: Settings) -> Connection:
     path = settings.connections_file
     if not path.is_file():
         raise ConfigurationFault(
-            f"no connection {name!r}: set {variable} (JSON), or export it with `airflow connections export` to {path.name}"
+            f"no connection {name!r}: set {variable} (JSON), "
+            f"or export it with `airflow connections export` to {path.name}"
         )
     if path.stat().st_mode & 0o077:
         raise ConfigurationFault(f"{path.name} holds secrets and can be read by others: chmod 600 it")

@@ -1,4 +1,4 @@
-"""Customers for the documents of a run: links accounts to the ledger's customers and plans those that are to be created.
+"""Customers for the documents of a run: links accounts to the ledger's customers, plans those that are to be created.
 
 The rules are in customers.py; here they meet the staged rows, the crosswalk and the intents.
 """
@@ -91,16 +91,17 @@ class CustomerBook:
         with self._services.engine.connect() as conn:
             for row in conn.execute(
                 text(
-                    "select source_id, state, reason, message from tieout.intent where target = :target and source = :source "
-                    "and source_object = :object and kind = 'customer' and revision = 1 and source_id = any(:ids)"
+                    "select source_id, state, reason, message from tieout.intent "
+                    "where target = :target and source = :source and source_object = :object "
+                    "and kind = 'customer' and revision = 1 and source_id = any(:ids)"
                 ),
                 arguments,
             ):
                 parties[row.source_id] = self._stopped(row) or Party(None, self.uid(row.source_id))
             for row in conn.execute(
                 text(
-                    "select source_id, vendor_id, doc_uid from tieout.crosswalk where target = :target and source = :source "
-                    "and source_object = :object and source_id = any(:ids)"
+                    "select source_id, vendor_id, doc_uid from tieout.crosswalk "
+                    "where target = :target and source = :source and source_object = :object and source_id = any(:ids)"
                 ),
                 arguments,
             ):
@@ -151,7 +152,8 @@ class CustomerBook:
                 row.vendor_id: row.source_id
                 for row in conn.execute(
                     text(
-                        "select vendor_id, source_id from tieout.crosswalk where target = :target and entity = 'account'"
+                        "select vendor_id, source_id from tieout.crosswalk "
+                        "where target = :target and entity = 'account'"
                     ),
                     {"target": link.ledger},
                 )
@@ -205,16 +207,17 @@ class CustomerBook:
         good = native[~native["_key"].isin(list(parties))]
         frozen = {str(note.source_id): note.message for note in notes}
         intents = []
-        for account_id, body in bodies(good, None, None, "_key").items():
-            uid = self.uid(str(account_id))
-            parties[str(account_id)] = Party(None, uid)
+        for key, body in bodies(good, None, None, "_key").items():
+            account_id = str(key)
+            uid = self.uid(account_id)
+            parties[account_id] = Party(None, uid)
             intents.append(
                 NewIntent(
                     link=link.name, target=link.ledger, doc_uid=uid, kind=KIND, operation="contacts.create", revision=1,
-                    source=link.crm, source_object=self._object, source_id=str(account_id), natural_key=str(account_id),
+                    source=link.crm, source_object=self._object, source_id=account_id, natural_key=account_id,
                     idempotency_key=idempotency_key(uid, link.ledger, "contacts.create"), body=body, depends_on=(),
                     currency=None, amount_minor=None, entity="account", owner=link.owners.get("customers", "finance"),
-                    frozen={"mapping": services.mapping_hash, "altered": frozen.get(str(account_id))},
+                    frozen={"mapping": services.mapping_hash, "altered": frozen.get(account_id)},
                 )
             )  # fmt: skip
         return intents

@@ -170,8 +170,8 @@ def _by_name(account: Row, index: _Index, create: bool) -> Verdict:
     if create:
         return Create()
     return Hold(
-        "customer_not_found", f"the ledger has no customer like {account['name']!r}", "a customer in the ledger", "none",
-        "create the customer in the ledger, or set unmatched_customer: create in the link",
+        "customer_not_found", f"the ledger has no customer like {account['name']!r}", "a customer in the ledger",
+        "none", "create the customer in the ledger, or set unmatched_customer: create in the link",
     )  # fmt: skip
 
 

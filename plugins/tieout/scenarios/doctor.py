@@ -25,8 +25,8 @@ from tieout.store.engine import connect as connect_store
 def examine(
     settings: Settings, link_name: str, connections: Callable[[str], Connection] | None = None
 ) -> Iterator[Finding]:
-    """Findings in the order in which they are mended: store, link and mappings, CRM, ledger. Raises nothing expected."""
-    yield from _guarded("database", lambda: _store(settings))
+    """Findings in the order in which they are mended: store, link, then mappings and system of CRM and ledger."""
+    yield from _guarded("database", _store(settings))
     try:
         link = find_link(settings, link_name)
     except TieoutError as error:
@@ -34,17 +34,18 @@ def examine(
         return
     yield Finding(True, f"link {link.name}: {link.crm} -> {link.ledger}, books in {link.base_currency}")
     get = connections or (lambda name: from_environment(name, settings))
-    for system, name, required in (
+    for system, name, needs in (
         (link.crm_system, link.crm, _crm_needs),
         (link.ledger_system, link.ledger, _ledger_needs),
     ):
-        yield from _guarded(f"mappings of {system}", lambda system=system: _mappings(settings, link, system))
-        yield from _guarded(name, lambda name=name, required=required: _system(get(name), required(settings, link)))
+        yield from _guarded(f"mappings of {system}", _mappings(settings, link, system))
+        yield from _guarded(name, _system(settings, link, name, get, needs))
 
 
-def _guarded(what: str, findings: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings; what stops them is one more finding."""
     try:
-        yield from findings()
+        yield from findings
     except TieoutError as error:
         yield Finding(False, f"{what}: {error}", "see the message")
 
@@ -73,11 +74,17 @@ def _loaded(settings: Settings, link: Link, system: str) -> dict[str, EntityMapp
     return {entity: apply_overrides(mapping, link) for entity, mapping in loaded.items()}
 
 
-def _system(connection: Connection, required: Required) -> Iterator[Finding]:
-    connector = connect_system(connection)
+def _system(
+    settings: Settings,
+    link: Link,
+    name: str,
+    connections: Callable[[str], Connection],
+    needs: Callable[[Settings, Link], Required],
+) -> Iterator[Finding]:
+    connector = connect_system(connections(name))
     try:
-        for finding in connector.findings(required):
-            yield Finding(finding.ok, f"{connection.name}: {finding.what}", finding.remedy)
+        for finding in connector.findings(needs(settings, link)):
+            yield Finding(finding.ok, f"{name}: {finding.what}", finding.remedy)
     finally:
         connector.close()
 

@@ -47,7 +47,7 @@ class Overwrite:
 
 
 def plan(services: Services, run_id: UUID) -> dict[str, int]:
-    """Plans the overwrites for linked customers of which one side changed. Returns counts by side that is overwritten."""
+    """Plans the overwrites for linked customers that changed on a side. Returns counts by overwritten side."""
     changed = _changed(services)
     counts = {"compared": len(changed), "ledger": 0, "crm": 0}
     for chunk in chunks(changed):
@@ -68,7 +68,8 @@ def _changed(services: Services) -> list[Any]:
                     from tieout.crosswalk c
                     join staging.{tables[0]} a on a._connection = c.source and a._source_id = c.source_id
                     join staging.{tables[1]} x on x._connection = c.target and x._source_id = c.vendor_id
-                    left join tieout.document d on d.link = c.link and d.object = 'account' and d.source_id = c.source_id
+                    left join tieout.document d
+                      on d.link = c.link and d.object = 'account' and d.source_id = c.source_id
                     where c.link = :link and c.target = :ledger and c.source = :crm and c.entity = 'account'
                       and not a._deleted and not x._deleted
                       and (d.source_id is null or greatest(a._version, x._version) > d.seen_version)
@@ -166,8 +167,9 @@ def _revisions(services: Services, account_ids: Sequence[str]) -> dict[str, int]
     with services.engine.connect() as conn:
         found = conn.execute(
             text(
-                "select source_id, max(revision) as revision from tieout.intent where target = :ledger and source = :crm "
-                "and kind = 'customer' and source_id = any(:ids) group by source_id"
+                "select source_id, max(revision) as revision from tieout.intent "
+                "where target = :ledger and source = :crm and kind = 'customer' "
+                "and source_id = any(:ids) group by source_id"
             ),
             {"ledger": services.ledger.name, "crm": services.crm.name, "ids": list(account_ids)},
         )

@@ -154,7 +154,7 @@ class _Maker:
             heads.append(
                 {
                     "_source_id": bill.source_id, "_key": bill.source_id, "invoice_id": updated,
-                    "number": self.number(plan), "customer_id": party.reference(), "date": bill.date,
+                    "number": self.number(plan), "customer_id": party.reference(), "date": bill.posting_date,
                     "due_date": bill.due_date, "currency": bill.currency, "exchange_rate": bill.exchange_rate,
                     "status": self._link.policies.invoice_status, "reference": bill.reference,
                     "source_url": self._services.crm.record_url(bill.source_id),
@@ -269,7 +269,8 @@ class _Maker:
             body=bodies(
                 frame_of([{
                     "CreditNote.CreditNoteID": "{{vendor_id:" + note.doc_uid + "}}", "Invoice.InvoiceID": vendor_id,
-                    "Amount": from_minor(due, content["currency"]), "Date": self._today.isoformat(), "_key": note.doc_uid,
+                    "Amount": from_minor(due, content["currency"]), "Date": self._today.isoformat(),
+                    "_key": note.doc_uid,
                 }]), None, None, "_key",
             ).iloc[0],
             entity="allocation", depends_on=(note.doc_uid,), currency=content["currency"], amount_minor=due,

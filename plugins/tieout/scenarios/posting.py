@@ -104,7 +104,7 @@ def _plan_chunk(
         added = intents.add(conn, [*customers.intents, *planned.intents], run_id, services.actor)
         documents.upsert(conn, services.link.name, subject.entity, judgements, run_id)
         _letters(conn, services, subject, judgements, [*judged, *planned.stopped], run_id)
-    counts = Counter(judgement.outcome for judgement in judgements)
+    counts: Counter[str] = Counter(judgement.outcome for judgement in judgements)
     counts.update(judged=len(judgements), intents=len(added.new), cancelled_intents=len(cancelled))
     return counts
 
@@ -262,12 +262,12 @@ def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> P
     cancelled = head is None or bool(head.get("cancelled"))
     if head is not None and not head.get("billable") and not cancelled:
         return _not_billable(base, live)
-    result: Bill | Hold | None = None
-    if head is not None and not cancelled:
-        result = _bill(head, chunk, source_id, rules)
-        if isinstance(result, Hold):
-            return Plan(replace(base, reason=result.reason, message=result.message), hold=result)
-    return _next(services, base, live, previous, result, chunk, cancelled)
+    if head is None or cancelled:
+        return _next(services, base, live, previous, None, chunk, cancelled)
+    made = _bill(head, chunk, source_id, rules)
+    if isinstance(made, Hold):
+        return Plan(replace(base, reason=made.reason, message=made.message), hold=made)
+    return _next(services, base, live, previous, made, chunk, cancelled)
 
 
 def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules) -> Bill | Hold:

@@ -20,7 +20,8 @@ from tieout.delivery.deliver import deliver as deliver_intents
 from tieout.delivery.deliver import deliver_until_settled
 from tieout.delivery.limits import DeliverySummary
 from tieout.model.errors import BooksDoNotClose
-from tieout.scenarios import checking, masters, posting, settlement, summary, write_back as writing
+from tieout.scenarios import checking, masters, posting, settlement, summary
+from tieout.scenarios import write_back as writing
 from tieout.scenarios.extraction import extract_side
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services, Side
@@ -29,7 +30,7 @@ from tieout.store import runs
 NAME = "quote_to_cash"
 STEPS = ("extract", "check", "transform", "deliver", "write_back", "summarise")
 
-#: Seconds that a step waits for what is due soon (a throttled call, a quiet period) before it leaves it to the next run.
+#: Seconds that a step waits for what is due soon (a throttled call, a quiet period); then the next run does it.
 PATIENCE_SECONDS = 60.0
 
 Numbers = dict[str, Any]

@@ -36,14 +36,19 @@ def checked(services: Services, plans: Sequence[Plan]) -> list[Plan]:
                     failure.found,
                     failure.remedy,
                 )
-    return [plan.held(holds[plan.judgement.source_id]) if plan.judgement.source_id in holds else plan for plan in plans]
+    return [_held(plan, holds.get(plan.judgement.source_id)) for plan in plans]
+
+
+def _held(plan: Plan, hold: Hold | None) -> Plan:
+    return plan.held(hold) if hold else plan
 
 
 def _invoices(billed: dict[str, Plan]) -> list[dict[str, object]]:
     return [
         {
-            "_key": key, "number": plan.judgement.source_number, "customer_id": plan.party.doc_uid if plan.party else None,
-            "date": plan.bill.date, "due_date": plan.bill.due_date, "currency": plan.bill.currency,
+            "_key": key, "number": plan.judgement.source_number,
+            "customer_id": plan.party.doc_uid if plan.party else None, "date": plan.bill.posting_date,
+            "due_date": plan.bill.due_date, "currency": plan.bill.currency,
             "subtotal_minor": plan.bill.net_minor,
         }
         for key, plan in billed.items() if plan.bill

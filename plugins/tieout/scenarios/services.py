@@ -1,4 +1,4 @@
-"""What every step of a scenario works with, put together from a link's name: both systems, their mappings, the store."""
+"""What every step of a scenario works with, made from a link's name: both systems, their mappings, the store."""
 
 from __future__ import annotations
 

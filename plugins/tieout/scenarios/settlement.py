@@ -1,4 +1,4 @@
-"""After delivery: the ledger's answers become staged rows, and each pending record learns what became of its document."""
+"""After delivery: the ledger's answers become staged rows, each pending record learns what became of its document."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def stage_answers(services: Services, since: datetime, run_id: UUID) -> int:
     with services.engine.connect() as conn:
         found = conn.execute(
             text(
-                "select entity, answer from tieout.intent where target = :target and link = :link and state = 'CONFIRMED' "
+                "select entity, answer from tieout.intent "
+                "where target = :target and link = :link and state = 'CONFIRMED' "
                 "and answer is not null and (updated_at >= :since or run_id = :run_id)"
             ),
             {"target": services.ledger.name, "link": services.link.name, "since": since, "run_id": run_id},
@@ -101,7 +102,7 @@ def _settle_chunk(services: Services, subject: Subject, pending: Sequence[Judgem
             source_ids=[item.source_id for item in judgements if item.outcome == "posted"],
             failing=[(letter.source_id, letter.reason) for letter in letters],
         )  # fmt: skip
-    counts = Counter(item.outcome for item in judgements)
+    counts: Counter[str] = Counter(item.outcome for item in judgements)
     counts[TAX_DIFFERS] += len(letters)
     return counts
 
@@ -134,7 +135,7 @@ def _settled(item: Judgement, intent: Mapping[str, Any], invoice: Row | None) ->
 def _tax_difference(
     services: Services, subject: Subject, item: Judgement, intent: Mapping[str, Any], invoices: Mapping[str, Row]
 ) -> Rejection | None:
-    """What the ledger computed against what the CRM expects; told, not held: the ledger's tax is the one that counts."""
+    """The ledger's tax against what the CRM expects; told, not held: the ledger's is the one that counts."""
     expected = intent["frozen"].get("expected_tax_minor")
     invoice = invoices.get(intent["vendor_id"])
     if expected is None or invoice is None or invoice["tax_minor"] is None or item.currency is None:
@@ -144,7 +145,8 @@ def _tax_difference(
     return Rejection(
         services.crm.system, subject.entity, item.source_id, TAX_DIFFERS,
         f"the ledger computed another tax on invoice {invoice['number']} than the CRM expects",
-        f"{from_minor(expected, item.currency)} {item.currency}, within {services.link.tolerances.tax_minor} minor units",
+        f"{from_minor(expected, item.currency)} {item.currency}, "
+        f"within {services.link.tolerances.tax_minor} minor units",
         f"{from_minor(invoice['tax_minor'], item.currency)} {item.currency}",
         "compare the tax codes of the order's lines with the ledger's tax rates",
     )  # fmt: skip

@@ -59,8 +59,8 @@ def summary(conn: Connection, link: str, object_: str, table: str, connection: s
     different = {currency: minor for currency, minor in apart.items() if minor}
     if different:
         raise BooksDoNotClose(
-            f"link {link}: what the ledger confirmed differs from what the CRM's lines come to, in minor units: {different}; "
-            "`tieout differences` lists the documents"
+            f"link {link}: what the ledger confirmed differs from what the CRM's lines come to, in minor units: "
+            f"{different}; `tieout differences {link}` lists the documents"
         )
     read = judged - counts["not_billable"]
     total = {currency: sum(v for k, v in parts.items() if k != "not_billable") for currency, parts in amounts.items()}

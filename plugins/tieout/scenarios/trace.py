@@ -1,4 +1,4 @@
-"""`tieout trace KEY`: everything that is known of one record, from the CRM's field to the ledger's line, in order of time.
+"""`tieout trace KEY`: all that is known of one record, from the CRM's field to the ledger's line, in order of time.
 
 KEY is any id or number: the CRM's id or order number, the ledger's id or invoice number, a doc_uid. Read-only.
 """
@@ -41,22 +41,23 @@ _STEPS: tuple[tuple[str, str], ...] = (
     ),
     (
         "intent",
-        "select i.created_at as at, i.kind || ' revision ' || i.revision || ': ' || i.operation || ' is ' || i.state as title, "
-        "i.intent_id, i.link, i.target, i.doc_uid, i.natural_key, i.idempotency_key, i.currency, i.amount_minor, i.frozen, "
-        "i.state, i.sends, i.vendor_id, i.vendor_number, i.reason, i.message, i.run_id, r.mapping_hash, r.suite_hash, "
-        "r.code_version, encode(i.body, 'escape') as body "
+        "select i.created_at as at, "
+        "i.kind || ' revision ' || i.revision || ': ' || i.operation || ' is ' || i.state as title, "
+        "i.intent_id, i.link, i.target, i.doc_uid, i.natural_key, i.idempotency_key, i.currency, i.amount_minor, "
+        "i.frozen, i.state, i.sends, i.vendor_id, i.vendor_number, i.reason, i.message, i.run_id, r.mapping_hash, "
+        "r.suite_hash, r.code_version, encode(i.body, 'escape') as body "
         "from tieout.intent i left join tieout.sync_run r using (run_id) where i.source_id = any(:ids)",
     ),
     (
         "attempt",
-        "select a.sent_at as at, a.kind || ': ' || coalesce(a.outcome, 'no answer yet') as title, a.attempt_id, a.intent_id, "
-        "a.fence, a.worker, a.batch, a.request_hash, a.http_status, a.detail, a.answered_at "
+        "select a.sent_at as at, a.kind || ': ' || coalesce(a.outcome, 'no answer yet') as title, "
+        "a.attempt_id, a.intent_id, a.fence, a.worker, a.batch, a.request_hash, a.http_status, a.detail, a.answered_at "
         "from tieout.attempt a join tieout.intent i using (intent_id) where i.source_id = any(:ids)",
     ),
     (
         "dead letter",
-        "select first_seen as at, stage || ': ' || reason || ' (' || state || ')' as title, dead_letter_id, entity, message, "
-        "expected, found, remedy, times_seen, last_seen, closed_at, closed_by "
+        "select first_seen as at, stage || ': ' || reason || ' (' || state || ')' as title, "
+        "dead_letter_id, entity, message, expected, found, remedy, times_seen, last_seen, closed_at, closed_by "
         "from tieout.dead_letter where source_id = any(:ids)",
     ),
 )
@@ -81,7 +82,7 @@ def trace(engine: Engine, key: str) -> list[TraceStep]:
             return []
         steps = list(staged)
         for name, query in _STEPS:
-            steps.extend(_step(name, row) for row in conn.execute(text(query), {"ids": subjects}).mappings())
+            steps.extend(_step(name, dict(row)) for row in conn.execute(text(query), {"ids": subjects}).mappings())
         ledger_ids = {
             row.vendor_id
             for row in conn.execute(
@@ -106,7 +107,8 @@ def _staged(conn: Connection, ids: Iterable[str], column: str, only: str | None 
         return []
     tables = conn.execute(
         text(
-            "select table_name from information_schema.columns where table_schema = 'staging' and column_name = :column "
+            "select table_name from information_schema.columns "
+            "where table_schema = 'staging' and column_name = :column "
             "and table_name not like '%\\_version' and table_name not like '%\\_superseded' order by 1"
         ),
         {"column": column},

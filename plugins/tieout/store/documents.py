@@ -129,7 +129,7 @@ def to_judge(conn: Connection, link: str, object_: str, connection: str, parts: 
 
 def totals(conn: Connection, link: str, object_: str, run_id: UUID) -> Iterator[Mapping[str, Any]]:
     """(outcome, currency, fresh, count, source_minor, posted_minor): `fresh` where this run changed the judgement."""
-    yield from conn.execute(
+    found = conn.execute(
         text(
             """
             select outcome, currency, run_id = :run_id as fresh, count(*) as count,
@@ -138,7 +138,9 @@ def totals(conn: Connection, link: str, object_: str, run_id: UUID) -> Iterator[
             """
         ),
         {"link": link, "object": object_, "run_id": run_id},
-    ).mappings()
+    )
+    for row in found.mappings():
+        yield dict(row)
 
 
 def reasons(conn: Connection, link: str, object_: str) -> list[tuple[str, str, int]]:
@@ -150,4 +152,4 @@ def reasons(conn: Connection, link: str, object_: str) -> list[tuple[str, str, i
         ),
         {"link": link, "object": object_, "open": list(OPEN)},
     )
-    return [(row.outcome, row.reason, row.count) for row in rows]
+    return [(outcome, reason, count) for outcome, reason, count in rows]

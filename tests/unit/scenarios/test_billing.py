@@ -26,8 +26,8 @@ RULES = Rules(
 )  # fmt: skip
 ORDER = {
     "order_id": "801A", "number": "00000100", "account_id": "001A", "currency": "GBP", "order_date": date(2026, 3, 31),
-    "total_minor": 10000, "freight_minor": None, "expected_tax_minor": 2000, "exchange_rate": None, "product_code": None,
-    "reference": "PO 7",
+    "total_minor": 10000, "freight_minor": None, "expected_tax_minor": 2000, "exchange_rate": None,
+    "product_code": None, "reference": "PO 7",
 }  # fmt: skip
 LINE = {
     "line_id": "802A", "position": 1, "product_code": "CHAI", "description": "Chai", "quantity": Decimal(3),
@@ -179,7 +179,7 @@ def test_order_in_closed_period_is_held_or_dated_in_the_next_open_one():
     locked = replace(RULES, locked_until=date(2026, 3, 31))
     assert held(rules=locked).reason == "period_locked"
     moved = billed(rules=replace(policies(closed_period="next_open"), locked_until=date(2026, 3, 31)))
-    assert (moved.date, moved.original_date) == (date(2026, 4, 1), date(2026, 3, 31))
+    assert (moved.posting_date, moved.original_date) == (date(2026, 4, 1), date(2026, 3, 31))
 
 
 def test_rate_of_the_crm_is_taken_only_when_the_link_says_so():
