@@ -41,6 +41,10 @@ _EXPECTED: dict[ColumnType, str] = {
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\s*$"
 _WHOLE = r"^\s*[+-]?\d{1,30}(\.0*)?\s*$"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?\s?([Zz]|[+-]\d\d(:?\d\d)?)?)?$"
+# The usual spellings, and much cheaper to ask for than the expression above. They do not say that there are digits:
+# the first character and PostgreSQL's own reading do.
+_USUAL = ("____-__-__T__:__:__.___+0000", "____-__-__T__:__:__.___Z", "____-__-__T__:__:__Z", "____-__-__T__:__:__",
+          "____-__-__")  # fmt: skip
 # Xero's older form; the offset only says where it is shown, the milliseconds are UTC.
 _EPOCH = r"^/Date\((-?\d{1,14}|\d{15})([+-]\d{4})?\)/$"
 
@@ -59,6 +63,8 @@ def raw(path: str, document: str = "j") -> sql.Composable:
 
 def json_value(path: str, document: str = "j") -> sql.Composable:
     """The value at a path as jsonb."""
+    if "." not in path:
+        return sql.SQL("{}->{}").format(sql.Identifier(document), sql.Literal(path))
     return sql.SQL("{}#>{}").format(
         sql.Identifier(document), sql.Literal("{" + ",".join(map(_quoted, path.split("."))) + "}")
     )
@@ -95,13 +101,23 @@ def candidates(entity: StagedEntity) -> sql.Composable:
     parts = [
         sql.SQL("{} as {}").format(_candidate(field, number), sql.Identifier(f"c{number}"))
         for number, field in enumerate(entity.fields)
+        if not _is_modified(entity, field)
     ]
     return sql.SQL(", ").join([*parts, sql.SQL("{} as cm").format(_timestamp(sql.Identifier("tm")))])
 
 
+def _is_modified(entity: StagedEntity, field: StagedField) -> bool:
+    """Is the column the modification time itself? Then it is converted once, as `cm`."""
+    return field.path == entity.modified and field.type == "timestamp"
+
+
+def _name(entity: StagedEntity, number: int) -> sql.Identifier:
+    return sql.Identifier("cm" if _is_modified(entity, entity.fields[number]) else f"c{number}")
+
+
 def values(entity: StagedEntity) -> list[sql.Composable]:
     """The declared columns' values from the candidates: those out of range are null."""
-    return [_bounded(field.type, sql.Identifier(f"c{number}")) for number, field in enumerate(entity.fields)]
+    return [_bounded(field.type, _name(entity, number)) for number, field in enumerate(entity.fields)]
 
 
 def modified_value() -> sql.Composable:
@@ -111,7 +127,7 @@ def modified_value() -> sql.Composable:
 def problems(entity: StagedEntity) -> sql.Composable:
     """text[]: `column: expected ..., found '...'` for each value that is there and could not be read."""
     entries = [
-        _problem(field.column, field.type, sql.Identifier(f"t{number}"), sql.Identifier(f"c{number}"))
+        _problem(field.column, field.type, sql.Identifier(f"t{number}"), _name(entity, number))
         for number, field in enumerate(entity.fields)
         if field.type != "json"
     ]
@@ -141,15 +157,16 @@ def _candidate(field: StagedField, number: int) -> sql.Composable:
                 text, sql.Literal(_WHOLE), whole
             )
         case "decimal":
-            return sql.SQL("case when {0} ~ {1} then {0}::numeric end").format(text, sql.Literal(_NUMBER))
+            return sql.SQL(
+                "case when jsonb_typeof({2}) = 'number' then ({2})::numeric when {0} ~ {1} then {0}::numeric end"
+            ).format(text, sql.Literal(_NUMBER), json_value(field.path))
         case "boolean":
             return sql.SQL("case lower({}) when 'true' then true when 'false' then false end").format(text)
         case "date":
             return sql.SQL(
-                "case when {0} ~ {1} then "
-                "case when pg_input_is_valid(left({0}, 10), 'date') then left({0}, 10)::date end "
-                "when {0} ~ {2} then ({3} at time zone 'UTC')::date end"
-            ).format(text, sql.Literal(_ISO), sql.Literal(_EPOCH), _from_epoch(text))
+                "case when {iso} then case when pg_input_is_valid(left({0}, 10), 'date') then left({0}, 10)::date end "
+                "when {0} ~ {1} then ({2} at time zone 'UTC')::date end"
+            ).format(text, sql.Literal(_EPOCH), _from_epoch(text), iso=_is_iso(text))
         case "timestamp":
             return _timestamp(text)
         case "json":
@@ -158,9 +175,16 @@ def _candidate(field: StagedField, number: int) -> sql.Composable:
 
 def _timestamp(text: sql.Composable) -> sql.Composable:
     return sql.SQL(
-        "case when {0} ~ {1} then case when pg_input_is_valid({0}, 'timestamptz') then {0}::timestamptz end "
-        "when {0} ~ {2} then {3} end"
-    ).format(text, sql.Literal(_ISO), sql.Literal(_EPOCH), _from_epoch(text))
+        "case when {iso} then case when pg_input_is_valid({0}, 'timestamptz') then {0}::timestamptz end "
+        "when {0} ~ {1} then {2} end"
+    ).format(text, sql.Literal(_EPOCH), _from_epoch(text), iso=_is_iso(text))
+
+
+def _is_iso(text: sql.Composable) -> sql.Composable:
+    usual = sql.SQL(" or ").join(sql.SQL("{} like {}").format(text, sql.Literal(form)) for form in _USUAL)
+    return sql.SQL("case when left({0}, 1) between '0' and '9' and ({1}) then true else {0} ~ {2} end").format(
+        text, usual, sql.Literal(_ISO)
+    )
 
 
 def _from_epoch(text: sql.Composable) -> sql.Composable:

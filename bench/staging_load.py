@@ -1,0 +1,168 @@
+"""Loading records into staging, beside psql's own binary copy of prepared files.
+
+    python bench/staging_load.py [--rows 1000000] [--repeat 1]
+
+Prints seconds and ratios of one run on one machine:
+  limit, columns   psql \\copy of a binary file with the typed columns into an unlogged table, no index
+  limit, jsonb     the same with the payload as jsonb
+  psycopg          binary COPY of tuples that Python holds already, typed columns, no payload
+  first load       tieout.store.staging from vendor records (parsed JSON): types, problems, hash, payload, key, versions
+  nothing changed  the same records again
+  1 % changed      one record in a hundred differs
+
+The figures depend on the machine and on what else runs there; only their ratios say something. The server is the
+embedded one with durability on, so what staging writes is logged and what the limits write is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from tieout.model.staged import StagedEntity, StagedField
+from tieout.store import embedded, migrate, staging
+from tieout.store.embedded import EmbeddedServer
+from tieout.store.engine import connect
+
+PAGE = 2_000
+ENTITY = StagedEntity(
+    "salesforce", "order", "Order", "Id", "SystemModstamp",
+    (
+        StagedField("id", "Id", "text"), StagedField("order_number", "OrderNumber", "text"),
+        StagedField("account_id", "AccountId", "text"), StagedField("status", "Status", "text"),
+        StagedField("effective_date", "EffectiveDate", "date"), StagedField("currency", "CurrencyIsoCode", "text"),
+        StagedField("total_amount", "TotalAmount", "decimal"), StagedField("freight", "Freight__c", "decimal"),
+        StagedField("modified", "SystemModstamp", "timestamp"), StagedField("active", "Active__c", "boolean"),
+    ),
+)  # fmt: skip
+
+
+def record(number: int, rng: random.Random) -> dict[str, Any]:
+    """An order of about 500 bytes of JSON, one in a hundred with an amount of 18 digits."""
+    big = number % 100 == 0
+    return {
+        "attributes": {"type": "Order", "url": f"/services/data/v66.0/sobjects/Order/801{number:012d}"},
+        "Id": f"801{number:012d}AAA", "OrderNumber": f"{number:08d}", "AccountId": f"001{number % 5000:012d}AAA",
+        "Status": "Activated", "EffectiveDate": "2026-03-01", "CurrencyIsoCode": "EUR",
+        "TotalAmount": Decimal(rng.randrange(10**17, 10**18) if big else rng.randrange(10**7)) / 100,
+        "Freight__c": Decimal("12.50"), "SystemModstamp": "2026-03-01T10:00:00.000+0000", "Active__c": True,
+        "Description": "Ordered by phone, to be delivered in two parts", "BillingCity": "Oberhausen",
+    }  # fmt: skip
+
+
+def pages(rows: int, changed: bool = False) -> Iterator[list[dict[str, Any]]]:
+    """The same records each time, page by page: making them is measured apart and taken off."""
+    rng = random.Random(7)
+    for start in range(0, rows, PAGE):
+        page = [record(number, rng) for number in range(start, min(start + PAGE, rows))]
+        if changed:
+            for number in range(0, len(page), 100):
+                page[number]["TotalAmount"] += 1
+        yield page
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def psql(server: EmbeddedServer, command: str) -> None:
+    program = embedded._bin() / "psql"
+    subprocess.run(
+        [str(program), "-q", "-h", str(server.socket_dir), "-U", "postgres", "-d", "bench", "-c", command], check=True
+    )
+
+
+COLUMNS = "id text, number text, account text, status text, day date, currency text, total numeric, freight numeric, modified timestamptz, active boolean"  # noqa: E501 - one line of SQL
+
+
+def prepare(server: EmbeddedServer, rows: int, folder: Path) -> None:
+    """Binary files of the columns, and of the columns with the payload, as psql takes them."""
+    psql(server, f"create unlogged table flat ({COLUMNS}); create unlogged table full_rows ({COLUMNS}, payload jsonb)")
+    with psycopg.connect(server.url_for("bench").replace("+psycopg", "")) as conn:
+        with conn.cursor().copy("copy full_rows from stdin") as copy:
+            for page in pages(rows):
+                for one in page:
+                    copy.write_row([*_typed(one), json.dumps(one, default=str)])
+        conn.execute("insert into flat select id, number, account, status, day, currency, total, freight, modified, active from full_rows")
+    for table in ("flat", "full_rows"):
+        psql(server, f"\\copy {table} to '{folder / table}.bin' (format binary)")
+        psql(server, f"truncate {table}")
+
+
+def _typed(one: dict[str, Any]) -> list[Any]:
+    return [
+        one["Id"], one["OrderNumber"], one["AccountId"], one["Status"], one["EffectiveDate"], one["CurrencyIsoCode"],
+        one["TotalAmount"], one["Freight__c"], one["SystemModstamp"], one["Active__c"],
+    ]  # fmt: skip
+
+
+def by_psycopg(server: EmbeddedServer, rows: Sequence[Sequence[Any]]) -> None:
+    with psycopg.connect(server.url_for("bench").replace("+psycopg", "")) as conn:
+        conn.execute("truncate flat")
+        with conn.cursor().copy("copy flat from stdin (format binary)") as copy:
+            copy.set_types(["text"] * 4 + ["date", "text", "numeric", "numeric", "timestamptz", "bool"])
+            for row in rows:
+                copy.write_row(row)
+
+
+def measure(rows: int, home: Path) -> dict[str, float]:
+    server = embedded.start(home)
+    server.create_database("bench")
+    engine = connect(server.url_for("bench"))
+    migrate.upgrade(engine)
+    with engine.begin() as conn:
+        staging.ensure(conn, ENTITY)
+    prepare(server, rows, home)
+    figures: dict[str, float] = {}
+    for name, table in (("limit, columns", "flat"), ("limit, jsonb", "full_rows")):
+        figures[name] = seconds(lambda t=table: psql(server, f"\\copy {t} from '{home / t}.bin' (format binary)"))
+    from datetime import UTC, date, datetime
+
+    day, modified = date(2026, 3, 1), datetime(2026, 3, 1, 10, tzinfo=UTC)
+    typed = [[*_typed(one)[:4], day, "EUR", one["TotalAmount"], one["Freight__c"], modified, True]
+             for page in pages(rows) for one in page]  # fmt: skip
+    figures["psycopg"] = seconds(lambda: by_psycopg(server, typed))
+    del typed
+    making = seconds(lambda: sum(len(page) for page in pages(rows)))
+    run = uuid4()
+    for name, changed in (("first load", False), ("nothing changed", False), ("1 % changed", True)):
+        counts: list[staging.Counts] = []
+        took = seconds(lambda c=changed, out=counts: out.append(staging.stage(engine, ENTITY, "crm", pages(rows, c), run)))
+        figures[name] = took - making
+        print(f"# {name}: {counts[0]}")
+    engine.dispose()
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="tieout-bench-"))
+    home.chmod(0o777)
+    try:
+        figures = measure(arguments.rows, home)
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home, ignore_errors=True)
+    print(f"{arguments.rows} rows{'':18}seconds  / limit, columns  / limit, jsonb  / first load")
+    for name, took in figures.items():
+        ratios = (took / figures[base] for base in ("limit, columns", "limit, jsonb", "first load"))
+        print(f"{name:28}{took:9.2f}" + "".join(f"{ratio:15.2f}" for ratio in ratios))
+
+
+if __name__ == "__main__":
+    main()
