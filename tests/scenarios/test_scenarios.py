@@ -11,6 +11,7 @@ from tests.scenarios.world import World
 from tests.support.sandbox import SandboxProcess
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", scenario_names())
 def test_scenario(name: str, sandbox: SandboxProcess, engine: Engine) -> None:
     given, expect = load_scenario(name)
@@ -21,6 +22,7 @@ def test_scenario(name: str, sandbox: SandboxProcess, engine: Engine) -> None:
         for step in given.steps:
             world.happen(step)
             world.run()
-        assert differences(world, expect) == []
+        found = differences(world, expect)
+        assert not found, "\n".join(found)
     finally:
         world.close()

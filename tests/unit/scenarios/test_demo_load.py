@@ -164,3 +164,13 @@ def test_a_row_that_the_crm_refuses_is_in_the_report_and_its_order_stays_a_draft
     status = rows(sandbox, "Order", "Status")
     assert status["northwind:order:1"]["Status"] == "Draft"
     assert status["northwind:order:2"]["Status"] == "Activated"
+
+
+def test_the_list_for_the_administrator_has_every_field_that_the_connector_asks_for(sandbox: SandboxProcess) -> None:
+    connector = SalesforceConnector(crm_connection(sandbox))
+    try:
+        assert any(not finding.ok for finding in connector.findings())
+        Doors(sandbox.url).custom_fields()
+        assert [finding.what for finding in connector.findings() if not finding.ok] == []
+    finally:
+        connector.close()

@@ -1,0 +1,93 @@
+"""Northwind's real files, from the CSV to the ledger: the books against plain Decimal arithmetic, and a second run."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter, defaultdict
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.company import Company, company_of, load_company
+from tests.proofs.northwind_arithmetic import expected_northwind
+from tests.support.shared import require_shared
+
+pytestmark = [pytest.mark.slow, pytest.mark.shared]
+
+
+def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_url: str, tmp_path: Path) -> None:
+    folder = require_shared("data", "northwind")
+    expected = expected_northwind(folder)
+    loaded = load_company(folder, "northwind", tmp_path / "loaded")
+    # Every row that the arithmetic could not read is in the load's report, file by file.
+    assert Counter(name for name, _, _ in expected.broken) == Counter(one.file for one in loaded.report.refused)
+    assert {(name, line) for name, line, _ in expected.broken} == {(one.file, one.line) for one in loaded.report.refused}
+    assert loaded.report.activated == len(expected.orders)
+
+    with company_of(loaded, database_url, tmp_path / "sandbox") as company:
+        company.counting()
+        began = time.process_time()
+        first = company.run()
+        first_seconds, (first_writes, first_calls) = time.process_time() - began, company.counted()
+        assert (first["posted"], first["read"]) == (len(expected.orders), len(expected.orders))
+        assert first["amounts"] == {"USD": {"read": _cents(expected.total), "posted": _cents(expected.total)}}
+        assert first_writes > 0
+
+        books = company.books()
+        books.assert_no_duplicates()
+        assert {one["Reference"]: one["SubTotal"] for one in books.invoices} == expected.orders
+        assert all(one["Total"] == one["SubTotal"] and one["Status"] == "AUTHORISED" for one in books.invoices)
+        assert _by_customer(company) == expected.by_customer
+        assert books.total == expected.total
+        assert _freight(company) == sum(expected.freight.values())
+        # The CRM shows each invoice on its order.
+        shown = {row["PoNumber"]: row for row in company.crm_rows("Order", "PoNumber", "Tieout_Invoice_Total__c")}
+        assert {key: row["Tieout_Invoice_Total__c"] for key, row in shown.items()} == expected.orders
+
+        before = company.snapshot()
+        company.counting()
+        began = time.process_time()
+        second = company.run()
+        second_seconds, (second_writes, second_calls) = time.process_time() - began, company.counted()
+        assert (second["posted"], second["unchanged"]) == (0, len(expected.orders))
+        assert company.snapshot() == before
+        assert second_writes == 0
+        assert company.books().essence() == books.essence()
+    _report(
+        tmp_path, orders=len(expected.orders), total=str(expected.total), first_calls=first_calls,
+        first_cpu_seconds=round(first_seconds, 2), second_calls=second_calls,
+        second_cpu_seconds=round(second_seconds, 2), second_share=round(second_seconds / first_seconds, 3),
+    )  # fmt: skip
+
+
+def _cents(amount: Decimal) -> int:
+    return int(amount * 100)
+
+
+def _by_customer(company: Company) -> dict[str, Decimal]:
+    """customerID of the file -> what the ledger billed to its contact."""
+    numbers = {row["Id"]: row["AccountNumber"] for row in company.crm_rows("Account", "AccountNumber")}
+    with company.hand() as hand:
+        contacts = {one["ContactID"]: numbers[one["ContactNumber"]] for one in hand.all("Contacts")}
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    for one in company.books().invoices:
+        totals[contacts[one["Contact"]["ContactID"]]] += one["SubTotal"]
+    return dict(totals)
+
+
+def _freight(company: Company) -> Decimal:
+    """What is billed on the freight item, line by line."""
+    lines = [line for one in company.books().invoices for line in one["LineItems"]]
+    assert lines, "a page of invoices carries their lines"
+    return sum((line["LineAmount"] for line in lines if line.get("ItemCode") == "FREIGHT"), Decimal(0))
+
+
+def _report(place: Path, **numbers: object) -> None:
+    """Costs are told, not judged: how long a machine takes says nothing about the books."""
+    path = Path(os.environ.get("TIEOUT_PROOFS_REPORT", place)) / "northwind_cost.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(numbers, indent=2))
+    print(json.dumps(numbers))  # noqa: T201 - pytest -s shows it
