@@ -11,20 +11,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-import psycopg
 from psycopg import sql
 from sqlalchemy.engine import Connection, Engine
 
-from tieout.model.errors import ConfigurationFault, Rejection
+from tieout.model.errors import Rejection
 from tieout.model.staged import StagedEntity
 from tieout.store import conversion, dead_letters, encoding
 from tieout.store.engine import driver
 from tieout.store.staged_frames import as_of, read
+from tieout.store.staging_merge import Row, merge
 from tieout.store.staging_tables import all_columns, bump_table, ensure, lock_table, table_name
 
 __all__ = ["Counts", "as_of", "bump", "ensure", "mark_deleted", "read", "stage"]
@@ -82,10 +83,15 @@ def stage(
         Retriable: the database went away, or another run holds the table for too long.
     """
     total = Counts()
-    with engine.connect() as conn:
+    # While PostgreSQL merges a chunk the next one is read and encoded here; never more than these two are held.
+    with engine.connect() as conn, ThreadPoolExecutor(1, thread_name_prefix="staging") as merging:
+        pending: Future[Counts] | None = None
         for chunk in _chunks(entity, records):
-            with conn.begin():
-                total += _stage_chunk(conn, entity, connection_name, chunk, run_id)
+            if pending is not None:
+                total += pending.result()
+            pending = merging.submit(_stage_chunk, conn, entity, connection_name, chunk, run_id)
+        if pending is not None:
+            total += pending.result()
     return total
 
 
@@ -126,19 +132,11 @@ def bump(conn: Connection, entity: StagedEntity, connection_name: str, ids: Sequ
 # --- below: chunks ---------------------------------------------------------------------------------------------------
 
 
-class _Row(NamedTuple):
-    """A record on its way: its JSON, what had to be replaced in it, its modification time as it came."""
-
-    body: bytes
-    notes: str | None
-    modified: Any
-
-
 @dataclass(slots=True)
 class _Chunk:
     """Rows by id (the newest of each), and the records that have none."""
 
-    rows: dict[str, _Row] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
     read: int = 0
     size: int = 0
     rejected: list[tuple[Rejection, str]] = field(default_factory=list)
@@ -158,7 +156,7 @@ def _chunks(entity: StagedEntity, pages: Iterable[Sequence[Record]]) -> Iterator
             if source_id is None:
                 chunk.rejected.append((_without_id(entity, record, body), body.decode()))
             else:
-                row = _Row(body, _notes(replaced, columns), _at(record, modified) if modified else None)
+                row = Row(body, _notes(replaced, columns), _at(record, modified) if modified else None)
                 earlier = chunk.rows.get(source_id)
                 if earlier is None or not _is_later(earlier.modified, row.modified):
                     chunk.rows[source_id] = row
@@ -232,6 +230,11 @@ def _without_id(entity: StagedEntity, record: Record, body: bytes) -> Rejection:
 
 
 def _stage_chunk(conn: Connection, entity: StagedEntity, connection_name: str, chunk: _Chunk, run_id: UUID) -> Counts:
+    with conn.begin():
+        return _merge_chunk(conn, entity, connection_name, chunk, run_id)
+
+
+def _merge_chunk(conn: Connection, entity: StagedEntity, connection_name: str, chunk: _Chunk, run_id: UUID) -> Counts:
     if chunk.rejected:
         dead_letters.record(
             conn,
@@ -243,113 +246,6 @@ def _stage_chunk(conn: Connection, entity: StagedEntity, connection_name: str, c
         )
     with driver(conn) as raw:
         lock_table(raw, entity.table, connection_name)
-        inserted, updated = _merge(raw, entity, connection_name, chunk.rows, run_id) if chunk.rows else (0, 0)
+        inserted, updated = merge(raw, entity, connection_name, chunk.rows, run_id) if chunk.rows else (0, 0)
     rejected = len(chunk.rejected)
     return Counts(chunk.read, inserted, updated, chunk.read - rejected - inserted - updated, 0, rejected)
-
-
-def _merge(
-    raw: psycopg.Connection[Any], entity: StagedEntity, connection_name: str, rows: Mapping[str, _Row], run_id: UUID
-) -> tuple[int, int]:
-    """(inserted, updated)"""
-    raw.execute(_SETTINGS)
-    with raw.cursor() as cursor:
-        with cursor.copy("copy pg_temp.tieout_incoming from stdin") as copy:
-            copy.write(b"".join(_line(source_id, row) for source_id, row in rows.items()))
-        try:
-            counted = cursor.execute(_merge_statement(entity, connection_name, run_id)).fetchone()
-        except psycopg.errors.UndefinedTable:
-            raise ConfigurationFault(
-                f"staging.{entity.table} does not exist: staging.ensure has to run before records are staged"
-            ) from None
-    assert counted is not None
-    return counted[0], counted[1]
-
-
-# Each incoming row finds its current image by the key: a plan that reads the whole table for each chunk would make
-# the load quadratic, and the temporary table has no statistics to warn the planner.
-_SETTINGS = """
-set local timezone = 'UTC';
-set local jit = off;
-set local enable_hashjoin = off;
-set local enable_mergejoin = off;
-set local work_mem = '64MB';
-create temporary table if not exists tieout_incoming (id text, notes text[], body text storage external)
-    on commit delete rows
-"""
-
-
-def _line(source_id: str, row: _Row) -> bytes:
-    notes = r"\N" if row.notes is None else _escaped(row.notes)
-    return b"%b\t%b\t%b\n" % (_escaped(source_id).encode(), notes.encode(), row.body.replace(b"\\", b"\\\\"))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-
-
-def _merge_statement(entity: StagedEntity, connection_name: str, run_id: UUID) -> sql.Composed:
-    """Layer by layer, each evaluated once (`offset 0` keeps the planner from folding them): JSON, texts, hash, the
-    current image, candidates, values."""
-    names = conversion.names(entity.fields)
-    written = [sql.Identifier(n) for n in _WRITTEN]
-    newer = sql.SQL(
-        "_m is null or _old_m is null or _m > _old_m or (_m = _old_m and not _old_d) or _old_m > now()"
-        if entity.modified
-        else "true"
-    )
-    return sql.SQL(
-        """
-        with fresh as materialized (
-            select * from (
-                select id as _key, j as _json, h as _new_hash, existed as _existed, old_m as _old_m, old_d as _old_d,
-                    {values}, {modified} as _m, {problems} as _found from (
-                    select *, {candidates} from (
-                        select b.*, c._source_id is not null as existed, c._modified_at as old_m, c._deleted as old_d
-                        from (
-                            select *, {hash} as h from (
-                                select *, {raws} from (
-                                    select id, notes, body::jsonb as j from pg_temp.tieout_incoming offset 0
-                                ) l1 offset 0
-                            ) l2 offset 0
-                        ) b left join {table} c on c._connection = {connection} and c._source_id = b.id
-                        where c._hash is distinct from b.h or c._deleted
-                        offset 0
-                    ) l3 offset 0
-                ) l4
-            ) l5 where not _existed or {newer}
-        ), old as (
-            insert into {superseded} ({all}) select {current} from fresh f
-            join {table} c on c._connection = {connection} and c._source_id = f._key where f._existed
-        ), written as (
-            insert into {table} ({keys}, {names}, {written})
-            select {connection}, _key, {names}, _json, _new_hash, _m, false, _found, {run}, clock_timestamp(), nextval('staging.version')
-            from fresh
-            on conflict (_connection, _source_id) do update set {assign}
-        )
-        select count(*) filter (where not _existed), count(*) filter (where _existed) from fresh
-        """
-    ).format(
-        values=sql.SQL(", ").join(
-            sql.SQL("{} as {}").format(v, n) for v, n in zip(conversion.values(entity), names, strict=True)
-        ),
-        modified=conversion.modified_value(),
-        problems=conversion.problems(entity),
-        candidates=conversion.candidates(entity),
-        hash=conversion.content_hash(entity),
-        raws=conversion.raws(entity),
-        table=table_name(entity),
-        superseded=table_name(entity, "_superseded"),
-        connection=sql.Literal(connection_name),
-        run=sql.Literal(run_id),
-        newer=newer,
-        all=sql.SQL(", ").join(all_columns(entity)),
-        current=sql.SQL(", ").join(sql.SQL("c.{}").format(n) for n in all_columns(entity)),
-        keys=sql.SQL("_connection, _source_id"),
-        names=sql.SQL(", ").join(names),
-        written=sql.SQL(", ").join(written),
-        assign=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(n) for n in [*names, *written]),
-    )
-
-
-_WRITTEN = ("_payload", "_hash", "_modified_at", "_deleted", "_problems", "_run_id", "_staged_at", "_version")
