@@ -137,6 +137,8 @@ class MemoryLedger:
         self.sent += [Sent(self.clock.seconds, request, fault) for request in requests]
         if fault == "throttled":
             return [Answer(r.doc_uid, "throttled", http_status=429, retry_after=7.0) for r in requests]
+        if any(b'"refuse":"batch"' in request.body.replace(b" ", b"") for request in requests):
+            return [Answer(r.doc_uid, "refused", reason="batch_refused", http_status=400) for r in requests]
         if fault == "unauthorised":
             raise AuthenticationFailed("the token is refused")
         if fault == "broken_connector":

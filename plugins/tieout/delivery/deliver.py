@@ -19,7 +19,15 @@ from tieout.delivery import claim, counts, families
 from tieout.delivery.bodies import batch_name, digest, fill, named_in, vendor_ids
 from tieout.delivery.claim import Claimed, Wanted
 from tieout.delivery.clock import Clock, system_clock
-from tieout.delivery.judge import DUPLICATE, Verdict, judge_answer, judge_found, never_settles, uncertain
+from tieout.delivery.judge import (
+    BATCH_REFUSED,
+    DUPLICATE,
+    Verdict,
+    judge_answer,
+    judge_found,
+    never_settles,
+    uncertain,
+)
 from tieout.delivery.limits import DeliverySummary, Limits
 from tieout.delivery.settle import OnConfirmed, Outcome, settle
 from tieout.delivery.states import Journal, State
@@ -29,9 +37,22 @@ from tieout.model.errors import AuthenticationFailed, PermissionDenied, RateLimi
 #: Where `crash` is called, about in the order in which an intent meets them. Those named before_*_commit are inside
 #: a transaction, the others between two.
 CRASH_POINTS = (
-    "before_claim_commit", "after_claim", "before_mark_commit", "after_mark", "before_send", "after_send",
-    "before_confirm_commit", "after_confirm", "before_expire_commit", "after_expire", "before_lease_commit",
-    "after_lease", "after_look_up", "before_look_up_commit", "before_release_commit", "after_release",
+    "before_claim_commit",
+    "after_claim",
+    "before_mark_commit",
+    "after_mark",
+    "before_send",
+    "after_send",
+    "before_confirm_commit",
+    "after_confirm",
+    "before_expire_commit",
+    "after_expire",
+    "before_lease_commit",
+    "after_lease",
+    "after_look_up",
+    "before_look_up_commit",
+    "before_release_commit",
+    "after_release",
 )
 
 #: Seconds between two looks at what another worker has under way.
@@ -314,7 +335,11 @@ class _Worker:
         attempts = self.transactions.run(
             "mark",
             lambda conn, journal: claim.mark_sent(
-                conn, journal, batch, [digest(request.body) for request in requests], self.worker,
+                conn,
+                journal,
+                batch,
+                [digest(request.body) for request in requests],
+                self.worker,
                 batch_name=batch_name([request.idempotency_key for request in requests]),
                 lease=timedelta(seconds=seconds),
             ),
@@ -383,14 +408,18 @@ class _Worker:
             self.on_progress(summary)
 
     def _batches(self, claimed: Sequence[Claimed]) -> Iterator[tuple[Operation, list[Claimed]]]:
-        """By operation, in the vendor's batch size, operations in the order of their oldest intent."""
-        groups: dict[str, list[Claimed]] = {}
+        """By operation, in the vendor's batch size, operations in the order of their oldest intent.
+
+        What was in a batch that the vendor refused as a whole goes alone.
+        """
+        groups: dict[tuple[str, bool], list[Claimed]] = {}
         for each in claimed:
-            groups.setdefault(each.operation, []).append(each)
-        for name, group in groups.items():
+            groups.setdefault((each.operation, each.reason == BATCH_REFUSED), []).append(each)
+        for (name, alone), group in groups.items():
             operation = self.operation(name)
-            for start in range(0, len(group), operation.batch):
-                yield operation, group[start : start + operation.batch]
+            size = 1 if alone else operation.batch
+            for start in range(0, len(group), size):
+                yield operation, group[start : start + size]
 
     def _vendor_ids(self, claimed: Sequence[Claimed]) -> dict[str, str]:
         named = sorted({uid for each in claimed for uid in named_in(each.body)})
@@ -472,7 +501,7 @@ def _matched(operation: Operation, requests: Sequence[Request], answers: Sequenc
     for request in requests:
         mine = given.get(request.doc_uid, [])
         if len(mine) == 1:
-            verdicts[request.doc_uid] = judge_answer(operation, mine[0])
+            verdicts[request.doc_uid] = judge_answer(operation, mine[0], alone=len(requests) == 1)
         else:
             what = "no answer for this item" if not mine else f"{len(mine)} answers for this item"
             verdicts[request.doc_uid] = uncertain(operation, "item_unanswered", what)

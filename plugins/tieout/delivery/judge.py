@@ -15,6 +15,8 @@ from tieout.store.encoding import clean_text
 
 #: How refusals begin that may be about our own document, applied by an earlier attempt: `duplicate_number` ...
 DUPLICATE = "duplicate_"
+#: A refusal of the whole request that does not say which item it is about.
+BATCH_REFUSED = "batch_refused"
 #: Characters of a vendor's value or message that are kept in words for a person.
 LONGEST_WORDS = 500
 
@@ -50,16 +52,24 @@ class Verdict:
     alarm: bool = False
 
 
-def judge_answer(operation: Operation, answer: Answer) -> Verdict:
-    """What one item's answer means."""
+def judge_answer(operation: Operation, answer: Answer, *, alone: bool = True) -> Verdict:
+    """What one item's answer means. `alone`: nothing else was in its request, so a refusal can only mean this item."""
     if answer.outcome == "applied":
         return _applied(operation, answer)
+    if answer.outcome == "refused" and answer.reason == BATCH_REFUSED and not alone:
+        # One bad item must not take the others with it (S18): nothing was applied, each goes again by itself.
+        words = _cut(answer.message) or "the vendor refused the whole request without naming an item"
+        return Verdict(State.READY, "refused", BATCH_REFUSED, words, http_status=answer.http_status)
     if answer.outcome == "refused":
         return _refused(operation, answer)
     if answer.outcome == "throttled":
         return Verdict(
-            State.READY, "throttled", "throttled", _cut(answer.message) or "the vendor asked to wait",
-            wait=max(answer.retry_after or 0.0, 0.0), http_status=answer.http_status,
+            State.READY,
+            "throttled",
+            "throttled",
+            _cut(answer.message) or "the vendor asked to wait",
+            wait=max(answer.retry_after or 0.0, 0.0),
+            http_status=answer.http_status,
         )
     return uncertain(operation, answer.reason or "no_answer", answer.message, answer.http_status)
 
@@ -67,8 +77,12 @@ def judge_answer(operation: Operation, answer: Answer) -> Verdict:
 def uncertain(operation: Operation, reason: str, message: str, http_status: int | None = None) -> Verdict:
     """It may have been applied: a look-up decides once the quiet period is over."""
     return Verdict(
-        State.UNKNOWN, "uncertain", reason, _cut(message) or "no definite answer came",
-        wait=operation.quiet_period.total_seconds(), http_status=http_status,
+        State.UNKNOWN,
+        "uncertain",
+        reason,
+        _cut(message) or "no definite answer came",
+        wait=operation.quiet_period.total_seconds(),
+        http_status=http_status,
     )
 
 
@@ -84,14 +98,23 @@ def judge_found(operation: Operation, found: Sequence[Found], refused_as: str | 
     if len(found) > 1:
         ids = ", ".join(each.vendor_id for each in found[:10])
         return Verdict(
-            State.HELD, "found_many", "several_found", f"{len(found)} live documents carry this natural key: {ids}",
-            expected="at most one live document", found=f"{len(found)} documents: {ids}", alarm=True,
+            State.HELD,
+            "found_many",
+            "several_found",
+            f"{len(found)} live documents carry this natural key: {ids}",
+            expected="at most one live document",
+            found=f"{len(found)} documents: {ids}",
+            alarm=True,
             remedy="void the surplus documents in the ledger, then look up again or accept the right one",
         )
     if found and not found[0].differences:
         one = found[0]
         return Verdict(
-            State.CONFIRMED, "found_equal", vendor_id=one.vendor_id, number=_number(one.number), content=one.content,
+            State.CONFIRMED,
+            "found_equal",
+            vendor_id=one.vendor_id,
+            number=_number(one.number),
+            content=one.content,
             origin="found" if operation.creates else None,
         )
     if found and not operation.repeatable:
@@ -99,9 +122,12 @@ def judge_found(operation: Operation, found: Sequence[Found], refused_as: str | 
     if refused_as is not None:
         what = _what(refused_as)
         return Verdict(
-            State.HELD, "found_none", f"{what}_taken",
+            State.HELD,
+            "found_none",
+            f"{what}_taken",
             f"the vendor refused it as {refused_as}, but no live document of ours is there",
-            expected=f"a free {what.replace('_', ' ')}", found="it belongs to another, a voided or a hidden document",
+            expected=f"a free {what.replace('_', ' ')}",
+            found="it belongs to another, a voided or a hidden document",
             remedy="free it in the ledger or change it at its source, then look up again or cancel",
             wait=operation.quiet_period.total_seconds(),
         )
@@ -114,8 +140,12 @@ def judge_found(operation: Operation, found: Sequence[Found], refused_as: str | 
 def never_settles(verdict: Verdict, sends: int) -> Verdict:
     """In place of a READY verdict when an intent was sent as often as the limit allows."""
     return Verdict(
-        State.HELD, verdict.outcome, "never_settles", f"sent {sends} times and never applied",
-        expected="an applied document after a send", found=f"{sends} sends, none of them applied",
+        State.HELD,
+        verdict.outcome,
+        "never_settles",
+        f"sent {sends} times and never applied",
+        expected="an applied document after a send",
+        found=f"{sends} sends, none of them applied",
         remedy="find out why the vendor drops it, then look up again",
     )
 
@@ -123,10 +153,14 @@ def never_settles(verdict: Verdict, sends: int) -> Verdict:
 def taken_by_another(verdict: Verdict, other_doc_uid: str) -> Verdict:
     """In place of CONFIRMED when the crosswalk gives the vendor's document to another of ours (S7)."""
     return Verdict(
-        State.HELD, verdict.outcome, "vendor_id_taken",
+        State.HELD,
+        verdict.outcome,
+        "vendor_id_taken",
         f"the vendor's document {verdict.vendor_id} already stands for document {other_doc_uid}",
-        content=verdict.content, expected="a vendor document of its own",
-        found=f"{verdict.vendor_id}, which belongs to {other_doc_uid}", alarm=True,
+        content=verdict.content,
+        expected="a vendor document of its own",
+        found=f"{verdict.vendor_id}, which belongs to {other_doc_uid}",
+        alarm=True,
         remedy="compare both source records with the ledger's document, then cancel this intent or accept another",
         http_status=verdict.http_status,
     )
@@ -137,8 +171,13 @@ def _applied(operation: Operation, answer: Answer) -> Verdict:
         # Without an id nothing can be proved or found again.
         return uncertain(operation, "no_id_in_answer", "the vendor says applied, without an id", answer.http_status)
     return Verdict(
-        State.CONFIRMED, "applied", vendor_id=answer.vendor_id, number=_number(answer.number), content=answer.content,
-        origin="created" if operation.creates else None, http_status=answer.http_status,
+        State.CONFIRMED,
+        "applied",
+        vendor_id=answer.vendor_id,
+        number=_number(answer.number),
+        content=answer.content,
+        origin="created" if operation.creates else None,
+        http_status=answer.http_status,
     )
 
 
@@ -146,13 +185,21 @@ def _refused(operation: Operation, answer: Answer) -> Verdict:
     if answer.reason is not None and answer.reason.startswith(DUPLICATE):
         # Nothing of this send was applied; whose document has the number is for a look-up to say.
         return Verdict(
-            State.UNKNOWN, "refused", answer.reason, _cut(answer.message) or answer.reason,
-            wait=operation.look_up_lag, http_status=answer.http_status,
+            State.UNKNOWN,
+            "refused",
+            answer.reason,
+            _cut(answer.message) or answer.reason,
+            wait=operation.look_up_lag,
+            http_status=answer.http_status,
         )
     reason = answer.reason or "refused"
     return Verdict(
-        State.REJECTED, "refused", reason, _cut(answer.message) or "the vendor refused it",
-        expected="a document that the vendor accepts", found=_cut(answer.message) or reason,
+        State.REJECTED,
+        "refused",
+        reason,
+        _cut(answer.message) or "the vendor refused it",
+        expected="a document that the vendor accepts",
+        found=_cut(answer.message) or reason,
         remedy="mend the source record or the vendor's set-up; a changed record makes a new revision, "
         "an unchanged one may be tried again by a person",
         http_status=answer.http_status,
@@ -163,7 +210,10 @@ def _different(operation: Operation, found: Found, refused_as: str | None) -> Ve
     shown = "; ".join(f"{name}: sent {sent!r}, found {there!r}" for name, sent, there in found.differences)
     reason = "found_different" if refused_as is None else f"{_what(refused_as)}_taken"
     return Verdict(
-        State.HELD, "found_different", reason, _cut(f"document {found.vendor_id} has other content: {shown}"),
+        State.HELD,
+        "found_different",
+        reason,
+        _cut(f"document {found.vendor_id} has other content: {shown}"),
         content=found.content,
         expected=_cut("; ".join(f"{name} = {sent}" for name, sent, _ in found.differences)),
         found=_cut("; ".join(f"{name} = {there}" for name, _, there in found.differences)),

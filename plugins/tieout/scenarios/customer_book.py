@@ -215,6 +215,7 @@ class CustomerBook:
                 NewIntent(
                     link=link.name, target=link.ledger, doc_uid=uid, kind=KIND, operation="contacts.create", revision=1,
                     source=link.crm, source_object=self._object, source_id=account_id, natural_key=account_id,
+                    source_system=services.crm.system, source_entity="account",
                     idempotency_key=idempotency_key(uid, link.ledger, "contacts.create"), body=body, depends_on=(),
                     currency=None, amount_minor=None, entity="account", owner=link.owners.get("customers", "finance"),
                     frozen={"mapping": services.mapping_hash, "altered": frozen.get(account_id)},

@@ -6,7 +6,8 @@ are Decimal).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tieout.mapping.compile import Note, compile_read, compile_write
@@ -67,6 +68,16 @@ def common_rows(
 def parent_column(side: Side, entity: str, parent: str = "parent_id") -> str:
     """The staged column of a line that names its parent."""
     return side.mappings[entity].read[parent].source[0]
+
+
+def grouped(lines: Iterable[Row]) -> dict[str, list[Row]]:
+    """Lines by their parent's id, in order of position."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for line in lines:
+        groups[line["parent_id"]].append(line)
+    for group in groups.values():
+        group.sort(key=lambda line: (line.get("position") is None, line.get("position"), line["_source_id"]))
+    return groups
 
 
 def native_frame(

@@ -104,12 +104,14 @@ def _plan_chunk(services: Services, chunk: Sequence[Any], run_id: UUID) -> tuple
     judgements = [
         Judgement(row.source_id, (mine.get(row.source_id) or {}).get("number"), "posted", row.version) for row in chunk
     ]
+    # Before the judgement: when this is cut off between the two, the customers are compared again and the CRM is told the
+    # same once more; the other way round it would not be told.
+    told = plan_facts(services, ENTITY, facts, run_id, again=True)
     with services.engine.begin() as conn:
         added = intents.add(conn, updates, run_id, services.actor)
         audit.append(conn, f"link:{services.link.name}", _events(services, to_ledger, to_crm, run_id))
         documents.upsert(conn, services.link.name, ENTITY, judgements, run_id)
-    # Planned after the judgement: when this is cut off, the next change of the account or a replay plans it again.
-    return len(added.new), plan_facts(services, ENTITY, facts, run_id, again=True)
+    return len(added.new), told
 
 
 def _overwrites(
@@ -184,6 +186,7 @@ def _update(services: Services, account_id: str, overwrite: Overwrite, revision:
     return NewIntent(
         link=link.name, target=link.ledger, doc_uid=uid, kind=KIND, operation=operation, revision=revision,
         source=link.crm, source_object=mapping.object, source_id=account_id, natural_key=account_id,
+        source_system=services.crm.system, source_entity=ENTITY,
         idempotency_key=idempotency_key(uid, link.ledger, operation), body=body, entity=ENTITY,
         frozen={"mapping": services.mapping_hash}, owner=link.owners.get("customers", "finance"),
     )  # fmt: skip

@@ -44,6 +44,7 @@ class Planned:
             sends=self.intent["sends"],
             ledger_status=invoice.get("status"),
             paid_minor=invoice.get("paid_minor") or 0,
+            reversal=self.intent["reversal"],
         )
 
 
@@ -100,6 +101,7 @@ class _Maker:
     def __init__(self, services: Services, entity: str, today: date) -> None:
         self._services = services
         self._link = services.link
+        self._entity = entity
         self._object = services.crm.mappings[entity].object
         self._child = CHILD[services.ledger.system]
         self._today = today
@@ -286,6 +288,7 @@ class _Maker:
         return NewIntent(
             link=self._link.name, target=target, doc_uid=uid, kind=kind, operation=operation, revision=revision,
             source=self._link.crm, source_object=self._object, source_id=plan.judgement.source_id,
+            source_system=self._services.crm.system, source_entity=self._entity,
             natural_key=natural_key, idempotency_key=idempotency_key(uid, target, operation), body=body, entity=entity,
             depends_on=depends_on, currency=currency, amount_minor=amount_minor,
             frozen={"mapping": self._services.mapping_hash, **(frozen or {})},

@@ -6,8 +6,8 @@ billing.py, customers.py and revisions.py; here they meet the staged rows and th
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -19,8 +19,10 @@ from tieout.model.identity import content_hash
 from tieout.scenarios import ready
 from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
 from tieout.scenarios.customer_book import CustomerBook, Party
-from tieout.scenarios.frames import chunks, common_rows, parent_column
+from tieout.scenarios.frames import chunks, common_rows, grouped, parent_column
 from tieout.scenarios.plans import Plan, Planned, plan_intents
+from tieout.scenarios.quarantine import hold_of, letters_of, parents_of
+from tieout.scenarios.quotes import accepted_quotes
 from tieout.scenarios.revisions import Live, Step, decide
 from tieout.scenarios.services import Services
 from tieout.store import crosswalk, dead_letters, documents
@@ -88,7 +90,7 @@ def _plan_chunk(
 ) -> Counter[str]:
     chunk = _read(services, subject, versions)
     accounts = {row["account_id"] for row in chunk.heads.values() if row.get("billable") and row.get("account_id")}
-    customers = book.plan(accounts, _open_letters(services, "account", accounts))
+    customers = book.plan(accounts, letters_of(services, "account", accounts))
     chunk = replace(chunk, parties=customers.parties)
     judged = [_judge(services, chunk, source_id, rules) for source_id in versions]
     judged = ready.checked(services, judged)
@@ -113,69 +115,35 @@ def _read(services: Services, subject: Subject, versions: Mapping[str, int]) -> 
     ids = sorted(versions)
     heads, unreadable = common_rows(services, services.crm, subject.entity, ids=ids)
     lines, bad_lines = common_rows(services, services.crm, subject.lines, parents=ids)
-    quotes, quote_lines, bad_quotes = _quotes(services, subject, heads)
-    stopped = {item.source_id: _hold_of(item) for item in unreadable}
-    stopped |= {quote_id: _hold_of(item) for quote_id, item in bad_quotes.items()}
-    parents = _parents(services, subject, [item.source_id for item in bad_lines])
+    quotes = accepted_quotes(services, subject.entity, heads)
+    stopped = {item.source_id: hold_of(item) for item in unreadable} | dict(quotes.stopped)
+    parents = parents_of(services, subject.lines, "parent_id", [item.source_id for item in bad_lines])
     for item in bad_lines:
-        stopped.setdefault(parents.get(item.source_id, ""), _hold_of(item))
-    stopped |= _quarantine(services, subject, ids, lines)
+        stopped.setdefault(parents.get(item.source_id, ""), hold_of(item))
+    stopped |= _quarantine(services, subject, ids)
     with services.engine.connect() as conn:
         previous = documents.latest(conn, services.link.name, subject.entity, ids)
     return _Chunk(
         versions=versions,
         heads={row["_source_id"]: row for row in heads},
-        lines=_grouped(lines),
-        quotes=quotes,
-        quote_lines=quote_lines,
+        lines=grouped(lines),
+        quotes=quotes.quotes,
+        quote_lines=quotes.lines,
         stopped=stopped,
         previous=previous,
         live=_live(services, subject, ids),
     )
 
 
-def _quotes(
-    services: Services, subject: Subject, heads: Sequence[Row]
-) -> tuple[dict[str, Row], dict[str, list[Row]], dict[str, Rejection]]:
-    """Accepted quotes and their lines by the record that they were accepted for; unreadable lines by that record."""
-    if subject.entity == "order":
-        wanted = {row["quote_id"]: row["_source_id"] for row in heads if row.get("quote_id")}
-        quotes, _ = common_rows(services, services.crm, "quote", ids=wanted) if wanted else ([], [])
-    else:
-        found, _ = common_rows(services, services.crm, "quote")
-        known = {row["_source_id"] for row in heads}
-        quotes = [row for row in found if row.get("opportunity_id") in known and row.get("accepted")]
-        wanted = {row["quote_id"]: row["opportunity_id"] for row in quotes}
-    accepted = {row["quote_id"]: row for row in quotes if row.get("accepted")}
-    if not accepted:
-        return {}, {}, {}
-    lines, bad = common_rows(services, services.crm, "quote_line", parents=accepted)
-    parents = _parents(services, Subject("quote", "quote_line"), [item.source_id for item in bad])
-    return (
-        {wanted[quote_id]: row for quote_id, row in accepted.items()},
-        {wanted[quote_id]: rows for quote_id, rows in _grouped(lines).items()},
-        {wanted[parents[item.source_id]]: item for item in bad if parents.get(item.source_id) in wanted},
-    )
-
-
-def _grouped(lines: Iterable[Row]) -> dict[str, list[Row]]:
-    grouped: dict[str, list[Row]] = defaultdict(list)
-    for line in lines:
-        grouped[line["parent_id"]].append(line)
-    for group in grouped.values():
-        group.sort(key=lambda line: (line.get("position") is None, line.get("position"), line["_source_id"]))
-    return grouped
-
-
-def _quarantine(services: Services, subject: Subject, ids: Sequence[str], lines: Sequence[Row]) -> dict[str, Hold]:
+def _quarantine(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Hold]:
     """Records that the checks stopped, themselves or by one of their lines."""
     stopped = {
         source_id: Hold(reason, f"it is in quarantine: {reason}", "a record that passes its checks", reason,
                         "mend it in the CRM; it is checked again when it changes or is replayed")
-        for source_id, reason in _open_letters(services, subject.entity, ids).items()
+        for source_id, reason in letters_of(services, subject.entity, set(ids)).items()
     }  # fmt: skip
-    bad_lines = _open_letters(services, subject.lines, None)
-    parents = _parents(services, subject, bad_lines)
+    bad_lines = letters_of(services, subject.lines, None)
+    parents = parents_of(services, subject.lines, "parent_id", bad_lines)
     for line_id, parent in parents.items():
         reason = bad_lines[line_id]
         stopped.setdefault(
@@ -186,32 +154,6 @@ def _quarantine(services: Services, subject: Subject, ids: Sequence[str], lines:
     return stopped
 
 
-def _open_letters(services: Services, entity: str, ids: Iterable[str] | None) -> dict[str, str]:
-    """source id -> reason of the dead letters that keep staged rows of an entity in quarantine."""
-    wanted = None if ids is None else set(ids)
-    with services.engine.connect() as conn:
-        found = dead_letters.open_keys(conn, services.crm.name, entity)
-    return {key: reason for key, reason in found.items() if wanted is None or key in wanted}
-
-
-def _parents(services: Services, subject: Subject, line_ids: Iterable[str]) -> dict[str, str]:
-    """Line id -> id of its order, straight from the staged column: the line itself may be unreadable."""
-    wanted = list(line_ids)
-    if not wanted:
-        return {}
-    table = services.crm.mappings[subject.lines].staged_entity().table
-    column = parent_column(services.crm, subject.lines)
-    with services.engine.connect() as conn:
-        rows = conn.execute(
-            text(
-                f"select _source_id, {column} as parent from staging.{table} "  # noqa: S608 - names from StagedEntity
-                "where _connection = :connection and _source_id = any(:ids)"
-            ),
-            {"connection": services.crm.name, "ids": wanted},
-        )
-        return {row._source_id: row.parent for row in rows if row.parent}
-
-
 def _live(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Planned]:
     """The latest invoice intent of each record, with what the ledger says of its invoice."""
     with services.engine.connect() as conn:
@@ -219,11 +161,17 @@ def _live(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str,
             dict(row)
             for row in conn.execute(
                 text(
-                    "select distinct on (source_id) source_id, doc_uid, revision, state, sends, vendor_id, "
-                    "vendor_number, natural_key, reason, message, frozen from tieout.intent "
-                    "where link = :link and target = :target "
-                    "and source = :source and source_object = :object and kind = 'invoice' and source_id = any(:ids) "
-                    "order by source_id, revision desc"
+                    """
+                    select distinct on (i.source_id) i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id,
+                        i.vendor_number, i.natural_key, i.reason, i.message, i.frozen,
+                        (select r.state from tieout.intent r where r.source = i.source and r.source_id = i.source_id
+                         and r.target = i.target and r.source_object = i.source_object and r.revision = i.revision
+                         and r.kind in ('void', 'credit_memo') order by r.intent_id desc limit 1) as reversal
+                    from tieout.intent i
+                    where i.link = :link and i.target = :target and i.source = :source and i.source_object = :object
+                      and i.kind = 'invoice' and i.source_id = any(:ids)
+                    order by i.source_id, i.revision desc
+                    """
                 ),
                 {
                     "link": services.link.name,
@@ -322,10 +270,6 @@ def _standing(base: Judgement, live: Planned | None, step: Step, cancelled: bool
         subtotal = (live.invoice or {}).get("subtotal_minor") if live else None
         return replace(base, outcome="posted", posted_minor=base.source_minor if subtotal is None else subtotal)
     return replace(base, outcome="pending", reason=None, message=None)
-
-
-def _hold_of(item: Rejection) -> Hold:
-    return Hold(item.reason, item.message, item.expected, item.found, item.remedy)
 
 
 def _letters(

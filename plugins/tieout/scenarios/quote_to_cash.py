@@ -99,7 +99,9 @@ def write_back(services: Services, run_id: str) -> Numbers:
 
     def work(run: UUID) -> Numbers:
         planned = writing.plan(services, run)
-        return {"planned": planned, **_deliver(services, services.crm, run)}
+        # Customers that this run created: compared now, while their answers are fresh, the next run has nothing to judge.
+        compared = masters.plan(services, run)
+        return {"planned": planned, "masters": compared, **_deliver(services, services.crm, run)}
 
     return _step(services, run_id, "write_back", work)
 

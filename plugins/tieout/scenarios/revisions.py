@@ -35,12 +35,14 @@ class Live:
         sends: how often bytes may have gone out.
         ledger_status: DRAFT, SUBMITTED, AUTHORISED, PAID, VOIDED, DELETED; None when not read yet.
         paid_minor: payments taken on it.
+        reversal: state of our own void or credit of this document, None where there is none.
     """
 
     state: str | None
     sends: int = 0
     ledger_status: str | None = None
     paid_minor: int = 0
+    reversal: str | None = None
 
 
 def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) -> Step | Hold:
@@ -56,6 +58,8 @@ def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) ->
         if cancelled:
             return Step.NOTHING
         return Step.CREATE if live.state != "REJECTED" or changed else Step.WAIT
+    if live.reversal is not None and live.reversal != "CANCELLED":
+        return _after_reversal(live.reversal, cancelled)
     if not changed and not cancelled:
         return Step.NOTHING
     if live.state in ("READY", "HELD") and live.sends == 0:
@@ -65,10 +69,24 @@ def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) ->
     return _after_posting(live, cancelled, policies)
 
 
+def _after_reversal(state: str, cancelled: bool) -> Step:
+    """We voided or credited it ourselves: an order that is alive again is billed anew, once that is certain."""
+    if cancelled:
+        return Step.NOTHING
+    return Step.CREATE if state == "CONFIRMED" else Step.WAIT
+
+
 def _after_posting(live: Live, cancelled: bool, policies: Policies) -> Step | Hold:
     policy = policies.cancelled_after_posting if cancelled else policies.changed_after_posting
+    if live.ledger_status is None:
+        return Step.WAIT  # confirmed, and not read back yet: the next extract brings it
     if live.ledger_status in ("VOIDED", "DELETED"):
-        return Step.NOTHING if cancelled else Step.CREATE
+        if cancelled:
+            return Step.NOTHING
+        return Hold(
+            "voided_in_ledger", "the order was changed after finance voided its invoice", "an invoice in force",
+            f"the invoice is {live.ledger_status}", "agree with finance: bill it by hand, or cancel the order",
+        )  # fmt: skip
     word = "cancelled" if cancelled else "changed"
     if policy == "hold":
         return Hold(

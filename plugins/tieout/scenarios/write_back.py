@@ -160,7 +160,8 @@ def _raised_by_hand(services: Services) -> list[Fact]:
                 where s._connection = :ledger and s.{kind} = 'ACCREC' and not s._deleted
                   and (s._version > :after or shown.intent_id is null)
                   and not exists (select from tieout.intent ours where ours.target = :ledger
-                      and ours.kind = 'invoice' and ours.state <> 'CANCELLED'
+                      and ours.kind = 'invoice'
+                      and ours.state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN', 'CONFIRMED')
                       and (ours.vendor_id = s._source_id or ours.natural_key = s.{number}))
                 order by 1
                 """  # noqa: S608 - names come from the mapping
@@ -255,6 +256,8 @@ def _intent(services: Services, entity: str, fact: Fact, revision: int, body: by
     return NewIntent(
         link=link.name, target=link.crm, doc_uid=uid, kind=KIND, operation=operation, revision=revision,
         source=fact.source, source_object=fact.source_object, source_id=fact.source_id, natural_key=fact.natural_key,
+        source_system=services.crm.system if fact.source == link.crm else services.ledger.system,
+        source_entity=entity if fact.source == link.crm else "invoice",
         idempotency_key=idempotency_key(uid, link.crm, operation), body=body, entity=entity,
         frozen={"vendor_id": fact.vendor_id, "mapping": services.mapping_hash},
         owner=link.owners.get("write_back", "sales operations"),

@@ -53,14 +53,17 @@ _UPSERT = text(
             is distinct from ({", ".join(f"excluded.{name}" for name in _JUDGED)})
             then excluded.run_id else d.run_id end,
         updated_at = now()
-    where (d.seen_version, {", ".join(f"d.{name}" for name in _JUDGED)})
+    where excluded.seen_version >= d.seen_version and (d.seen_version, {", ".join(f"d.{name}" for name in _JUDGED)})
         is distinct from (excluded.seen_version, {", ".join(f"excluded.{name}" for name in _JUDGED)})
     """  # noqa: S608 - names come from the constants above
 )
 
 
 def upsert(conn: Connection, link: str, object_: str, judgements: Sequence[Judgement], run_id: UUID) -> int:
-    """Writes what was judged; a row that says the same again is not written. Returns the rows written."""
+    """Writes what was judged; returns the rows written.
+
+    A row that says the same again is not written, and neither is one that another run judged from newer records (S14).
+    """
     if not judgements:
         return 0
     rows = json.dumps([asdict(judgement) for judgement in judgements])

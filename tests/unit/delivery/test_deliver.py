@@ -76,6 +76,14 @@ def test_each_item_of_a_batch_ends_on_its_own(engine: Engine, ledger: MemoryLedg
     check_always(engine, ledger, "books")
 
 
+def test_an_item_that_spoils_its_batch_does_not_take_the_others_with_it(engine: Engine, ledger: MemoryLedger) -> None:
+    plan(engine, [intent(1), intent(2, body={"refuse": "batch"}), intent(3)], ledger.clock)
+    run_until_settled(engine, ledger)
+    assert states(engine) == {"1": "CONFIRMED", "2": "REJECTED", "3": "CONFIRMED"}
+    assert rows(engine, "select reason from tieout.dead_letter") == [{"reason": "batch_refused"}]
+    check_always(engine, ledger, "books")
+
+
 def test_a_refusal_is_rejected_with_a_dead_letter_that_a_new_revision_closes(
     engine: Engine, ledger: MemoryLedger
 ) -> None:

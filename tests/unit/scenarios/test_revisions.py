@@ -32,6 +32,14 @@ HOLD = Policies(changed_after_posting="hold", cancelled_after_posting="hold")
         (Live("CONFIRMED", 1, "AUTHORISED"), False, True, Step.VOID),
         (Live("CONFIRMED", 1, "PAID", 500), False, True, Step.CREDIT),
         (Live("CONFIRMED", 1, "VOIDED"), False, True, Step.NOTHING),
+        # Not read back from the ledger yet: nothing is decided on a guess.
+        (Live("CONFIRMED", 1, None), True, False, Step.WAIT),
+        # We voided or credited it ourselves.
+        (Live("CONFIRMED", 1, "VOIDED", reversal="CONFIRMED"), False, False, Step.CREATE),
+        (Live("CONFIRMED", 1, "PAID", 500, "CONFIRMED"), False, False, Step.CREATE),
+        (Live("CONFIRMED", 1, "PAID", 500, "CONFIRMED"), False, True, Step.NOTHING),
+        (Live("CONFIRMED", 1, "AUTHORISED", reversal="UNKNOWN"), True, False, Step.WAIT),
+        (Live("CONFIRMED", 1, "AUTHORISED", reversal="CANCELLED"), False, True, Step.VOID),
     ],
 )
 def test_next_step(live, changed, cancelled, step):
@@ -49,3 +57,9 @@ def test_policy_hold(cancelled, reason):
     result = decide(Live("CONFIRMED", 1, "AUTHORISED"), changed=True, cancelled=cancelled, policies=HOLD)
     assert isinstance(result, Hold)
     assert result.reason == reason
+
+
+def test_change_after_finance_voided_the_invoice_is_for_a_person():
+    result = decide(Live("CONFIRMED", 1, "VOIDED"), changed=True, cancelled=False, policies=POLICIES)
+    assert isinstance(result, Hold)
+    assert result.reason == "voided_in_ledger"
