@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from tieout.orchestration.portless_test import PortlessTest
 from tieout.orchestration.roles import RESOURCE
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class TieoutPlugin(AirflowPlugin):
 
     name = "tieout"
     fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": Pages(), "url_prefix": MOUNT, "name": "Tieout"}]
+    fastapi_root_middlewares: ClassVar[list[dict[str, Any]]] = [
+        {"middleware": PortlessTest, "args": [], "kwargs": {}, "name": "Tieout: Test button without a port"}
+    ]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {"name": "Tieout", "href": f"{MOUNT}/", "destination": "nav", "nav_top_level": True, "url_route": "tieout"},
         {
