@@ -1,0 +1,39 @@
+"""A program that does one step of quote-to-cash for a company of the proofs, so that a test can kill it.
+
+`python -m tests.proofs.steps DATABASE_URL SANDBOX_URL LINK_FILE RUN_ID STEP`
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+from tests.proofs.company import QUICK
+from tests.scenarios.world import services_of
+from tests.support.crm_ledger import crm_connection, ledger_connection
+from tests.support.sandbox import SandboxProcess
+from tieout.mapping.load import load_link
+from tieout.scenarios import quote_to_cash
+from tieout.store.engine import connect
+
+
+def main(database_url: str, sandbox_url: str, link_file: str, run_id: str, step: str) -> None:
+    """Does the step."""
+    link = load_link(Path(link_file))
+    at = cast(SandboxProcess, SimpleNamespace(url=sandbox_url))
+    crm, ledger = (
+        replace(one, extra={**one.extra, **QUICK})
+        for one in (crm_connection(at, link.crm), ledger_connection(at, link.ledger))
+    )
+    quote_to_cash.PATIENCE_SECONDS = 0.0
+    engine = connect(database_url)
+    with services_of(link, crm, ledger, engine) as services:
+        getattr(quote_to_cash, step)(services, run_id)
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
