@@ -1,6 +1,6 @@
 """Loading records into staging, beside psql's own binary copy of prepared files.
 
-    python bench/staging_load.py [--rows 1000000] [--repeat 1]
+    python bench/staging_load.py [--rows 1000000]
 
 Prints seconds and ratios of one run on one machine:
   limit, columns   psql \\copy of a binary file with the typed columns into an unlogged table, no index
@@ -23,13 +23,15 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
+
 from tieout.model.staged import StagedEntity, StagedField
 from tieout.store import embedded, migrate, staging
 from tieout.store.embedded import EmbeddedServer
@@ -85,7 +87,11 @@ def psql(server: EmbeddedServer, command: str) -> None:
     )
 
 
-COLUMNS = "id text, number text, account text, status text, day date, currency text, total numeric, freight numeric, modified timestamptz, active boolean"  # noqa: E501 - one line of SQL
+COLUMNS = (
+    "id text, number text, account text, status text, day date, currency text, total numeric, freight numeric, "
+    "modified timestamptz, active boolean"
+)
+NAMES = [column.split()[0] for column in COLUMNS.split(", ")]
 
 
 def prepare(server: EmbeddedServer, rows: int, folder: Path) -> None:
@@ -96,7 +102,7 @@ def prepare(server: EmbeddedServer, rows: int, folder: Path) -> None:
             for page in pages(rows):
                 for one in page:
                     copy.write_row([*_typed(one), json.dumps(one, default=str)])
-        conn.execute("insert into flat select id, number, account, status, day, currency, total, freight, modified, active from full_rows")
+        conn.execute(f"insert into flat select {', '.join(NAMES)} from full_rows")
     for table in ("flat", "full_rows"):
         psql(server, f"\\copy {table} to '{folder / table}.bin' (format binary)")
         psql(server, f"truncate {table}")
@@ -109,13 +115,23 @@ def _typed(one: dict[str, Any]) -> list[Any]:
     ]  # fmt: skip
 
 
-def by_psycopg(server: EmbeddedServer, rows: Sequence[Sequence[Any]]) -> None:
+def by_psycopg(server: EmbeddedServer, rows: int) -> float:
+    """Seconds for binary COPY of tuples that are there already."""
+    day, modified = date(2026, 3, 1), datetime(2026, 3, 1, 10, tzinfo=UTC)
+    typed = [
+        [*_typed(one)[:4], day, "EUR", one["TotalAmount"], one["Freight__c"], modified, True]
+        for page in pages(rows)
+        for one in page
+    ]
     with psycopg.connect(server.url_for("bench").replace("+psycopg", "")) as conn:
         conn.execute("truncate flat")
+        began = time.perf_counter()
         with conn.cursor().copy("copy flat from stdin (format binary)") as copy:
             copy.set_types(["text"] * 4 + ["date", "text", "numeric", "numeric", "timestamptz", "bool"])
-            for row in rows:
+            for row in typed:
                 copy.write_row(row)
+        conn.commit()
+        return time.perf_counter() - began
 
 
 def measure(rows: int, home: Path) -> dict[str, float]:
@@ -129,20 +145,14 @@ def measure(rows: int, home: Path) -> dict[str, float]:
     figures: dict[str, float] = {}
     for name, table in (("limit, columns", "flat"), ("limit, jsonb", "full_rows")):
         figures[name] = seconds(lambda t=table: psql(server, f"\\copy {t} from '{home / t}.bin' (format binary)"))
-    from datetime import UTC, date, datetime
-
-    day, modified = date(2026, 3, 1), datetime(2026, 3, 1, 10, tzinfo=UTC)
-    typed = [[*_typed(one)[:4], day, "EUR", one["TotalAmount"], one["Freight__c"], modified, True]
-             for page in pages(rows) for one in page]  # fmt: skip
-    figures["psycopg"] = seconds(lambda: by_psycopg(server, typed))
-    del typed
+    figures["psycopg"] = by_psycopg(server, rows)
     making = seconds(lambda: sum(len(page) for page in pages(rows)))
     run = uuid4()
     for name, changed in (("first load", False), ("nothing changed", False), ("1 % changed", True)):
-        counts: list[staging.Counts] = []
-        took = seconds(lambda c=changed, out=counts: out.append(staging.stage(engine, ENTITY, "crm", pages(rows, c), run)))
-        figures[name] = took - making
-        print(f"# {name}: {counts[0]}")
+        began = time.perf_counter()
+        counts = staging.stage(engine, ENTITY, "crm", pages(rows, changed), run)
+        figures[name] = time.perf_counter() - began - making
+        print(f"# {name}: {counts}")
     engine.dispose()
     return figures
 

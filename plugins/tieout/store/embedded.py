@@ -254,23 +254,30 @@ def _write_settings(data: Path, settings: Mapping[str, str], socket_dir: Path) -
 
 
 def _running(home: Path) -> EmbeddedServer | None:
-    """Reads postmaster.pid (lines: pid, folder, start, port, socket folder ...) and asks the server itself."""
-    try:
-        lines = (home / "postgres" / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
-        return None
-    if len(lines) < 5 or not lines[4]:
-        return None
-    pid, data = int(lines[0]), home / "postgres"
-    if _is_zombie(pid):
-        _forget(data, Path(lines[4].strip()))
-        return None
-    if _run("pg_ctl", ["-D", str(data), "status"], data, accept=(0, 3)) != 0:
-        return None  # a file that a crashed server left behind
-    server = EmbeddedServer(home=home, socket_dir=Path(lines[4].strip()), pid=pid)
-    asked = ["-h", str(server.socket_dir), "-p", str(_PORT), "-U", _SUPERUSER, "-d", "postgres"]
-    _run("pg_isready", [*asked, "-t", str(START_SECONDS)], data)
-    return server
+    """The server once it takes sessions; None when there is none, or when it dies while we ask.
+
+    postmaster.pid has in its lines: pid, folder, start, port, socket folder, address, shared memory, status.
+    """
+    data = home / "postgres"
+    for _ in range(START_SECONDS * 10):
+        try:
+            lines = (data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        if len(lines) < 5 or not lines[4]:
+            return None
+        pid, socket_dir = int(lines[0]), Path(lines[4].strip())
+        if _is_zombie(pid):
+            _forget(data, socket_dir)
+            return None
+        if _run("pg_ctl", ["-D", str(data), "status"], data, accept=(0, 3)) != 0:
+            return None  # a file that a crashed server left behind
+        asked = ["-h", str(socket_dir), "-p", str(_PORT), "-U", _SUPERUSER, "-d", "postgres"]
+        # 1: it is starting; 2: nobody answers, which may be a server that was killed a moment ago
+        if _run("pg_isready", asked, data, accept=(0, 1, 2)) == 0:
+            return EmbeddedServer(home=home, socket_dir=socket_dir, pid=pid)
+        time.sleep(0.1)
+    raise ConfigurationFault(f"PostgreSQL in {data} runs but took no session for {START_SECONDS} s; see its server.log")
 
 
 def _is_zombie(pid: int) -> bool:

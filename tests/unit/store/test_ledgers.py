@@ -227,21 +227,20 @@ def test_a_letter_whose_entity_is_not_staged_can_be_replayed_and_resolved(engine
 
 
 def test_letters_close_when_the_row_passes(engine: Engine) -> None:
-    with engine.begin() as conn:
-        staging.ensure(conn, ORDER)
-    staging.stage(engine, ORDER, "crm", [[order(1), order(2), order(3)]], RUN)
-    versions = staging.read(engine, ORDER, "crm")["_version"].tolist()
     for number in (1, 2, 3):
         open_one(engine, replace(BAD, source_id=str(order(number)["Id"])))
     open_one(engine, replace(BAD, reason="other"))
+    open_one(engine, replace(BAD, reason="linked"), link="demo")
     with engine.begin() as conn:
         closed = dead_letters.close_passed(
-            conn, connection="crm", system="salesforce", entity="order", stages=["check"],
-            after_version=0, upto_version=versions[1], failing={(BAD.source_id, BAD.reason)},
+            conn, connection="crm", entity="order", stage="check",
+            passed=[str(order(number)["Id"]) for number in (1, 2)], failing={(BAD.source_id, BAD.reason)},
         )  # fmt: skip
         left = {(x.source_id, x.reason) for x in dead_letters.listing(conn)}
+        (one,) = dead_letters.listing(conn, dead_letters.Filter(state="resolved", reason="other"))
     assert closed == 2
-    assert left == {(BAD.source_id, BAD.reason), (str(order(3)["Id"]), BAD.reason)}
+    assert left == {(BAD.source_id, BAD.reason), (BAD.source_id, "linked"), (str(order(3)["Id"]), BAD.reason)}
+    assert one.closed_by == "passed its checks"
 
 
 def test_letters_of_a_link_close_when_the_record_goes_through(engine: Engine) -> None:
