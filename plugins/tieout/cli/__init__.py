@@ -1,6 +1,6 @@
 """The command line: the same scenarios as in Airflow, and what people do beside them. Imports nothing of airflow.
 
-runs.py        quote-to-cash, runs, trace
+runs.py        quote-to-cash, runs, trace, differences
 people.py      dead letters, aliases, intents, the audit trail
 setup.py       links, mappings, suites, migrations, doctor, generated docs
 sandbox.py     the sandbox and loading CSV folders into it
@@ -8,19 +8,45 @@ sandbox.py     the sandbox and loading CSV folders into it
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
 import typer
+from sqlalchemy.exc import ProgrammingError
+from typer.core import TyperGroup
 
 from tieout.cli import people, runs, sandbox, setup
 from tieout.model import logs
-from tieout.model.errors import Fatal, Retriable, TieoutError
+from tieout.model.errors import Retriable, TieoutError
 
 #: Exit codes, after sysexits.h: bad data or configuration; try again later.
 FATAL, TRY_AGAIN = 65, 75
+#: SQLSTATE of a table or schema that is not there.
+NOT_MIGRATED = ("42P01", "3F000")
+
+
+class Commands(TyperGroup):
+    """The commands; an error of ours is one sentence on standard error and an exit code, not a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except Retriable as error:
+            _say(f"{type(error).__name__}: {error} (it may work when it is tried again)")
+            raise typer.Exit(TRY_AGAIN) from error
+        except TieoutError as error:
+            _say(f"{type(error).__name__}: {error}")
+            raise typer.Exit(FATAL) from error
+        except ProgrammingError as error:
+            if getattr(error.orig, "sqlstate", None) not in NOT_MIGRATED:
+                raise
+            _say("ConfigurationFault: the database has not our tables yet: run `tieout migrate`")
+            raise typer.Exit(FATAL) from error
+
 
 app = typer.Typer(
     name="tieout",
+    cls=Commands,
     help="Joins a CRM to a ledger, posts each document exactly once, and proves that the two agree.",
     no_args_is_help=True,
     add_completion=False,
@@ -34,17 +60,10 @@ app.add_typer(sandbox.app, name="sandbox")
 
 
 def main() -> None:
-    """Runs the command; an error of ours is one sentence on standard error, not a traceback."""
+    """Runs the command that the arguments of the process name."""
     logs.configure()
-    try:
-        app()
-    except Retriable as error:
-        _say(error, "it may work when it is tried again")
-        sys.exit(TRY_AGAIN)
-    except (Fatal, TieoutError) as error:
-        _say(error, None)
-        sys.exit(FATAL)
+    app()
 
 
-def _say(error: Exception, hint: str | None) -> None:
-    typer.secho(f"{type(error).__name__}: {error}" + (f" ({hint})" if hint else ""), fg=typer.colors.RED, err=True)
+def _say(words: str) -> None:
+    typer.secho(words, fg=typer.colors.RED, err=True)

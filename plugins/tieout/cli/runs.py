@@ -1,19 +1,21 @@
-"""`tieout quote-to-cash`, `tieout runs`, `tieout trace`."""
+"""`tieout quote-to-cash`, `tieout runs`, `tieout trace`, `tieout differences`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
 from tieout.cli import show
+from tieout.cli.opened import store
 from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import load_settings
 from tieout.scenarios import quote_to_cash as scenario
-from tieout.scenarios.services import open_services
+from tieout.scenarios.services import find_link, open_services
 from tieout.scenarios.trace import trace as trace_key
+from tieout.store import documents
 from tieout.store import runs as store_runs
-from tieout.store.engine import connect
 
 LinkName = Annotated[str, typer.Argument(help="Name of a file in include/links.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
@@ -24,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("quote-to-cash")(quote_to_cash)
     app.command("runs")(list_runs)
     app.command("trace")(trace)
+    app.command("differences")(differences)
 
 
 def quote_to_cash(
@@ -37,6 +40,8 @@ def quote_to_cash(
         raise ConfigurationFault("--step and --run-id go together: `tieout runs` lists the runs")
     if step is not None and step not in scenario.STEPS:
         raise ConfigurationFault(f"no step {step!r}; expected one of {', '.join(scenario.STEPS)}")
+    if run_id is not None:
+        _require_run(run_id, link)
     with open_services(link) as services:
         if step is not None:
             show.as_json(getattr(scenario, step)(services, run_id))
@@ -49,6 +54,17 @@ def quote_to_cash(
         show.console.print(f"run {numbers['run_id']}", markup=False)
 
 
+def _require_run(run_id: str, link: str) -> None:
+    try:
+        wanted = UUID(run_id)
+    except ValueError:
+        raise ConfigurationFault(f"--run-id {run_id!r}: expected the id of a run; `tieout runs` lists them") from None
+    with store() as engine, engine.connect() as conn:
+        found = store_runs.get(conn, wanted)
+    if found is None or found.link != link:
+        raise ConfigurationFault(f"link {link} has no run {run_id}: `tieout runs --link {link}` lists them")
+
+
 def _progress(name: str, numbers: Any) -> None:
     if name != "summarise":
         show.console.print(f"{name} done", markup=False)
@@ -56,11 +72,11 @@ def _progress(name: str, numbers: Any) -> None:
 
 def list_runs(
     link: Annotated[str | None, typer.Option(help="Only this link.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 20,
     json: Json = False,
 ) -> None:
     """The last sync runs, newest first."""
-    with connect(load_settings().require_database_url()).connect() as conn:
+    with store() as engine, engine.connect() as conn:
         found = store_runs.latest(conn, link, limit=limit)
     if json:
         show.as_json([{name: getattr(run, name) for name in run.__dataclass_fields__} for run in found])
@@ -79,8 +95,8 @@ def trace(
     json: Json = False,
 ) -> None:
     """Everything that is known of one record, from the CRM's field to the ledger's line, in order of time."""
-    engine = connect(load_settings().require_database_url())
-    steps = trace_key(engine, key)
+    with store() as engine:
+        steps = trace_key(engine, key)
     if json:
         show.as_json([{"step": s.step, "at": s.at, "title": s.title, "facts": dict(s.facts)} for s in steps])
     elif steps:
@@ -90,3 +106,25 @@ def trace(
         )  # fmt: skip
     if not steps:
         raise ConfigurationFault(f"nothing carries {key!r}: expected an id or number that was staged, judged or posted")
+
+
+def differences(link: LinkName, json: Json = False) -> None:
+    """Posted documents whose net in the ledger is not what the CRM's lines come to; exits with 65 if any."""
+    find_link(load_settings(), link)
+    with store() as engine, engine.connect() as conn:
+        found = documents.differences(conn, link)
+    if json:
+        show.as_json([{name: getattr(one, name) for name in one.__dataclass_fields__} for one in found])
+    elif found:
+        rows = [
+            (one.object, one.source_number or one.source_id, one.invoice_number, one.currency,
+             show.amount(one.source_minor, one.currency), show.amount(one.posted_minor, one.currency),
+             show.amount(one.difference_minor, one.currency))
+            for one in found
+        ]  # fmt: skip
+        columns = ("object", "record", "invoice", "currency", "CRM", "ledger", "difference")
+        show.table("Differences before tax", columns, rows, columns[-3:])
+    if found:
+        raise ConfigurationFault(f"{len(found)} posted documents differ: compare each by `tieout trace RECORD`")
+    if not json:
+        typer.echo("every posted document is what the CRM's lines come to")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tieout.cli import show
+from tieout.cli.opened import store
 from tieout.cli.runs import Json, LinkName
 from tieout.mapping.lint import lint
 from tieout.mapping.load import apply_overrides, load_links, load_system
@@ -18,7 +19,6 @@ from tieout.scenarios.correspondences import STEPS
 from tieout.scenarios.doctor import examine
 from tieout.scenarios.services import find_link
 from tieout.store import migrate as migrations
-from tieout.store.engine import connect
 
 mapping = typer.Typer(help="How fields of the CRM become fields of the ledger.", no_args_is_help=True)
 
@@ -56,8 +56,8 @@ def links() -> None:
 
 def migrate() -> None:
     """Brings the store to the newest schema; safe to repeat."""
-    revision = migrations.upgrade(connect(load_settings().require_database_url()))
-    typer.echo(f"the schema is at {revision}")
+    with store() as engine:
+        typer.echo(f"the schema is at {migrations.upgrade(engine)}")
 
 
 @mapping.command("lint")
@@ -86,7 +86,10 @@ def lint_mappings(
 
 
 @mapping.command("matrix")
-def show_matrix(crm: str, ledger: str) -> None:
+def show_matrix(
+    crm: Annotated[str, typer.Argument(help="A folder of include/mappings, such as salesforce.")],
+    ledger: Annotated[str, typer.Argument(help="Another one, such as xero.")],
+) -> None:
     """CRM field | finance field | transformation, as Markdown."""
     typer.echo(matrix_text(load_settings(), crm, ledger))
 

@@ -47,8 +47,12 @@ def summary(numbers: Mapping[str, Any]) -> None:
         table("Waiting", ("outcome", "reason", "count"), numbers["reasons"], ("count",))
 
 
-def amount(minor: int, currency: str) -> str:
+def amount(minor: int | None, currency: str | None) -> str:
     """Minor units as an amount of the currency; as they are where the currency is none."""
+    if minor is None:
+        return "unknown"
+    if currency is None:
+        currency = NO_CURRENCY
     try:
         return f"{from_minor(int(minor), currency):,}" if currency != NO_CURRENCY else f"{int(minor):,} (minor units)"
     except (TieoutError, ValueError):

@@ -95,9 +95,25 @@ def line_net(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal |
     Raises:
         ValueError: as `round_to_minor`.
     """
+    return round_to_minor(_line_product(quantity, unit_price, discount_percent), currency)
+
+
+def line_amount(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal | None, decimals: int) -> Decimal:
+    """Net amount of one document line with so many decimals, for a system that does not round by the currency.
+
+    Raises:
+        ValueError: more digits than money can have here.
+    """
+    product = _line_product(quantity, unit_price, discount_percent)
+    try:
+        return _EXACT.quantize(product, Decimal(1).scaleb(-decimals))
+    except InvalidOperation as error:
+        raise ValueError(f"amount {product} has more digits than money can have here") from error
+
+
+def _line_product(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal | None) -> Decimal:
     factor = _EXACT.subtract(Decimal(100), discount_percent or Decimal(0))
-    product = _EXACT.multiply(_EXACT.multiply(quantity, unit_price), factor)
-    return round_to_minor(_EXACT.scaleb(product, -2), currency)
+    return _EXACT.scaleb(_EXACT.multiply(_EXACT.multiply(quantity, unit_price), factor), -2)
 
 
 def inverse_rate(rate: Decimal, places: int) -> Decimal:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from tieout.model.link import Link, SplitPart
-from tieout.model.money import apportion, exponent, from_minor, line_net, tax_minor
+from tieout.model.money import apportion, exponent, from_minor, line_amount, line_net, tax_minor
 
 Row = Mapping[str, Any]  # one row of a common-model frame; a missing value is None
 
@@ -101,7 +101,7 @@ class Rules:
         tax_rates: active tax types of the ledger, with their rate in percent.
         aliases: product text as it was met -> item code that a person approved.
         locked_until: the later of the ledger's lock dates; nothing may be dated on or before it.
-        today: posting date of the run in the link's time zone, for the next open period.
+        today: the run's day in the link's time zone: the date of credit notes.
     """
 
     link: Link
@@ -313,9 +313,16 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
     tax = _tax_code(row.get("tax_code"), rules)
     if isinstance(tax, Hold):
         return tax
-    net = net_minor(quantity, price, discount, currency)
+    try:
+        net = line_net(quantity, price, discount, currency)
+        computed = line_amount(quantity, price, discount, LEDGER_DECIMALS)
+    except ValueError as error:
+        return Hold(
+            "amount_out_of_range", f"line {row.get('position')} comes to more than can be billed",
+            "an amount within 64 bits of minor units", str(error), "correct the line in the CRM",
+        )  # fmt: skip
     description = row.get("description") or row.get("product_code") or "Sale"
-    if from_minor(net, currency) != _as_ledger_computes(quantity, price, discount):
+    if from_minor(net, currency) != computed:
         if exponent(currency) > LEDGER_DECIMALS:
             return Hold(
                 "too_precise_for_the_ledger",
@@ -340,21 +347,11 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
     )
 
 
-def _as_ledger_computes(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal) -> Decimal:
-    amount = quantity * unit_price * (ONE_HUNDRED - discount_percent) / ONE_HUNDRED
-    return amount.quantize(Decimal(1).scaleb(-LEDGER_DECIMALS), ROUND_HALF_UP)
-
-
 def _tax(net: int, tax_type: str, currency: str, rules: Rules) -> int | None:
     """The ledger computes the tax; only where it would come to fractions of the smallest coin is it given."""
     if exponent(currency) >= LEDGER_DECIMALS:
         return None
     return int(tax_minor(net, rules.tax_rates[tax_type]))
-
-
-def net_minor(quantity: Decimal, unit_price: Decimal, discount_percent: Decimal, currency: str) -> int:
-    """quantity x price less the discount, exact, rounded once to the currency's minor unit."""
-    return line_net(quantity, unit_price, discount_percent, currency)
 
 
 def _product(code: str | None, rules: Rules) -> str | Hold | None:

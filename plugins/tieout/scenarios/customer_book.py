@@ -11,12 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from tieout.delivery.bodies import placeholder
 from tieout.delivery.intents import NewIntent
 from tieout.mapping.payload import bodies
 from tieout.model.identity import doc_uid, idempotency_key
 from tieout.scenarios.billing import Hold, Row
 from tieout.scenarios.customers import Linked, Verdict, match
 from tieout.scenarios.frames import common_rows, native_frame
+from tieout.scenarios.quarantine import hold_of
 from tieout.scenarios.services import Services
 from tieout.store import aliases
 from tieout.store.crosswalk import NewLink
@@ -33,7 +35,7 @@ class Party:
 
     def reference(self) -> str:
         """What stands in a body for the customer's id; a pending one is filled in when its intent is confirmed."""
-        return self.vendor_id or "{{vendor_id:" + self.doc_uid + "}}"
+        return self.vendor_id or placeholder(self.doc_uid)
 
 
 @dataclass(frozen=True)
@@ -192,9 +194,7 @@ class CustomerBook:
         ]
         native, rejections, notes = native_frame(services, services.ledger, "account", common)
         for rejection in rejections:
-            parties[rejection.source_id] = Hold(
-                rejection.reason, rejection.message, rejection.expected, rejection.found, rejection.remedy
-            )
+            parties[rejection.source_id] = hold_of(rejection)
         names = {str(row["name"]).casefold(): str(row["account_id"]) for row in self._customers if row.get("name")}
         for planned in native.to_dict("records"):
             account_id = str(planned["_key"])

@@ -104,8 +104,8 @@ def _plan_chunk(services: Services, chunk: Sequence[Any], run_id: UUID) -> tuple
     judgements = [
         Judgement(row.source_id, (mine.get(row.source_id) or {}).get("number"), "posted", row.version) for row in chunk
     ]
-    # Before the judgement: when this is cut off between the two, the customers are compared again and the CRM is told the
-    # same once more; the other way round it would not be told.
+    # Before the judgement: when this is cut off between the two, the customers are compared again and the CRM is told
+    # the same once more; the other way round it would not be told.
     told = plan_facts(services, ENTITY, facts, run_id, again=True)
     with services.engine.begin() as conn:
         added = intents.add(conn, updates, run_id, services.actor)

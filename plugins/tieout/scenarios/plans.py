@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from tieout.delivery.bodies import placeholder
 from tieout.delivery.intents import NewIntent
 from tieout.mapping.payload import bodies
 from tieout.model.identity import canonical_json, doc_uid, idempotency_key
@@ -19,6 +20,7 @@ from tieout.model.money import from_minor
 from tieout.scenarios.billing import Bill, Hold, Row
 from tieout.scenarios.customer_book import Party
 from tieout.scenarios.frames import frame_of, native_frame
+from tieout.scenarios.quarantine import hold_of
 from tieout.scenarios.revisions import Live, Step
 from tieout.scenarios.services import Services
 from tieout.store.documents import Judgement
@@ -117,8 +119,9 @@ class _Maker:
             made.intents.append(self._void(plan, live))
             uid = made.intents[-1].doc_uid
         if live and credit is not None:
-            made.intents += self._credit(plan, live, credit)
-            uid = made.intents[-2].doc_uid if len(made.intents) > 1 else uid
+            note, *allocation = self._credit(plan, live, credit)
+            made.intents += [note, *allocation]
+            uid = note.doc_uid
         if invoice is not None and plan.bill is not None:
             revision = self.next_revision(plan)
             after = (self._uid(plan, "credit_memo", plan.judgement.revision),) if credit is not None else ()
@@ -135,12 +138,12 @@ class _Maker:
         return plan.judgement.revision + 1
 
     def number(self, plan: Plan) -> str:
-        """The invoice's number. A document that was voided or credited keeps its number: the next one is told apart."""
+        """The invoice's number. One that was voided or credited keeps its number: the next one is told apart."""
         if plan.steps[0] in (Step.SUPERSEDE, Step.UPDATE) and plan.live:
             return str(plan.live.intent["natural_key"])
         base = self._link.policies.invoice_number.format(number=plan.judgement.source_number)
-        if plan.live is None or plan.live.intent["state"] != "CONFIRMED":
-            return base
+        if plan.live is None or (plan.live.intent["state"] != "CONFIRMED" and plan.live.intent["revision"] == 1):
+            return base  # nothing in the ledger has carried it
         return f"{base}-{self.next_revision(plan)}"
 
     # --- bodies -------------------------------------------------------------------------------------------------------
@@ -210,10 +213,7 @@ class _Maker:
         ledger = self._services.ledger
         native, refused, _ = native_frame(self._services, ledger, entity, heads)
         native_lines, refused_lines, _ = native_frame(self._services, ledger, line_entity, lines)
-        holds = {
-            item.source_id: Hold(item.reason, item.message, item.expected, item.found, item.remedy)
-            for item in [*refused_lines, *refused]
-        }
+        holds = {item.source_id: hold_of(item) for item in [*refused_lines, *refused]}
         native = native[~native["_key"].isin(list(holds))]
         native_lines = native_lines[native_lines["_key"].isin(list(native["_key"]))]
         made = bodies(native, native_lines, self._child, "_key")
@@ -270,7 +270,7 @@ class _Maker:
             natural_key=f"{note.doc_uid}:{vendor_id}",
             body=bodies(
                 frame_of([{
-                    "CreditNote.CreditNoteID": "{{vendor_id:" + note.doc_uid + "}}", "Invoice.InvoiceID": vendor_id,
+                    "CreditNote.CreditNoteID": placeholder(note.doc_uid), "Invoice.InvoiceID": vendor_id,
                     "Amount": from_minor(due, content["currency"]), "Date": self._today.isoformat(),
                     "_key": note.doc_uid,
                 }]), None, None, "_key",

@@ -99,7 +99,7 @@ def write_back(services: Services, run_id: str) -> Numbers:
 
     def work(run: UUID) -> Numbers:
         planned = writing.plan(services, run)
-        # Customers that this run created: compared now, while their answers are fresh, the next run has nothing to judge.
+        # Customers that this run created: compared now, so that the next run need not judge them.
         compared = masters.plan(services, run)
         return {"planned": planned, "masters": compared, **_deliver(services, services.crm, run)}
 

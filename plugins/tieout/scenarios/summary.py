@@ -38,14 +38,11 @@ def summary(conn: Connection, link: str, object_: str, table: str, connection: s
     """
     counts: dict[str, int] = defaultdict(int)
     amounts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    apart: dict[str, int] = defaultdict(int)
     for row in documents.totals(conn, link, object_, run_id):
         name = _name(row)
         currency = row["currency"] or NO_CURRENCY
         counts[name] += row["count"]
         amounts[currency][name] += int(row["source_minor"] or 0)
-        if row["outcome"] == "posted":
-            apart[currency] += int(row["posted_minor"] or 0) - int(row["source_minor"] or 0)
     staged = conn.execute(
         text(f"select count(*) from staging.{table} where _connection = :connection"),  # noqa: S608 - from StagedEntity
         {"connection": connection},
@@ -56,11 +53,13 @@ def summary(conn: Connection, link: str, object_: str, table: str, connection: s
             f"link {link}: {staged} {object_} records are staged and {judged} have an outcome; "
             "run the transform step again, and report it when it stays"
         )
-    different = {currency: minor for currency, minor in apart.items() if minor}
-    if different:
+    if different := documents.differences(conn, link, object_):
+        apart: dict[str, int] = defaultdict(int)
+        for one in different:
+            apart[one.currency or NO_CURRENCY] += one.difference_minor
         raise BooksDoNotClose(
-            f"link {link}: what the ledger confirmed differs from what the CRM's lines come to, in minor units: "
-            f"{different}; `tieout differences {link}` lists the documents"
+            f"link {link}: {len(different)} documents of the ledger differ from what the CRM's lines come to, in minor "
+            f"units by {dict(apart)}; `tieout differences {link}` lists them"
         )
     read = judged - counts["not_billable"]
     total = {currency: sum(v for k, v in parts.items() if k != "not_billable") for currency, parts in amounts.items()}

@@ -138,8 +138,9 @@ def verify(conn: Connection, chain: str) -> Broken | None:
 
 
 def chains(conn: Connection) -> list[str]:
-    """The names of all chains."""
-    return list(conn.execute(sa.select(audit_head.c.chain).order_by(audit_head.c.chain)).scalars())
+    """The names of all chains, those that lost their head too."""
+    named = sa.union(sa.select(audit_head.c.chain), sa.select(audit_event.c.chain)).order_by("chain")
+    return list(conn.execute(named).scalars())
 
 
 def _hash(previous: str, row: Mapping[str, Any]) -> str:

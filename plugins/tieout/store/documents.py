@@ -146,6 +146,43 @@ def totals(conn: Connection, link: str, object_: str, run_id: UUID) -> Iterator[
         yield dict(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A posted document whose net in the ledger is not its source's. Amounts in minor units, None where unknown."""
+
+    object: str
+    source_id: str
+    source_number: str | None
+    invoice_number: str | None
+    currency: str | None
+    source_minor: int | None
+    posted_minor: int | None
+
+    @property
+    def difference_minor(self) -> int:
+        """What the ledger has too much; an amount that is not known counts as nothing."""
+        return (self.posted_minor or 0) - (self.source_minor or 0)
+
+
+def differences(conn: Connection, link: str, object_: str | None = None) -> list[Difference]:
+    """Posted documents whose two amounts differ, one by one: too much here does not make up for too little there."""
+    rows = conn.execute(
+        text(
+            """
+            select d.object, d.source_id, d.source_number, i.vendor_number, d.currency, d.source_minor, d.posted_minor
+            from tieout.document d left join lateral (
+                select vendor_number from tieout.intent
+                where link = d.link and doc_uid = d.doc_uid order by intent_id desc limit 1) i on true
+            where d.link = :link and (cast(:object as text) is null or d.object = :object)
+              and d.outcome = 'posted' and d.source_minor is distinct from d.posted_minor
+            order by d.object, d.source_number, d.source_id
+            """
+        ),
+        {"link": link, "object": object_},
+    )
+    return [Difference(*row) for row in rows]
+
+
 def reasons(conn: Connection, link: str, object_: str) -> list[tuple[str, str, int]]:
     """(outcome, reason, count) of all that is held, quarantined or pending: what a person has to look at."""
     rows = conn.execute(
