@@ -95,10 +95,10 @@ def _settle_chunk(services: Services, subject: Subject, pending: Sequence[Judgem
     with services.engine.begin() as conn:
         documents.upsert(conn, services.link.name, subject.entity, judgements, run_id)
         dead_letters.record(
-            conn, letters, connection=services.crm.name, stage="write_back", run_id=run_id, link=services.link.name
+            conn, letters, connection=services.crm.name, stage="settle", run_id=run_id, link=services.link.name
         )
         dead_letters.close_mended(
-            conn, connection=services.crm.name, link=services.link.name, entity=subject.entity, stages=["write_back"],
+            conn, connection=services.crm.name, link=services.link.name, entity=subject.entity, stages=["settle"],
             source_ids=[item.source_id for item in judgements if item.outcome == "posted"],
             failing=[(letter.source_id, letter.reason) for letter in letters],
         )  # fmt: skip
