@@ -25,9 +25,10 @@ def amount(minor: Any, currency: str) -> str:
 
 
 def moment(value: Any) -> str:
-    """An instant in UTC to the second; text as it is."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """An instant (or its ISO text) in UTC to the second; other text as it is."""
+    instant = _instant(value)
+    if instant is not None:
+        return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return "" if value is None else str(value)
 
 
