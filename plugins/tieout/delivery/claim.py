@@ -161,7 +161,7 @@ _MARK = """
 with marked as (
     update tieout.intent i
     set state = 'IN_FLIGHT', sends = i.sends + 1, sent_at = %(now)s, lease_until = %(lease)s, updated_at = %(now)s
-    from unnest(%(id)s::bigint[], %(fence)s::bigint[], %(hash)s::text[]) as t(intent_id, fence, request_hash)
+    from unnest(%(id)b::bigint[], %(fence)b::bigint[], %(hash)b::text[]) as t(intent_id, fence, request_hash)
     where i.intent_id = t.intent_id and i.fence = t.fence and i.state = 'CLAIMED' and i.worker = %(worker)s
     returning i.intent_id, i.fence, t.request_hash)
 insert into tieout.attempt (intent_id, fence, worker, kind, batch, request_hash, sent_at)
@@ -202,7 +202,7 @@ def mark_sent(
 
 _RELEASE_UNKNOWN = """
 update tieout.intent i set worker = null, lease_until = null, not_before = %(until)s, updated_at = %(now)s
-from unnest(%(id)s::bigint[], %(fence)s::bigint[]) as t(intent_id, fence)
+from unnest(%(id)b::bigint[], %(fence)b::bigint[]) as t(intent_id, fence)
 where i.intent_id = t.intent_id and i.fence = t.fence and i.state = 'UNKNOWN'
 """
 

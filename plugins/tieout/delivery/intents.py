@@ -97,8 +97,8 @@ _INSERT = f"""
 insert into tieout.intent ({", ".join(_PLAIN)}, depends_on, frozen, run_id, created_at, updated_at)
 select {", ".join(f"t.{name}" for name in _PLAIN)}, string_to_array(t.depends_on, chr(31)), t.frozen::jsonb,
     %(run_id)s, %(now)s, %(now)s
-from unnest({", ".join(f"%({name})s::{type_}[]" for name, type_ in _PLAIN.items())}, %(depends_on)s::text[],
-    %(frozen)s::text[])
+from unnest({", ".join(f"%({name})b::{type_}[]" for name, type_ in _PLAIN.items())}, %(depends_on)b::text[],
+    %(frozen)b::text[])
     with ordinality as t({", ".join(_PLAIN)}, depends_on, frozen, position)
 order by t.position
 on conflict (target, doc_uid) do nothing

@@ -74,7 +74,7 @@ def settle(
 
 _STILL_OURS = """
 select i.intent_id from tieout.intent i
-join unnest(%(id)s::bigint[], %(fence)s::bigint[], %(was)s::text[]) as t(intent_id, fence, was) using (intent_id)
+join unnest(%(id)b::bigint[], %(fence)b::bigint[], %(was)b::text[]) as t(intent_id, fence, was) using (intent_id)
 where i.fence = t.fence and i.state = t.was order by i.intent_id for update of i
 """
 
@@ -95,7 +95,7 @@ insert into tieout.crosswalk (link, target, entity, vendor_id, vendor_number, do
     origin, evidence, created_at)
 select i.link, i.target, i.entity, t.vendor_id, t.vendor_number, i.doc_uid, i.source, i.source_object, i.source_id,
     t.origin, jsonb_build_object('intent_id', i.intent_id), %(now)s
-from unnest(%(id)s::bigint[], %(vendor_id)s::text[], %(number)s::text[], %(origin)s::text[])
+from unnest(%(id)b::bigint[], %(vendor_id)b::text[], %(number)b::text[], %(origin)b::text[])
     as t(intent_id, vendor_id, vendor_number, origin)
 join tieout.intent i using (intent_id)
 on conflict do nothing
@@ -158,7 +158,7 @@ def _change(outcome: Outcome, journal: Journal) -> Change:
 _ANSWERED = """
 update tieout.attempt a
 set outcome = t.outcome, http_status = t.http_status, detail = t.detail::jsonb, answered_at = %(now)s
-from unnest(%(id)s::bigint[], %(outcome)s::text[], %(http_status)s::int[], %(detail)s::text[])
+from unnest(%(id)b::bigint[], %(outcome)b::text[], %(http_status)b::int[], %(detail)b::text[])
     as t(attempt_id, outcome, http_status, detail)
 where a.attempt_id = t.attempt_id
 """
@@ -182,7 +182,7 @@ def _answer_attempts(conn: Connection, journal: Journal, outcomes: Sequence[Outc
 _LOOKED_UP = """
 insert into tieout.attempt (intent_id, fence, worker, kind, outcome, detail, sent_at, answered_at)
 select t.intent_id, t.fence, %(worker)s, 'look_up', t.outcome, t.detail::jsonb, %(now)s, %(now)s
-from unnest(%(id)s::bigint[], %(fence)s::bigint[], %(outcome)s::text[], %(detail)s::text[])
+from unnest(%(id)b::bigint[], %(fence)b::bigint[], %(outcome)b::text[], %(detail)b::text[])
     as t(intent_id, fence, outcome, detail)
 """
 

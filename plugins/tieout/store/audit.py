@@ -97,7 +97,7 @@ _TYPES = {
 _INSERT = f"""
 insert into tieout.audit_event ({", ".join(_TYPES)})
 select {", ".join("detail::jsonb" if name == "detail" else name for name in _TYPES)}
-from unnest({", ".join(f"%({name})s::{type_}[]" for name, type_ in _TYPES.items())}) as t({", ".join(_TYPES)})
+from unnest({", ".join(f"%({name})b::{type_}[]" for name, type_ in _TYPES.items())}) as t({", ".join(_TYPES)})
 """  # noqa: S608 - constants of this module; values are bound
 
 
