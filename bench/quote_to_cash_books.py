@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -21,6 +22,8 @@ from tieout.scenarios.demo_people import Customer, account_records, customers
 from tieout.scenarios.ledger_hand import LedgerHand
 
 SEED = 11
+REGIONS = ("Northern", "Southern", "Eastern", "Western", "Upper", "Lower", "Old", "Greater", "Royal")
+NAMES = 100  # customers of each region
 LINES = 3
 DAYS = 60
 NO_LIMITS = {"minute": None, "day": None, "concurrent": None, "app_minute": None}
@@ -63,12 +66,26 @@ def _all_records(prices: PriceList, orders: int, people: int, today: date) -> It
         rate = next((rate for code, _, rate in prices.rates if code == currency), Decimal(1))
         fields = {"IsoCode": currency, "ConversionRate": rate, "DecimalPlaces": decimals, "IsActive": True}
         yield CrmRecord("CurrencyType", f"demo:currency:{currency}", fields)
-    buyers = [one for one in customers(rng, people) if one.kind is None]
+    buyers = _buyers(rng, people)
     for customer in buyers:
         yield from account_records(customer)
     yield from product_records(prices, [])
     for number in range(orders):
         yield from order_records(_order(rng, number, buyers[number % len(buyers)], prices, today), prices)
+
+
+def _buyers(rng: random.Random, count: int) -> list[Customer]:
+    """Ordinary customers; the demo's names do not reach far, so they come in regions."""
+    made: list[Customer] = []
+    for region in REGIONS:
+        for one in customers(rng, NAMES):
+            if one.kind is None and len(made) < count:
+                person = (f"{region} {one.person[0]}", one.person[1]) if one.person else None
+                key = f"demo:account:{len(made):05}"
+                made.append(replace(one, key=key, name=f"{region} {one.name}", person=person))
+    if len(made) < count:
+        raise SystemExit(f"at most {len(made)} customers can be made")
+    return made
 
 
 def _order(rng: random.Random, number: int, customer: Customer, prices: PriceList, today: date) -> OrderPlan:

@@ -1,6 +1,8 @@
 """One run of quote-to-cash in a process of its own, step by step; prints what it took as one JSON object.
 
-TIEOUT_HOME=... python -m bench.quote_to_cash_run [--profile FILE]
+    TIEOUT_HOME=... python -m bench.quote_to_cash_run [--profile FILE] [--statements]
+
+With --statements the slowest SQL statements of each step go to standard error, as the client waits for them.
 """
 
 from __future__ import annotations
@@ -9,20 +11,27 @@ import argparse
 import cProfile
 import json
 import logging
+import os
 import resource
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import sqlalchemy as sa
 import structlog
-
-STARTED = time.perf_counter()
+from sqlalchemy.engine import Engine
 
 
 def main() -> None:
     """Opens the link `demo`, runs all steps, prints."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--profile")
+    options.add_argument("--statements", action="store_true")
+    options.add_argument("--postgres", type=int, help="the postmaster's process id")
+    options.add_argument("--sandbox", type=int, help="the sandbox's process id")
     given = options.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     logging.disable(logging.INFO)
@@ -31,26 +40,70 @@ def main() -> None:
 
     steps: dict[str, dict[str, object]] = {}
     with _profile(given.profile), open_services("demo") as services:
+        waited = time_statements(services.engine)
         run_id = quote_to_cash.start(services)
-        steps["import and start"] = {"seconds": time.perf_counter() - STARTED, "cpu": time.process_time()}
         for name in quote_to_cash.STEPS:
-            wall, cpu = time.perf_counter(), time.process_time()
+            wall, cpu, others = time.perf_counter(), time.process_time(), _others(given)
             numbers = getattr(quote_to_cash, name)(services, run_id)
             steps[name] = {
                 "seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "numbers": numbers,
+                "in_sql": waited.total(),
+                **{which: used - others[which] for which, used in _others(given).items()},
             }  # fmt: skip
+            if given.statements:
+                for statement, seconds in waited.most_common(6):
+                    print(f"    {name}: {seconds:6.2f} s  {statement}", file=sys.stderr)
+            waited.clear()
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(
             {
                 "steps": steps,
-                "seconds": time.perf_counter() - STARTED,
                 "cpu": used.ru_utime + used.ru_stime,
                 "peak_mib": used.ru_maxrss / 1024,
             },
             default=str,
         )
     )
+
+
+def _others(given: argparse.Namespace) -> dict[str, float]:
+    """CPU seconds of PostgreSQL and of the sandbox so far; nothing where the system has no /proc."""
+    pids = {"postgres_cpu": given.postgres, "sandbox_cpu": given.sandbox}
+    return {which: _cpu_of(pid) for which, pid in pids.items() if pid and Path("/proc/self/stat").exists()}
+
+
+def _cpu_of(pid: int) -> float:
+    """Seconds of a process, of its children, and of those that have ended."""
+    ticks = sum(int(field) for field in _stat(pid)[11:15])
+    for other in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = _stat(int(other.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    # After the name in brackets: state, parent, ... , utime, stime, cutime, cstime.
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+
+
+def time_statements(engine: Engine) -> Counter[str]:
+    """Seconds by the statement's first words, as the client waits for them; COPY and the driver's own are not in it."""
+    seconds: Counter[str] = Counter()
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def before(conn, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
+        conn.info["started"] = time.perf_counter()
+
+    @sa.event.listens_for(engine, "after_cursor_execute")
+    def after(conn, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
+        seconds[" ".join(statement.split())[:110]] += time.perf_counter() - conn.info["started"]
+
+    return seconds
 
 
 @contextmanager
