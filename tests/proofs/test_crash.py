@@ -116,9 +116,8 @@ def test_a_step_that_is_killed_can_be_done_again(company: Company, expected: Exp
         run_id = quote_to_cash.start(services)
         for earlier in quote_to_cash.STEPS[: quote_to_cash.STEPS.index(step)]:
             getattr(quote_to_cash, earlier)(services, run_id)
-    began = company.engine
     with _worker(company, run_id, step) as process:
-        _until(lambda: _working(company, began), process)
+        _until(lambda: _working(company), process)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait(PATIENCE) == -signal.SIGKILL
     company.later()
@@ -132,9 +131,9 @@ def test_a_step_that_is_killed_can_be_done_again(company: Company, expected: Exp
     _check(company, expected)
 
 
-def _working(company: Company, engine: Any) -> bool:
+def _working(company: Company) -> bool:
     """Whether another session than the test's own is writing in the store."""
-    with engine.connect() as conn:
+    with company.engine.connect() as conn:
         return bool(
             conn.exec_driver_sql(
                 "select count(*) from pg_stat_activity where datname = current_database() "
@@ -178,7 +177,7 @@ PLANS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "expired_token": (
         {"system": "xero", "path": "/api.xro/*", "fault": "expired_token", "after": 4, "times": 1},
         {**XERO_PUT, "fault": "expired_token", "after": 1, "times": 1},
-        {"system": "salesforce", "path": "/services/data/*", "fault": "expired_token", "after": 5, "times": 2},
+        {"system": "salesforce", "path": "/services/data/*", "fault": "expired_token", "after": 5, "times": 1},
     ),
     "everything": (
         {**XERO_PUT, "fault": "lost_answer", "probability": 0.3},
@@ -199,7 +198,8 @@ def test_books_are_those_of_a_faultless_company_whatever_the_wire_does(
     company.sandbox.faults(*PLANS[name], seed=7)
     company.run_until_settled()
     hits = {hit["fault"] for hit in company.sandbox.hits()}
-    assert hits >= {rule["fault"] for rule in PLANS[name] if "times" in rule or rule.get("probability", 1) >= 0.2}
+    assert hits >= {rule["fault"] for rule in PLANS[name] if "times" in rule}
+    assert len(company.sandbox.hits()) >= len(PLANS[name]) / 2
     company.sandbox.faults()
     company.later()
     numbers = company.run_until_settled()
