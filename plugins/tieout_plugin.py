@@ -84,9 +84,10 @@ def _matrix(crm: str, ledger: str) -> Sequence[Sequence[str]]:
     from tieout.mapping.load import load_system
     from tieout.mapping.matrix import Row, matrix
     from tieout.model.settings import load_settings
+    from tieout.scenarios.correspondences import STEPS
 
     folder = load_settings().include / "mappings"
-    rows = matrix(load_system(folder, crm), load_system(folder, ledger))
+    rows = matrix(load_system(folder, crm), load_system(folder, ledger), STEPS)
     rows.sort(key=lambda row: row.direction != "to_finance")
     return [[field.name.replace("_", " ") for field in fields(Row)], *(astuple(row) for row in rows)]
 
