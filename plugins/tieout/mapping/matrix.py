@@ -43,9 +43,14 @@ def matrix(crm: Dict[str, Mapping], ledger: Dict[str, Mapping], steps: Sequence[
         Rows by finance object and field. A written constant has no CRM field.
     """
     rows = list(_towards(ledger, crm, steps, "to_finance")) + list(_towards(crm, ledger, steps, "to_crm"))
+    # By everything: a set has no order, and the page is compared byte by byte.
     return sorted(
-        set(rows), key=lambda row: (row.direction, row.finance_object, row.finance_field, row.crm_object, row.crm_field)
-    )
+        set(rows),
+        key=lambda row: (
+            row.direction, row.finance_object, row.finance_field, row.crm_object, row.crm_field, row.transformation,
+            row.master,
+        ),
+    )  # fmt: skip
 
 
 def as_markdown(rows: Iterable[Row]) -> str:
