@@ -93,7 +93,8 @@ def test_wrong_credentials_are_told_with_the_connections_name(
 
 
 def test_a_ledger_that_may_only_be_read_is_told_as_such(company: Company, expected: Expected) -> None:
-    reader = replace(company.ledger, login="sandbox-reader")
+    scopes = "accounting.transactions.read accounting.contacts.read accounting.settings.read"
+    reader = replace(company.ledger, login="sandbox-reader", extra={**company.ledger.extra, "scopes": scopes})
     with (
         company.services(ledger=reader) as services,
         pytest.raises(PermissionDenied, match=r"xero_northwind"),
@@ -107,7 +108,7 @@ def test_a_crm_user_without_the_right_to_read_orders_is_told_which_object(compan
     _register(company, {"Order": []})
     with (
         company.services(crm=replace(company.crm, login="narrow", password="narrow-secret")) as services,
-        pytest.raises(Fatal, match=r"salesforce_northwind.*Order"),
+        pytest.raises(PermissionDenied, match=r"(?s)salesforce_northwind.*Order.*may not see it"),
     ):
         quote_to_cash.run(services)
     _carries_on(company, expected)
@@ -246,7 +247,7 @@ def test_a_ledger_that_changes_while_its_pages_are_read(
         reading = replace(services, ledger=replace(services.ledger, connector=between))
         run_id = quote_to_cash.start(services)
         quote_to_cash.extract(reading, run_id)
-        assert between.pages > 3
+        assert between.pages > 1
         quote_to_cash.extract(services, run_id)
         staged = _staged_dues(services)
     assert staged == {one["InvoiceID"]: one["AmountDue"] for one in company.books().invoices}

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from tieout.connectors.base import Page, Record
 from tieout.mapping.spec import Mapping as EntityMapping
+from tieout.model.errors import Fatal
 from tieout.model.staged import StagedEntity
 from tieout.scenarios.services import Services, Side
 from tieout.store import staging, watermarks
@@ -28,6 +29,7 @@ def extract_side(services: Services, side: Side, run_id: UUID) -> dict[str, dict
     Raises:
         Retriable, AuthenticationFailed, PermissionDenied, VendorFault: by the connector; what was staged stays, the
             watermark of the entity that broke off does not move.
+        Fatal: a watermark is in the future.
     """
     return {
         entity: _extract(services, side, mapping, run_id)
@@ -43,6 +45,12 @@ def _extract(services: Services, side: Side, mapping: EntityMapping, run_id: UUI
         mark = watermarks.read(conn, side.name, entity.entity, "extract")
         upto: datetime = conn.execute(text("select clock_timestamp()")).scalar_one()
     since = mark.at if mark else None
+    if since is not None and since > upto:
+        # Nothing would be read, and nobody would notice: what changes until then would come late or never.
+        raise Fatal(
+            f"{side.name}/{entity.entity}: its watermark {since.isoformat()} is in the future (the database's clock says "
+            f"{upto.isoformat()}): correct the clock, or set the watermark back, and run again"
+        )
     if entity.modified is None:
         counts = _stage_whole(services, side, entity, upto, run_id)
     else:

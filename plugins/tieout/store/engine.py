@@ -85,9 +85,12 @@ def _in_words(context: ExceptionContext) -> None:
     """SQLAlchemy's hook: what it raises goes on in place of the driver's error."""
     if context.is_pre_ping:
         return  # the pool replaces the connection by itself
-    cannot_connect = context.connection is None and isinstance(context.original_exception, psycopg.OperationalError)
+    # Without an SQLSTATE it is no server's answer to a statement. An invalidated Connection that cannot get a new session
+    # comes here too, with the Connection set and no disconnect told.
+    error = context.original_exception
+    cannot_connect = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
     url = context.engine.url if context.engine is not None else None
-    _raise_in_words(context.original_exception, gone=context.is_disconnect or cannot_connect, url=url)
+    _raise_in_words(error, gone=context.is_disconnect or cannot_connect, url=url)
 
 
 def _raise_in_words(error: BaseException, *, gone: bool, url: sa.URL | None) -> None:
