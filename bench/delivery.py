@@ -23,6 +23,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from bench.row import Row
 from tieout.connectors.base import Answer, Found, Guard, Operation, Request
 from tieout.delivery.deliver import deliver
 from tieout.delivery.intents import NewIntent, add
@@ -86,8 +87,8 @@ def time_statements(engine: Engine) -> tuple[Counter[str], threading.Lock]:
     return seconds, lock
 
 
-def measure(engine: Engine, intents: int, workers: int, batch: int) -> None:
-    """Plans and delivers, and prints what it took."""
+def measure(engine: Engine, intents: int, workers: int, batch: int) -> dict[str, float]:
+    """Plans and delivers, prints what it took, and returns `planning` and `delivering` in seconds."""
     run_id = uuid4()
     planned = [invoice(number) for number in range(intents)]
     started = time.perf_counter()
@@ -113,6 +114,38 @@ def measure(engine: Engine, intents: int, workers: int, batch: int) -> None:
     print(f"        {waited / (seconds * workers):.0%} waiting for PostgreSQL, {cpu / seconds:.0%} of a core in Python")
     for statement, spent in statements.most_common(12):
         print(f"        {spent:7.2f} s  {statement}")
+    return {"planning": planning, "delivering": seconds}
+
+
+def run(quick: bool = False) -> Sequence[Row]:
+    """The rows of `python -m bench`."""
+    intents = 2_000 if quick else 20_000
+    took = in_new_home(intents, workers=1, batch=50)
+    an_hour = intents / (took["planning"] + took["delivering"]) * 3600
+    work = f"the protocol alone, {intents:,} intents"
+    return [
+        Row(
+            work,
+            f"{took['planning'] + took['delivering']:.1f} s",
+            "a ledger that answers at once",
+            an_hour,
+            "(an hour)",
+        )
+    ]
+
+
+def in_new_home(intents: int, workers: int, batch: int) -> dict[str, float]:
+    """`measure` on a server of its own, whose files are removed."""
+    home = Path(tempfile.mkdtemp(prefix="tieout-bench-"))
+    try:
+        engine = connect(embedded.start(home, {}).url_for("postgres"))
+        migrate.upgrade(engine)
+        took = measure(engine, intents, workers, batch)
+        engine.dispose()
+        return took
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def main() -> None:
@@ -122,15 +155,7 @@ def main() -> None:
     options.add_argument("--workers", type=int, default=1)
     options.add_argument("--batch", type=int, default=50)
     given = options.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="tieout-bench-"))
-    try:
-        engine = connect(embedded.start(home, {}).url_for("postgres"))
-        migrate.upgrade(engine)
-        measure(engine, given.intents, given.workers, given.batch)
-        engine.dispose()
-    finally:
-        embedded.stop(home)
-        shutil.rmtree(home, ignore_errors=True)
+    in_new_home(given.intents, given.workers, given.batch)
 
 
 if __name__ == "__main__":

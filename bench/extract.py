@@ -15,7 +15,7 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +28,7 @@ import psycopg
 import structlog
 from sqlalchemy.engine import Engine
 
+from bench.row import Row
 from tieout.connectors.salesforce import SalesforceConnector
 from tieout.model.connection import Connection
 from tieout.model.staged import StagedEntity, StagedField
@@ -211,6 +212,58 @@ def _count(conn: psycopg.Connection[tuple[object, ...]], table: str) -> int:
     return int(str(found[0]))
 
 
+PLAIN, OURS, AGAIN, DLT = (
+    "plain httpx + COPY of columns",
+    "connector + staging",
+    "connector + staging, unchanged",
+    "dlt REST source",
+)
+
+
+def run(quick: bool = False) -> Sequence[Row]:
+    """The rows of `python -m bench`."""
+    records = 10_000 if quick else 100_000
+    took = measure(records, 1 if quick else 3, with_dlt=True)
+    work = f"JSON pages -> staged rows, {records:,} records"
+    return [
+        Row(work, f"{took[OURS]:.2f} s", f"httpx + COPY of columns {took[PLAIN]:.2f} s", took[OURS] / took[PLAIN], "1.2",
+            most=1.2),
+        Row(work, f"{took[OURS]:.2f} s", f"dlt REST source {took[DLT]:.2f} s", took[DLT] / took[OURS], "12 x faster",
+            least=12),
+        Row(f"{work}, unchanged", f"{took[AGAIN]:.2f} s", f"httpx + COPY of columns {took[PLAIN]:.2f} s",
+            took[AGAIN] / took[PLAIN]),
+    ]  # fmt: skip
+
+
+def measure(records: int, rounds: int, *, with_dlt: bool) -> dict[str, float]:
+    """Median seconds of each way, in `rounds` rounds in which all take turns."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    ways: dict[str, Callable[[str, Engine], int]] = {
+        PLAIN: plain,
+        "connector alone": connector_alone,
+        OURS: ours,
+        AGAIN: ours_again,
+    }
+    if with_dlt:
+        ways[DLT] = dlt_rest
+    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as folder, socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server = multiprocessing.Process(target=serve, args=(listening, records), daemon=True)
+        server.start()
+        home = Path(folder)
+        try:
+            url = embedded.start(home).url_for("postgres")
+            engine = connect(url)
+            migrate.upgrade(engine)
+            took = _measure(ways, base, engine, records, rounds)
+            engine.dispose()
+        finally:
+            embedded.stop(home)
+            server.terminate()
+    return took
+
+
 def main() -> int:
     """Measures and prints; 1 when something did not arrive."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -218,34 +271,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--without-dlt", action="store_true")
     wanted = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
-    ways: dict[str, Callable[[str, Engine], int]] = {
-        "plain httpx + COPY of columns": plain,
-        "connector alone": connector_alone,
-        "connector + staging": ours,
-        "connector + staging, unchanged": ours_again,
-    }
-    if not wanted.without_dlt:
-        ways["dlt REST source"] = dlt_rest
-    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as folder, socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server = multiprocessing.Process(target=serve, args=(listening, wanted.records), daemon=True)
-        server.start()
-        home = Path(folder)
-        try:
-            url = embedded.start(home).url_for("postgres")
-            engine = connect(url)
-            migrate.upgrade(engine)
-            took = _measure(ways, base, engine, wanted.records, wanted.rounds)
-            engine.dispose()
-        finally:
-            embedded.stop(home)
-            server.terminate()
-    one = took["plain httpx + COPY of columns"]
+    took = measure(wanted.records, wanted.rounds, with_dlt=not wanted.without_dlt)
     print(f"{wanted.records} records by HTTP into PostgreSQL, median of {wanted.rounds}")
     for name, seconds in took.items():
-        print(f"  {name:34} {seconds:8.2f} s  {seconds / one:6.2f} x")
+        print(f"  {name:34} {seconds:8.2f} s  {seconds / took[PLAIN]:6.2f} x")
     return 0
 
 

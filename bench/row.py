@@ -21,7 +21,7 @@ class Row:
     """
 
     work: str
-    ours: str
+    ours: str = ""
     peer: str = ""
     ratio: float = math.nan
     aim: str = ""

@@ -1,6 +1,6 @@
 """Loading records into staging, beside psql's own binary copy of prepared files.
 
-    python bench/staging_load.py [--rows 1000000]
+    python -m bench.staging_load [--rows 1000000]
 
 Prints seconds and ratios of one run on one machine:
   limit, columns   psql \\copy of a binary file with the typed columns into an unlogged table, no index
@@ -23,7 +23,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -32,6 +32,7 @@ from uuid import uuid4
 
 import psycopg
 
+from bench.row import Row
 from tieout.model.staged import StagedEntity, StagedField
 from tieout.store import embedded, migrate, staging
 from tieout.store.embedded import EmbeddedServer
@@ -157,17 +158,43 @@ def measure(rows: int, home: Path) -> dict[str, float]:
     return figures
 
 
+def run(quick: bool = False) -> Sequence[Row]:
+    """The rows of `python -m bench`."""
+    rows = 50_000 if quick else 1_000_000
+    took = in_new_home(rows)
+    first, work = took["first load"], f"staging load, {rows:,} rows"
+    peers = (
+        ("limit, columns", "psql binary copy of columns", 1.5),
+        ("limit, jsonb", "psql binary copy into jsonb", 2.5),
+    )
+    return [
+        *(
+            Row(work, f"{first:.2f} s", f"{words} {took[name]:.2f} s", first / took[name], f"{most}", most=most)
+            for name, words, most in peers
+        ),
+        *(
+            Row(f"{work}, {name}", f"{took[name]:.2f} s", f"first load {first:.2f} s", took[name] / first)
+            for name in ("nothing changed", "1 % changed")
+        ),
+    ]
+
+
+def in_new_home(rows: int) -> dict[str, float]:
+    """`measure` with a server of its own, whose files are removed."""
+    home = Path(tempfile.mkdtemp(prefix="tieout-bench-"))
+    home.chmod(0o777)
+    try:
+        return measure(rows, home)
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="tieout-bench-"))
-    home.chmod(0o777)
-    try:
-        figures = measure(arguments.rows, home)
-    finally:
-        embedded.stop(home)
-        shutil.rmtree(home, ignore_errors=True)
+    figures = in_new_home(arguments.rows)
     print(f"{arguments.rows} rows{'':18}seconds  / limit, columns  / limit, jsonb  / first load")
     for name, took in figures.items():
         ratios = (took / figures[base] for base in ("limit, columns", "limit, jsonb", "first load"))
