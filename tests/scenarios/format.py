@@ -135,7 +135,6 @@ class Step(_Part):
     """One thing that happens after the first run. Tieout runs again after each one. Exactly one verb."""
 
     pay: str | None = None
-    pay_credit_back: str | None = None  # refund of the customer's open credit note
     credit: str | None = None  # finance raises a credit note against the invoice and allocates it
     void: str | None = None
     raise_invoice: HandInvoice | None = None

@@ -15,7 +15,7 @@ from tests.scenarios.world import World
 SHOWN = {
     "number": "Tieout_Invoice_Number__c", "status": "Tieout_Invoice_Status__c", "total": "Tieout_Invoice_Total__c",
     "due": "Tieout_Amount_Due__c", "paid": "Tieout_Amount_Paid__c", "paid_on": "Tieout_Paid_On__c",
-    "message": "Tieout_Message__c",
+    "message": "Tieout_Message__c", "tax_id": "Tax_Id__c", "ledger_number": "Tieout_Ledger_Number__c",
 }  # fmt: skip
 Document = Mapping[str, Any]
 
@@ -110,7 +110,9 @@ def _held(world: World, expect: Expect) -> Iterator[str]:
 def _crm(world: World, expect: Expect) -> Iterator[str]:
     for wanted in expect.crm:
         key, name = f"order:{wanted.of}", "Order"
-        if key not in world.ids:
+        if f"account:{wanted.of}" in world.ids:
+            key, name = f"account:{wanted.of}", "Account"
+        elif key not in world.ids:
             key, name = f"deal:{wanted.of}", "Opportunity"
         fields = [SHOWN[short] for short in wanted.shows]
         row = next(row for row in world.crm.rows(name, fields) if row["Id"] == world.ids[key])

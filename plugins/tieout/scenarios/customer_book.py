@@ -190,7 +190,7 @@ class CustomerBook:
         services, link = self._services, self._services.link
         # The customer code is the CRM's id: the ledger's record can be found again by it (S2), whatever its name.
         common = [
-            {**row, "crm_id": row["account_id"], "_key": row["account_id"]} for row in self._with_people(accounts)
+            {**row, "crm_id": row["account_id"], "_key": row["account_id"]} for row in with_people(services, accounts)
         ]
         native, rejections, notes = native_frame(services, services.ledger, "account", common)
         for rejection in rejections:
@@ -223,15 +223,16 @@ class CustomerBook:
             )  # fmt: skip
         return intents
 
-    def _with_people(self, accounts: Sequence[Row]) -> list[Row]:
-        """The accounts with name and address of the person who gets the bill: the billing contact, else the first."""
-        ids = [str(row["account_id"]) for row in accounts]
-        contacts, _ = common_rows(self._services, self._services.crm, "contact", parents=ids, parent="account_id")
-        people: dict[str, Row] = {}
-        for contact in sorted(contacts, key=lambda row: (not row.get("is_billing"), row["contact_id"])):
-            people.setdefault(contact["account_id"], contact)
-        fields = ("first_name", "last_name", "email")
-        return [
-            {**row, **{name: people.get(str(row["account_id"]), {}).get(name) or row.get(name) for name in fields}}
-            for row in accounts
-        ]
+
+def with_people(services: Services, accounts: Sequence[Row]) -> list[Row]:
+    """The CRM's accounts with name and address of the person who gets the bill: the billing contact, else the first."""
+    ids = [str(row["account_id"]) for row in accounts]
+    contacts, _ = common_rows(services, services.crm, "contact", parents=ids, parent="account_id")
+    people: dict[str, Row] = {}
+    for contact in sorted(contacts, key=lambda row: (not row.get("is_billing"), row["contact_id"])):
+        people.setdefault(contact["account_id"], contact)
+    fields = ("first_name", "last_name", "email")
+    return [
+        {**row, **{name: people.get(str(row["account_id"]), {}).get(name) or row.get(name) for name in fields}}
+        for row in accounts
+    ]

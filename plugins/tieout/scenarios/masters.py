@@ -21,7 +21,7 @@ from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.mapping.spec import masters
 from tieout.model.identity import doc_uid, idempotency_key
 from tieout.scenarios.billing import Row
-from tieout.scenarios.customer_book import KIND
+from tieout.scenarios.customer_book import KIND, with_people
 from tieout.scenarios.frames import chunks, common_rows, frame_of, rows
 from tieout.scenarios.services import Services, Side
 from tieout.scenarios.write_back import Fact, plan_facts
@@ -82,10 +82,8 @@ def _changed(services: Services) -> list[Any]:
 
 
 def _plan_chunk(services: Services, chunk: Sequence[Any], run_id: UUID) -> tuple[int, int]:
-    mine = {
-        row["account_id"]: row
-        for row in common_rows(services, services.crm, ENTITY, ids=[r.source_id for r in chunk])[0]
-    }
+    accounts, _ = common_rows(services, services.crm, ENTITY, ids=[row.source_id for row in chunk])
+    mine = {str(row["account_id"]): row for row in with_people(services, accounts)}
     theirs = {
         row["account_id"]: row
         for row in common_rows(services, services.ledger, ENTITY, ids=[r.vendor_id for r in chunk])[0]
@@ -158,11 +156,11 @@ def _native(
 ) -> list[dict[str, Any]]:
     if not common:
         return []
-    keyed = [{**row, "_key": number} for number, row in enumerate(common)]
+    keyed = [{**row, "_key": str(number)} for number, row in enumerate(common)]
     made = compile_write(mapping, services.link, fields)(frame_of(keyed))
     by_key = {row["_key"]: row for row in rows(made.frame)}
     # A value that the target could not take is not written: the other fields still are.
-    return [by_key.get(number, {}) for number in range(len(common))]
+    return [by_key.get(str(number), {}) for number in range(len(common))]
 
 
 def _revisions(services: Services, account_ids: Sequence[str]) -> dict[str, int]:
