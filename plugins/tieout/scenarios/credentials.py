@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from tieout.model.connection import Connection
@@ -49,7 +48,10 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     return value
 
 
-def _connection(name: str, entry: Mapping[str, Any], where: str) -> Connection:
+def _connection(name: str, entry: object, where: str) -> Connection:
+    if not isinstance(entry, dict):
+        # Airflow exports URIs too (`--serialization-format uri`), which hold the secret in the middle of the text.
+        raise ConfigurationFault(f"{where}: connection {name!r} is no JSON object; export it as JSON")
     kind = str(entry.get("conn_type", ""))
     if not kind.startswith("tieout_"):
         raise ConfigurationFault(
