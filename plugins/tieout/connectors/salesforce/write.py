@@ -19,7 +19,7 @@ from tieout.connectors.salesforce import soql
 from tieout.connectors.salesforce.read import IDS_AT_ONCE, query_all
 from tieout.connectors.salesforce.reasons import ITEM_REASONS, ITEM_WAITS, errors_of
 from tieout.connectors.session import Session
-from tieout.model.errors import PermissionDenied, RateLimited, TieoutError
+from tieout.model.errors import PermissionDenied, RateLimited, Retriable, TieoutError, VendorFault
 
 BATCH = 200  # records of one sObject collection
 JSON_BODY = {"Content-Type": "application/json"}
@@ -62,7 +62,28 @@ def send(session: Session, data: str, operation: Operation, requests: Sequence[R
     for request in requests:
         if request.doc_uid not in answers:
             answers[request.doc_uid] = all_of([request], "refused", "body_unreadable", message)[0]
-    return [answers[request.doc_uid] for request in requests]
+    in_order = [answers[request.doc_uid] for request in requests]
+    if all(answer.reason == "permission_denied" for answer in in_order):
+        _require_right(session, data, shape)
+    return in_order
+
+
+def _require_right(session: Session, data: str, shape: Shape) -> None:
+    """Tells a user who may change no record of the object from records that he may not change.
+
+    The first is refused record by record too. A person mends it once, so that it is no fault of the records.
+
+    Raises:
+        PermissionDenied: the user may not change the object; nothing was applied.
+    """
+    try:
+        described = session.get(f"{data}/sobjects/{shape.obj}/describe")
+    except (Retriable, VendorFault):
+        return  # not known: what was said of each record stands
+    if isinstance(described, dict) and described.get("updateable") is False:
+        raise PermissionDenied(
+            f"{session.name}: the integration user may not change {shape.obj}; give it the permission set of the README"
+        )
 
 
 def _send_good(
