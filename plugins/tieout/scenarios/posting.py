@@ -230,8 +230,9 @@ def _not_billable(base: Judgement, live: Planned | None) -> Plan:
     if live is None or live.intent["state"] in ("CANCELLED", "REJECTED"):
         return Plan(replace(base, outcome="not_billable"))
     hold = Hold(
-        "no_longer_billable", "it was billed and is not activated any more", "an activated or a cancelled order",
-        "neither", "activate it again, or cancel it in the CRM",
+        "no_longer_billable", "it was billed and is not billable any more",
+        "an activated or a cancelled order, a won deal", "neither",
+        "activate or win it again, or cancel the order in the CRM; a lost deal's invoice is finance's to void",
     )  # fmt: skip
     return Plan(replace(base, reason=hold.reason, message=hold.message), hold=hold)
 
