@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.connectors.wires import Time, Wire, answer, connection
 from tieout.connectors import exact_json
 from tieout.connectors.http import Call, HttpClient, NotSent, Unanswered, http_fault
 from tieout.connectors.wire import Limits, allowed_hosts, check_url, is_allowed, number_from
+from tieout.model import logs
 from tieout.model.errors import AuthenticationFailed, ConfigurationFault, RateLimited, Retriable, VendorFault
 
 HOST = "https://api.example.com"
@@ -129,6 +131,15 @@ def test_an_answer_without_end_is_given_up() -> None:
         client(wire, Time(), most_bytes=1000).once(Call("GET", f"{HOST}/"))
 
 
+@pytest.fixture
+def talkative() -> Iterator[None]:
+    """Our log at its most verbose, as when somebody looks for a fault."""
+    logs.configure("debug")
+    yield
+    logs.configure()
+
+
+@pytest.mark.usefixtures("talkative")
 def test_logs_have_no_query_body_or_token() -> None:
     wire = Wire(("GET", "/", answer({"name": "Jane Roe"})))
     with structlog.testing.capture_logs() as lines:
