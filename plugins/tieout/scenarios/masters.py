@@ -124,7 +124,7 @@ def _overwrites(
     identity = IDENTITY[side.system]
     fields.add(identity)
     wanted = _native(services, mapping, fields, [_as_master(services, side, m, t) for m, t in pairs])
-    found = _native(services, mapping, fields, [_as_master(services, side, t, t) for _, t in pairs])
+    found = _native(services, _as_it_is(mapping), fields, [_as_master(services, side, t, t) for _, t in pairs])
     overwrites: dict[str, Overwrite] = {}
     for (a, b), want, have in zip(pairs, wanted, found, strict=True):
         account_id = a["account_id"] if side is services.ledger else b["account_id"]
@@ -144,6 +144,16 @@ def _native_fields(mapping: EntityMapping, common: set[str]) -> set[str]:
     return {name for name, spec in mapping.write.items() if common.intersection(spec.source)}
 
 
+def _as_it_is(mapping: EntityMapping) -> EntityMapping:
+    """The mapping without refusals: what a system holds already is compared even where we would not send it so, such
+    as a customer that finance made by hand, without our code."""
+    write = {
+        name: spec.model_copy(update={"when_null": "leave_out", "when_longer": "truncate" if spec.max_length else None})
+        for name, spec in mapping.write.items()
+    }
+    return mapping.model_copy(update={"write": write})
+
+
 def _as_master(services: Services, side: Side, values: Row, identity: Row) -> dict[str, Any]:
     """The row whose fields are written, under the identity that the written side knows."""
     if side is services.ledger:
@@ -159,7 +169,7 @@ def _native(
     keyed = [{**row, "_key": str(number)} for number, row in enumerate(common)]
     made = compile_write(mapping, services.link, fields)(frame_of(keyed))
     by_key = {row["_key"]: row for row in rows(made.frame)}
-    # A value that the target could not take is not written: the other fields still are.
+    # Nothing is written over a record when one of the values could not be taken: its row is empty.
     return [by_key.get(str(number), {}) for number in range(len(common))]
 
 
