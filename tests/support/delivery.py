@@ -30,10 +30,23 @@ def intent(number: int | str, operation: str = "natural.create", *, revision: in
     uid = doc_uid("acme", "crm", "Order", str(number), kind, revision)
     body = {"number": f"INV-{number}", "amount": 1000, **changes.pop("body", {})}
     made = NewIntent(
-        link="acme", target=TARGET, doc_uid=uid, kind=kind, operation=operation, revision=revision, source="crm",
-        source_object="Order", source_id=str(number), natural_key=f"INV-{number}", entity="invoice",
-        idempotency_key=idempotency_key(uid, TARGET, operation), body=json.dumps(body).encode(), currency="EUR",
-        amount_minor=1000, source_system="salesforce", source_entity="order",
+        link="acme",
+        target=TARGET,
+        doc_uid=uid,
+        kind=kind,
+        operation=operation,
+        revision=revision,
+        source="crm",
+        source_object="Order",
+        source_id=str(number),
+        natural_key=f"INV-{number}",
+        entity="invoice",
+        idempotency_key=idempotency_key(uid, TARGET, operation),
+        body=json.dumps(body).encode(),
+        currency="EUR",
+        amount_minor=1000,
+        source_system="salesforce",
+        source_entity="order",
     )
     return replace(made, **changes)
 
@@ -50,7 +63,12 @@ def plan(engine: Engine, intents: Sequence[NewIntent], clock: VirtualClock) -> A
 
 
 def run(
-    engine: Engine, ledger: MemoryLedger, worker: str = "w1", *, limits: Limits = LIMITS, clock: Clock | None = None,
+    engine: Engine,
+    ledger: MemoryLedger,
+    worker: str = "w1",
+    *,
+    limits: Limits = LIMITS,
+    clock: Clock | None = None,
     **options: Any,
 ) -> DeliverySummary:
     """One call of deliver on the ledger's time."""

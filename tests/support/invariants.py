@@ -125,9 +125,7 @@ def _audit_tells_every_change(intents: list[dict[str, Any]], events: list[dict[s
         assert told == each["state"], f"S19: {each['doc_uid']} is {each['state']}, its last row says {told}"
 
 
-def _ready_only_after_quiet(
-    intents: list[dict[str, Any]], events: list[dict[str, Any]], ledger: MemoryLedger
-) -> None:
+def _ready_only_after_quiet(intents: list[dict[str, Any]], events: list[dict[str, Any]], ledger: MemoryLedger) -> None:
     by_subject = {f"intent:{each['intent_id']}": each for each in intents}
     for event in events:
         detail = event["detail"]

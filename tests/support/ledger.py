@@ -20,8 +20,17 @@ from tieout.model.errors import AuthenticationFailed, ConfigurationFault, RateLi
 
 #: What can happen to a send. `ok` is nothing; those with `_some` hit only part of the batch.
 SEND_FAULTS = (
-    "lost_request", "lost_answer", "late", "error_applied", "error_not_applied", "throttled", "item_missing",
-    "item_missing_not_applied", "cut", "reordered", "doubled",
+    "lost_request",
+    "lost_answer",
+    "late",
+    "error_applied",
+    "error_not_applied",
+    "throttled",
+    "item_missing",
+    "item_missing_not_applied",
+    "cut",
+    "reordered",
+    "doubled",
 )
 LOOK_UP_FAULTS = ("look_up_fails", "look_up_limited")
 

@@ -58,9 +58,13 @@ class Schedule:
         self.random = random.Random(self.seed)
         self.trouble = self.random.randint(3, 12)
         self.ledger = MemoryLedger(
-            self.clock, faults=self._faults(SEND_FAULTS), look_up_faults=self._faults(LOOK_UP_FAULTS),
-            before_send=sees_committed_intent(self.engine), lag=self.random.choice((0.0, 2.0, 5.0)),
-            late_by=self.random.uniform(0.5, 19.9), key_life=self.random.choice((0.0, 20.0, 600.0)),
+            self.clock,
+            faults=self._faults(SEND_FAULTS),
+            look_up_faults=self._faults(LOOK_UP_FAULTS),
+            before_send=sees_committed_intent(self.engine),
+            lag=self.random.choice((0.0, 2.0, 5.0)),
+            late_by=self.random.uniform(0.5, 19.9),
+            key_life=self.random.choice((0.0, 20.0, 600.0)),
         )
 
     def run(self) -> None:

@@ -149,8 +149,12 @@ def expire(conn: Connection, journal: Journal, target: str, operation_of: Callab
         latest_start = row.lease_until - timedelta(seconds=operation.time_out)
         changes.append(
             Change(
-                row.intent_id, State.IN_FLIGHT, State.UNKNOWN, reason="worker_lost",
-                message="the worker that was sending it did not come back", detail={"lease_lost_by": row.worker},
+                row.intent_id,
+                State.IN_FLIGHT,
+                State.UNKNOWN,
+                reason="worker_lost",
+                message="the worker that was sending it did not come back",
+                detail={"lease_lost_by": row.worker},
                 not_before=latest_start + operation.quiet_period,
             )
         )
@@ -171,8 +175,14 @@ returning intent_id, attempt_id
 
 
 def mark_sent(
-    conn: Connection, journal: Journal, batch: Sequence[Claimed], hashes: Sequence[str], worker: str, *,
-    batch_name: str, lease: timedelta,
+    conn: Connection,
+    journal: Journal,
+    batch: Sequence[Claimed],
+    hashes: Sequence[str],
+    worker: str,
+    *,
+    batch_name: str,
+    lease: timedelta,
 ) -> dict[int, int]:
     """Writes `sent_at` and an attempt for each intent that is still ours, and renews its lease. Commit before sending.
 
@@ -188,8 +198,13 @@ def mark_sent(
     rows = conn.exec_driver_sql(
         _MARK,
         {
-            "now": journal.now, "lease": journal.now + lease, "worker": worker, "batch": batch_name,
-            "id": [each.intent_id for each in batch], "fence": [each.fence for each in batch], "hash": list(hashes),
+            "now": journal.now,
+            "lease": journal.now + lease,
+            "worker": worker,
+            "batch": batch_name,
+            "id": [each.intent_id for each in batch],
+            "fence": [each.fence for each in batch],
+            "hash": list(hashes),
         },
     )
     attempts = {row.intent_id: row.attempt_id for row in rows}
@@ -208,16 +223,27 @@ where i.intent_id = t.intent_id and i.fence = t.fence and i.state = 'UNKNOWN'
 
 
 def release(
-    conn: Connection, journal: Journal, claimed: Sequence[Claimed], *, reason: str, message: str,
+    conn: Connection,
+    journal: Journal,
+    claimed: Sequence[Claimed],
+    *,
+    reason: str,
+    message: str,
     until: datetime | None = None,
 ) -> None:
     """Gives up leases under which nothing was sent: READY again, or UNKNOWN as before; not before `until`."""
     unsent = [each for each in claimed if each.state is not State.UNKNOWN]
     apply(
-        conn, journal,
+        conn,
+        journal,
         [
             Change(
-                c.intent_id, State.CLAIMED, State.READY, fence=c.fence, reason=reason, message=message,
+                c.intent_id,
+                State.CLAIMED,
+                State.READY,
+                fence=c.fence,
+                reason=reason,
+                message=message,
                 not_before=until,
             )
             for c in unsent
@@ -228,7 +254,9 @@ def release(
         conn.exec_driver_sql(
             _RELEASE_UNKNOWN,
             {
-                "until": until, "now": journal.now, "id": [each.intent_id for each in waiting],
+                "until": until,
+                "now": journal.now,
+                "id": [each.intent_id for each in waiting],
                 "fence": [each.fence for each in waiting],
             },
         )

@@ -72,8 +72,13 @@ def hold(conn: Connection, journal: Journal) -> int:
         rows = conn.exec_driver_sql(_TO_HOLD, {"target": journal.target, "most": CHUNK}).all()
         changes = [
             Change(
-                row.intent_id, State.READY, State.HELD, reason=row.reason, owner=row.owner or DEFAULT_OWNER,
-                message=f"{_WORDS[row.reason]}: document {row.by_uid}", detail={"waits_for": row.by_uid},
+                row.intent_id,
+                State.READY,
+                State.HELD,
+                reason=row.reason,
+                owner=row.owner or DEFAULT_OWNER,
+                message=f"{_WORDS[row.reason]}: document {row.by_uid}",
+                detail={"waits_for": row.by_uid},
             )
             for row in rows
         ]
@@ -106,7 +111,11 @@ def put_back(conn: Connection, journal: Journal) -> int:
 
 def _verdict(change: Change) -> Verdict:
     return Verdict(
-        State.HELD, "held", change.reason, change.message,
-        expected="every document that it depends on is in the ledger", found=change.message or "",
+        State.HELD,
+        "held",
+        change.reason,
+        change.message,
+        expected="every document that it depends on is in the ledger",
+        found=change.message or "",
         remedy="mend what it waits for; it goes on by itself",
     )

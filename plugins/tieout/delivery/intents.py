@@ -88,10 +88,24 @@ class Superseded:
 
 
 _PLAIN = {
-    "link": "text", "target": "text", "doc_uid": "text", "kind": "text", "operation": "text", "entity": "text",
-    "revision": "int", "source": "text", "source_object": "text", "source_id": "text", "source_system": "text",
-    "source_entity": "text", "natural_key": "text", "idempotency_key": "text", "body": "bytea", "currency": "text",
-    "amount_minor": "bigint", "owner": "text",
+    "link": "text",
+    "target": "text",
+    "doc_uid": "text",
+    "kind": "text",
+    "operation": "text",
+    "entity": "text",
+    "revision": "int",
+    "source": "text",
+    "source_object": "text",
+    "source_id": "text",
+    "source_system": "text",
+    "source_entity": "text",
+    "natural_key": "text",
+    "idempotency_key": "text",
+    "body": "bytea",
+    "currency": "text",
+    "amount_minor": "bigint",
+    "owner": "text",
 }
 _INSERT = f"""
 insert into tieout.intent ({", ".join(_PLAIN)}, depends_on, frozen, run_id, created_at, updated_at)
@@ -137,7 +151,12 @@ def add(conn: Connection, intents: Sequence[NewIntent], run_id: UUID, actor: str
 
 
 def cancel(
-    conn: Connection, target: str, doc_uids: Collection[str], run_id: UUID, actor: str, reason: str,
+    conn: Connection,
+    target: str,
+    doc_uids: Collection[str],
+    run_id: UUID,
+    actor: str,
+    reason: str,
     clock: Clock = system_clock,
 ) -> frozenset[str]:
     """Cancels intents of which nothing can have reached the vendor; the others stay.
@@ -162,7 +181,10 @@ def cancel(
 
 
 def supersede(
-    conn: Connection, replacements: Sequence[tuple[str, NewIntent]], run_id: UUID, actor: str,
+    conn: Connection,
+    replacements: Sequence[tuple[str, NewIntent]],
+    run_id: UUID,
+    actor: str,
     clock: Clock = system_clock,
 ) -> Superseded:
     """Cancels intents that were never sent and adds their new revisions, all in the caller's transaction.
@@ -228,11 +250,16 @@ def _insert(conn: Connection, chunk: Sequence[NewIntent], journal: Journal) -> d
     for intent in chunk:
         if intent.doc_uid in ids:
             journal.note(
-                "intent.created", ids[intent.doc_uid],
+                "intent.created",
+                ids[intent.doc_uid],
                 {
-                    "doc_uid": intent.doc_uid, "operation": intent.operation, "revision": intent.revision,
+                    "doc_uid": intent.doc_uid,
+                    "operation": intent.operation,
+                    "revision": intent.revision,
                     "source": f"{intent.source}:{intent.source_object}:{intent.source_id}",
-                    "currency": intent.currency, "amount_minor": intent.amount_minor, "body": digest(intent.body),
+                    "currency": intent.currency,
+                    "amount_minor": intent.amount_minor,
+                    "body": digest(intent.body),
                 },
             )
     journal.write(conn)
@@ -241,9 +268,7 @@ def _insert(conn: Connection, chunk: Sequence[NewIntent], journal: Journal) -> d
 
 def _columns(chunk: Sequence[NewIntent]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {name: [getattr(intent, name) for intent in chunk] for name in _PLAIN}
-    columns["depends_on"] = [
-        _SEPARATOR.join(dict.fromkeys((*i.depends_on, *sorted(named_in(i.body))))) for i in chunk
-    ]
+    columns["depends_on"] = [_SEPARATOR.join(dict.fromkeys((*i.depends_on, *sorted(named_in(i.body))))) for i in chunk]
     columns["source_system"] = [intent.source_system or intent.source for intent in chunk]
     columns["source_entity"] = [intent.source_entity or intent.source_object for intent in chunk]
     columns["frozen"] = [dumps(intent.frozen) for intent in chunk]

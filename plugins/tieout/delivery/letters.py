@@ -35,15 +35,18 @@ def write(conn: Connection, journal: Journal, failed: Sequence[tuple[int, Verdic
         stage = "write_back" if row.kind == "write_back" else "deliver"
         groups[row.source, stage, journal.run_id or row.run_id, row.link, row.owner].append(
             Rejection(
-                system=row.source_system, entity=row.source_entity, source_id=row.source_id,
-                reason=verdict.reason or verdict.outcome, message=verdict.message or "", expected=verdict.expected,
-                found=verdict.found, remedy=verdict.remedy,
+                system=row.source_system,
+                entity=row.source_entity,
+                source_id=row.source_id,
+                reason=verdict.reason or verdict.outcome,
+                message=verdict.message or "",
+                expected=verdict.expected,
+                found=verdict.found,
+                remedy=verdict.remedy,
             )
         )
     for (source, stage, run_id, link, owner), rejections in sorted(groups.items(), key=lambda item: str(item[0])):
-        dead_letters.record(
-            conn, rejections, connection=source, stage=stage, run_id=run_id, link=link, owner=owner
-        )
+        dead_letters.record(conn, rejections, connection=source, stage=stage, run_id=run_id, link=link, owner=owner)
 
 
 # A record may have other intents: its letters stay open while one of those is held, or was rejected last.

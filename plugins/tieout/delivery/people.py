@@ -32,15 +32,28 @@ def look_up_again(conn: Connection, intent_id: int, who: str, note: str = "", cl
     row = _locked(conn, intent_id, (State.HELD,), "looked up again")
     journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
     change = Change(
-        intent_id, State.HELD, State.UNKNOWN, reason="look_up_again", message=f"{who} asked for another look-up",
-        not_before=max(row.not_before or journal.now, journal.now), detail=_noted(note),
+        intent_id,
+        State.HELD,
+        State.UNKNOWN,
+        reason="look_up_again",
+        message=f"{who} asked for another look-up",
+        not_before=max(row.not_before or journal.now, journal.now),
+        detail=_noted(note),
     )
     _make(conn, journal, change)
 
 
 def accept(
-    conn: Connection, intent_id: int, who: str, *, creates: bool, vendor_id: str, vendor_number: str | None = None,
-    content: Mapping[str, Any] | None = None, note: str = "", clock: Clock = system_clock,
+    conn: Connection,
+    intent_id: int,
+    who: str,
+    *,
+    creates: bool,
+    vendor_id: str,
+    vendor_number: str | None = None,
+    content: Mapping[str, Any] | None = None,
+    note: str = "",
+    clock: Clock = system_clock,
 ) -> None:
     """Takes the vendor's document as the one that a HELD intent was to make: CONFIRMED, crosswalk origin `approved`.
 
@@ -55,7 +68,11 @@ def accept(
     row = _locked(conn, intent_id, (State.HELD,), "accepted")
     journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
     values = {
-        "id": intent_id, "vendor_id": vendor_id, "number": vendor_number, "who": who, "now": journal.now,
+        "id": intent_id,
+        "vendor_id": vendor_id,
+        "number": vendor_number,
+        "who": who,
+        "now": journal.now,
         "evidence": dumps({"intent_id": intent_id, "note": note}),
     }
     if creates:
@@ -66,8 +83,14 @@ def accept(
             already = f"{others[0].vendor_id} stands for document {others[0].doc_uid}"
             raise NotPossible(f"{vendor_id} cannot stand for document {row.doc_uid}: in the crosswalk {already}")
     change = Change(
-        intent_id, State.HELD, State.CONFIRMED, reason="accepted", message=f"{who} accepted it",
-        vendor_id=vendor_id, vendor_number=vendor_number, answer=dumps(content) if content else None,
+        intent_id,
+        State.HELD,
+        State.CONFIRMED,
+        reason="accepted",
+        message=f"{who} accepted it",
+        vendor_id=vendor_id,
+        vendor_number=vendor_number,
+        answer=dumps(content) if content else None,
         detail=_noted(note),
     )
     _make(conn, journal, change)
@@ -82,7 +105,11 @@ def cancel(conn: Connection, intent_id: int, who: str, note: str, clock: Clock =
     row = _locked(conn, intent_id, (State.READY, State.HELD), "cancelled")
     journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
     change = Change(
-        intent_id, State(row.state), State.CANCELLED, reason="cancelled_by_person", message=f"{who} cancelled it",
+        intent_id,
+        State(row.state),
+        State.CANCELLED,
+        reason="cancelled_by_person",
+        message=f"{who} cancelled it",
         detail=_noted(note),
     )
     _make(conn, journal, change)
@@ -103,7 +130,11 @@ def try_again(conn: Connection, intent_id: int, who: str, note: str = "", clock:
         raise NotPossible(f"intent {intent_id} has a later revision, which is what counts now")
     journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
     change = Change(
-        intent_id, State.REJECTED, State.READY, reason="tried_again", message=f"{who} ordered another attempt",
+        intent_id,
+        State.REJECTED,
+        State.READY,
+        reason="tried_again",
+        message=f"{who} ordered another attempt",
         detail=_noted(note),
     )
     _make(conn, journal, change)

@@ -83,7 +83,8 @@ def _still_ours(conn: Connection, outcomes: Sequence[Outcome]) -> frozenset[int]
     rows = conn.exec_driver_sql(
         _STILL_OURS,
         {
-            "id": [each.claimed.intent_id for each in outcomes], "fence": [each.claimed.fence for each in outcomes],
+            "id": [each.claimed.intent_id for each in outcomes],
+            "fence": [each.claimed.fence for each in outcomes],
             "was": [str(each.was) for each in outcomes],
         },
     )
@@ -115,9 +116,11 @@ def _cross(conn: Connection, outcomes: list[Outcome], journal: Journal) -> list[
     rows = conn.exec_driver_sql(
         _CROSS,
         {
-            "now": journal.now, "id": [each.claimed.intent_id for each in making],
+            "now": journal.now,
+            "id": [each.claimed.intent_id for each in making],
             "vendor_id": [each.verdict.vendor_id for each in making],
-            "number": [each.verdict.number for each in making], "origin": [each.verdict.origin for each in making],
+            "number": [each.verdict.number for each in making],
+            "origin": [each.verdict.origin for each in making],
         },
     )
     made = {row.doc_uid for row in rows}
@@ -125,7 +128,8 @@ def _cross(conn: Connection, outcomes: list[Outcome], journal: Journal) -> list[
     if not left:
         return outcomes
     values = {
-        "target": journal.target, "vendor_ids": [each.verdict.vendor_id for each in left],
+        "target": journal.target,
+        "vendor_ids": [each.verdict.vendor_id for each in left],
         "uids": [each.claimed.doc_uid for each in left],
     }
     there = conn.exec_driver_sql(_CROSSED, values).all()
@@ -147,11 +151,18 @@ def _change(outcome: Outcome, journal: Journal) -> Change:
     verdict, claimed = outcome.verdict, outcome.claimed
     detail = {"outcome": verdict.outcome} | ({"alarm": True} if verdict.alarm else {})
     return Change(
-        claimed.intent_id, outcome.was, verdict.to, fence=claimed.fence, reason=verdict.reason,
-        message=verdict.message, owner=(claimed.owner or DEFAULT_OWNER) if verdict.to is State.HELD else None,
+        claimed.intent_id,
+        outcome.was,
+        verdict.to,
+        fence=claimed.fence,
+        reason=verdict.reason,
+        message=verdict.message,
+        owner=(claimed.owner or DEFAULT_OWNER) if verdict.to is State.HELD else None,
         not_before=None if verdict.wait is None else journal.now + timedelta(seconds=verdict.wait),
-        vendor_id=verdict.vendor_id, vendor_number=verdict.number,
-        answer=encode(verdict.content)[0].decode() if verdict.content else None, detail=detail,
+        vendor_id=verdict.vendor_id,
+        vendor_number=verdict.number,
+        answer=encode(verdict.content)[0].decode() if verdict.content else None,
+        detail=detail,
     )
 
 
@@ -171,7 +182,8 @@ def _answer_attempts(conn: Connection, journal: Journal, outcomes: Sequence[Outc
         conn.exec_driver_sql(
             _ANSWERED,
             {
-                "now": journal.now, "id": [each.attempt_id for each in answered],
+                "now": journal.now,
+                "id": [each.attempt_id for each in answered],
                 "outcome": [each.verdict.outcome for each in answered],
                 "http_status": [each.verdict.http_status for each in answered],
                 "detail": [_detail(each.verdict) for each in answered],
@@ -192,7 +204,9 @@ def _look_up_attempts(conn: Connection, journal: Journal, outcomes: Sequence[Out
         conn.exec_driver_sql(
             _LOOKED_UP,
             {
-                "now": journal.now, "worker": worker, "id": [each.claimed.intent_id for each in outcomes],
+                "now": journal.now,
+                "worker": worker,
+                "id": [each.claimed.intent_id for each in outcomes],
                 "fence": [each.claimed.fence for each in outcomes],
                 "outcome": [each.verdict.outcome for each in outcomes],
                 "detail": [_detail(each.verdict) for each in outcomes],
@@ -202,7 +216,10 @@ def _look_up_attempts(conn: Connection, journal: Journal, outcomes: Sequence[Out
 
 def _detail(verdict: Verdict) -> str:
     facts = {
-        "reason": verdict.reason, "message": verdict.message, "vendor_id": verdict.vendor_id,
-        "expected": verdict.expected or None, "found": verdict.found or None,
+        "reason": verdict.reason,
+        "message": verdict.message,
+        "vendor_id": verdict.vendor_id,
+        "expected": verdict.expected or None,
+        "found": verdict.found or None,
     }
     return encode({name: value for name, value in facts.items() if value is not None})[0].decode()

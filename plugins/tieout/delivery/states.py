@@ -120,7 +120,11 @@ class Journal:
         """Adds one audit row about one intent."""
         self.events.append(
             audit.Event(
-                at=self.now, actor=self.actor, event=event, subject=f"intent:{intent_id}", run_id=self.run_id,
+                at=self.now,
+                actor=self.actor,
+                event=event,
+                subject=f"intent:{intent_id}",
+                run_id=self.run_id,
                 detail=dict(detail),
             )
         )

@@ -85,8 +85,8 @@ def _in_words(context: ExceptionContext) -> None:
     """SQLAlchemy's hook: what it raises goes on in place of the driver's error."""
     if context.is_pre_ping:
         return  # the pool replaces the connection by itself
-    # Without an SQLSTATE it is no server's answer to a statement. An invalidated Connection that cannot get a new session
-    # comes here too, with the Connection set and no disconnect told.
+    # Without an SQLSTATE it is no server's answer to a statement. An invalidated Connection that cannot get a new
+    # session comes here too, with the Connection set and no disconnect told.
     error = context.original_exception
     cannot_connect = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
     url = context.engine.url if context.engine is not None else None

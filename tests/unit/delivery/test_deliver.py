@@ -143,9 +143,7 @@ def test_a_vendor_document_of_another_intent_is_held(engine: Engine, ledger: Mem
     assert rows(engine, "select reason from tieout.intent where state = 'HELD'") == [{"reason": "vendor_id_taken"}]
 
 
-def test_a_bare_ledger_is_looked_up_before_the_first_send_others_are_not(
-    engine: Engine, ledger: MemoryLedger
-) -> None:
+def test_a_bare_ledger_is_looked_up_before_the_first_send_others_are_not(engine: Engine, ledger: MemoryLedger) -> None:
     plan(engine, [intent(n, name) for n, name in enumerate(CREATING)], ledger.clock)
     summary = run(engine, ledger)
     assert summary.looked_up == 1
@@ -209,9 +207,7 @@ def test_a_connector_that_fails_leaves_its_batch_unknown(engine: Engine, ledger:
     check_always(engine, ledger, "books")
 
 
-def test_a_vendor_that_is_down_is_left_alone_after_three_silent_requests(
-    engine: Engine, ledger: MemoryLedger
-) -> None:
+def test_a_vendor_that_is_down_is_left_alone_after_three_silent_requests(engine: Engine, ledger: MemoryLedger) -> None:
     ledger.faults = iter(["lost_request"] * 3)
     plan(engine, [intent(n) for n in range(60)], ledger.clock)
     summary = run(engine, ledger)
@@ -265,7 +261,8 @@ def test_children_of_a_rejected_parent_are_held_and_go_on_when_it_is_mended(
     assert summary.held_children == 2
     assert states(engine) == {"c1": "REJECTED", "1": "HELD", "2": "HELD"}
     assert rows(engine, "select reason from tieout.intent where state = 'HELD' order by 1") == [
-        {"reason": "parent_held"}, {"reason": "parent_rejected"},
+        {"reason": "parent_held"},
+        {"reason": "parent_rejected"},
     ]
     with engine.begin() as conn:  # a person links the customer by hand
         conn.exec_driver_sql(

@@ -37,7 +37,11 @@ def test_another_body_is_reported_and_nothing_is_overwritten(engine: Engine) -> 
 def test_every_column_is_kept(engine: Engine) -> None:
     parent = intent("c1", kind="customer")
     one = replace(
-        child(parent, 1), depends_on=("deadbeef",), frozen={"rate": "1.10"}, owner="ann", amount_minor=None,
+        child(parent, 1),
+        depends_on=("deadbeef",),
+        frozen={"rate": "1.10"},
+        owner="ann",
+        amount_minor=None,
         currency=None,
     )
     plan(engine, [one], VirtualClock())

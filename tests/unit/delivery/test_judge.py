@@ -72,6 +72,8 @@ def test_nothing_leads_out_of_the_end_but_a_persons_order_after_a_refusal() -> N
 
 def test_unknown_becomes_ready_and_nothing_else_may_send() -> None:
     assert {to for was, to in BY_MACHINE | BY_PERSON if was is State.UNKNOWN} == {
-        State.CONFIRMED, State.READY, State.HELD,
+        State.CONFIRMED,
+        State.READY,
+        State.HELD,
     }
     assert {was for was, to in BY_MACHINE | BY_PERSON if to is State.IN_FLIGHT} == {State.CLAIMED}

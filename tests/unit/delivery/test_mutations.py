@@ -96,8 +96,15 @@ def the_body_is_made_anew(patch: pytest.MonkeyPatch) -> None:
 
 
 MUTATIONS = (
-    no_quiet_period, errors_count_as_not_applied, errors_count_as_refused, a_lost_worker_had_sent_nothing,
-    quiet_period_from_the_mark, no_fence, no_deadline_before_the_send, the_batch_ends_as_one, the_body_is_made_anew,
+    no_quiet_period,
+    errors_count_as_not_applied,
+    errors_count_as_refused,
+    a_lost_worker_had_sent_nothing,
+    quiet_period_from_the_mark,
+    no_fence,
+    no_deadline_before_the_send,
+    the_batch_ends_as_one,
+    the_body_is_made_anew,
 )
 
 

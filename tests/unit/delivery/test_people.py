@@ -136,7 +136,8 @@ def test_counts_and_amounts_by_state(engine: Engine, ledger: MemoryLedger) -> No
         found = {c.state: (c.kind, c.currency, c.count, c.amount_minor) for c in counts.by_state(conn, link="acme")}
         oldest = counts.oldest(conn, "books", "UNKNOWN", ledger.clock.now)
     assert found == {
-        "UNKNOWN": ("invoice", "EUR", 2, 2000), "CONFIRMED": ("invoice", "EUR", 1, 1000),
+        "UNKNOWN": ("invoice", "EUR", 2, 2000),
+        "CONFIRMED": ("invoice", "EUR", 1, 1000),
         "REJECTED": ("invoice", "EUR", 1, 1000),
     }
     assert oldest is not None and 0 <= oldest.seconds < LIMITS.lease_seconds

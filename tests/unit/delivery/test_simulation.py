@@ -13,6 +13,7 @@ SCHEDULES = int(os.environ.get("TIEOUT_SIMULATIONS", "200"))
 #: Schedules in one test: they share a database, emptied in between.
 GROUP = 25
 
+
 @pytest.mark.parametrize("first", range(0, SCHEDULES, GROUP))
 def test_every_invariant_holds_in_every_schedule(engine: Engine, first: int) -> None:
     for seed in range(first, min(first + GROUP, SCHEDULES)):
