@@ -49,7 +49,8 @@ def _extract(services: Services, side: Side, mapping: EntityMapping, run_id: UUI
         # Nothing would be read, and nobody would notice: what changes until then would come late or never.
         raise Fatal(
             f"{side.name}/{entity.entity}: its watermark {since.isoformat()} is in the future "
-            f"(the database's clock says {upto.isoformat()}): correct the clock, or set the watermark back, and run again"
+            f"(the database's clock says {upto.isoformat()}): "
+            "correct the clock, or set the watermark back, and run again"
         )
     if entity.modified is None:
         counts = _stage_whole(services, side, entity, upto, run_id)

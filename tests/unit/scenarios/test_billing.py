@@ -192,3 +192,10 @@ def test_rate_of_the_crm_is_taken_only_when_the_link_says_so():
 def test_equal_numbers_written_differently_are_the_same_content():
     other = LINE | {"quantity": Decimal("3.000"), "unit_price": Decimal("9.9950"), "discount_percent": Decimal("5.0")}
     assert billed(lines=[other]).content() == billed().content()
+
+
+def test_a_line_beyond_what_money_can_be_is_held_and_stops_nobody_else() -> None:
+    held = bill(ORDER, [LINE | {"quantity": Decimal("1e12"), "unit_price": Decimal("1e12")}], None, [], RULES)
+    assert isinstance(held, Hold)
+    assert (held.reason, held.remedy) == ("amount_out_of_range", "correct the line in the CRM")
+    assert "beyond 64 bits" in held.found
