@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import sqlalchemy as sa
 
 from tests.scenarios.world import MANY_CALLS, services_of
@@ -23,6 +24,7 @@ from tests.support.sandbox import SandboxProcess
 from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.mapping.load import load_link
 from tieout.model.connection import Connection
+from tieout.model.errors import Retriable
 from tieout.model.link import Link
 from tieout.model.settings import PROJECT
 from tieout.scenarios import quote_to_cash
@@ -144,9 +146,7 @@ class Company:
             return quote_to_cash.run(services)
 
     def run_until_settled(self, most: int = 12) -> dict[str, Any]:
-        """Runs, a quarter of an hour apart, until nothing is in flight; a run that a fault ends is followed by the next."""
-        from tieout.model.errors import Retriable
-
+        """Runs, a quarter of an hour apart, until nothing is in flight; after one that a fault ended comes the next."""
         for _ in range(most):
             try:
                 numbers = self.run()
@@ -175,7 +175,7 @@ class Company:
             for column in ("lease_until", "not_before", "sent_at"):
                 conn.execute(
                     sa.text(
-                        f"update tieout.intent set {column} = {column} - make_interval(mins => :minutes) "  # noqa: S608
+                        f"update tieout.intent set {column} = {column} - make_interval(mins => :minutes) "
                         f"where {column} is not null and state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN')"
                     ),
                     {"minutes": minutes},
@@ -215,8 +215,6 @@ class Company:
 
     def counted(self) -> tuple[int, int]:
         """(calls that write, all calls) since `counting`."""
-        import httpx
-
         rules = httpx.get(f"{self.sandbox.url}/_sandbox/faults", timeout=30).json()["rules"]
         matches = [rule["matches"] for rule in rules]
         return sum(matches[: len(WRITES)]), sum(matches[len(WRITES) :])
@@ -257,6 +255,3 @@ def company_of(loaded: Loaded, database_url: str, place: Path) -> Iterator[Compa
     finally:
         company.dispose()
         sandbox.stop()
-
-
-Make = Callable[[Loaded], Company]

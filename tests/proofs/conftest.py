@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.proofs.company import Company, Loaded, company_of, load_company
-from tests.support.postgres import PostgresServer
+from tests.proofs.northwind_arithmetic import Expected, expected_northwind
 from tieout.scenarios import quote_to_cash
 
 CUSTOMERS, PRODUCTS, ORDERS = 6, 5, 120
+DISCOUNTS = ("0", "0.05", "0.15")
 
 
 @pytest.fixture(autouse=True)
@@ -42,16 +43,22 @@ def made_up_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "orders.csv",
         "orderID,customerID,employeeID,orderDate,requiredDate,shippedDate,shipVia,freight,shipName,shipAddress,"
         "shipCity,shipRegion,shipPostalCode,shipCountry",
-        [(n, f"C{n % CUSTOMERS}", 1, "2026-03-02 00:00:00.000", "", "", 1, f"{n % 7}.0{n % 9 + 1}", "", "", "", "", "", "")
+        [(n, f"C{n % CUSTOMERS}", 1, "2026-03-02 00:00:00.000", "", "", 1, f"{n % 7}.0{n % 9 + 1}", *[""] * 6)
          for n in range(1, ORDERS + 1)],
     )  # fmt: skip
     _write(
         folder / "order-details.csv",
         "orderID,productID,unitPrice,quantity,discount",
-        [(n, (n + line) % PRODUCTS, f"{n % 11 + 1}.{(n * 7) % 90 + 10}", n % 13 + 1, ("0", "0.05", "0.15")[(n + line) % 3])
+        [(n, (n + line) % PRODUCTS, f"{n % 11 + 1}.{(n * 7) % 90 + 10}", n % 13 + 1, DISCOUNTS[(n + line) % 3])
          for n in range(1, ORDERS + 1) for line in range(2)],
     )  # fmt: skip
     return folder
+
+
+@pytest.fixture(scope="session")
+def expected(made_up_folder: Path) -> Expected:
+    """What the made-up company must bill."""
+    return expected_northwind(made_up_folder)
 
 
 @pytest.fixture(scope="session")
@@ -65,14 +72,6 @@ def company(made_up: Loaded, database_url: str, tmp_path: Path) -> Iterator[Comp
     """The small company: 120 activated orders, nothing posted yet."""
     with company_of(made_up, database_url, tmp_path / "sandbox") as company:
         yield company
-
-
-@pytest.fixture(scope="module")
-def module_database_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """As `database_url`, for the tests of a module that go on where the one before ended."""
-    url = postgres_server.migrated_database()
-    yield url
-    postgres_server.drop(url)
 
 
 def _write(path: Path, header: str, rows: Sequence[Sequence[object]]) -> None:

@@ -24,7 +24,9 @@ def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_
     loaded = load_company(folder, "northwind", tmp_path / "loaded")
     # Every row that the arithmetic could not read is in the load's report, file by file.
     assert Counter(name for name, _, _ in expected.broken) == Counter(one.file for one in loaded.report.refused)
-    assert {(name, line) for name, line, _ in expected.broken} == {(one.file, one.line) for one in loaded.report.refused}
+    assert {(name, line) for name, line, _ in expected.broken} == {
+        (one.file, one.line) for one in loaded.report.refused
+    }
     assert loaded.report.activated == len(expected.orders)
 
     with company_of(loaded, database_url, tmp_path / "sandbox") as company:
@@ -90,4 +92,4 @@ def _report(place: Path, **numbers: object) -> None:
     path = Path(os.environ.get("TIEOUT_PROOFS_REPORT", place)) / "northwind_cost.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(numbers, indent=2))
-    print(json.dumps(numbers))  # noqa: T201 - pytest -s shows it
+    print(json.dumps(numbers))
