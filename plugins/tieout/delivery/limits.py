@@ -11,7 +11,8 @@ class Limits:
     """Bounds of one delivery.
 
     Attributes:
-        claim_intents: intents that a worker leases at once.
+        claim_intents: intents that a worker leases at once; a multiple of the vendors' batches (Xero 50, Salesforce
+            200), or each claim would end with a call that is not full.
         lease_seconds: length of a lease; at least twice the operation's time-out is taken for a send.
         rounds: claims in one call of `deliver`.
         most_sends: sends of one intent before a person has to look.
@@ -21,7 +22,7 @@ class Limits:
         idle_transaction_seconds: after which PostgreSQL ends the transaction of a worker that is paused inside it.
     """
 
-    claim_intents: int = 500
+    claim_intents: int = 600
     lease_seconds: float = 300.0
     rounds: int = 100_000
     most_sends: int = 20

@@ -24,8 +24,11 @@ BOOK = Book(
 )
 
 
-def check(services: Services, run_id: UUID) -> dict[str, Any]:
+def check(services: Services, run_id: UUID, part: str = "") -> dict[str, Any]:
     """Checks every staged entity.
+
+    Args:
+        part: folder of its own for the Data Docs, below the run's, of a later check in one run.
 
     Returns:
         Counts over all entities, and `by_entity` of those that had rows to check.
@@ -53,7 +56,7 @@ def check(services: Services, run_id: UUID) -> dict[str, Any]:
             if counts.result is not None:
                 results[entity.table] = counts.result
     if results:
-        render(results, services.settings.home / "datadocs" / str(run_id))
+        render(results, services.settings.home / "datadocs" / str(run_id) / part)
     if stopped:
         raise SuiteStopped("; ".join(stopped))
     totals = {name: sum(part[name] for part in by_entity.values()) for name in _NAMES}

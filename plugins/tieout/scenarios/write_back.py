@@ -29,6 +29,9 @@ OPERATIONS = {
     "opportunity": "opportunities.write_back",
     "ledger_invoice": "ledger_invoices.upsert",
 }
+#: Whole tables are joined with whole tables here. On tables that have just grown, or hold CTEs, the planner expects few
+#: rows and would go through one table for each row of the other.
+_HASH_JOINS = text("set local enable_nestloop = off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ def _documents(services: Services) -> list[Fact]:
     mapping = services.crm.mappings[subject_of(services).entity]
     table = services.ledger.mappings["invoice"].staged_entity().table
     with services.engine.connect() as conn:
+        conn.execute(_HASH_JOINS)
         rows = conn.execute(
             text(
                 f"""
@@ -148,9 +152,13 @@ def _raised_by_hand(services: Services) -> list[Fact]:
     table = mapping.staged_entity().table
     kind, customer, number = (mapping.read[name].source[0] for name in ("kind", "customer_id", "number"))
     with services.engine.connect() as conn:
+        conn.execute(_HASH_JOINS)
         rows = conn.execute(
             text(
                 f"""
+                with ours as materialized (
+                    select vendor_id, natural_key from tieout.intent where target = :ledger and kind = 'invoice'
+                      and state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN', 'CONFIRMED'))
                 select s._source_id as invoice_id, c.source_id as account_id from staging.{table} s
                 join tieout.crosswalk c on c.link = :link and c.target = :ledger and c.entity = 'account'
                     and c.vendor_id = s.{customer}
@@ -159,10 +167,8 @@ def _raised_by_hand(services: Services) -> list[Fact]:
                     and shown.revision = 1
                 where s._connection = :ledger and s.{kind} = 'ACCREC' and not s._deleted
                   and (s._version > :after or shown.intent_id is null)
-                  and not exists (select from tieout.intent ours where ours.target = :ledger
-                      and ours.kind = 'invoice'
-                      and ours.state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN', 'CONFIRMED')
-                      and (ours.vendor_id = s._source_id or ours.natural_key = s.{number}))
+                  and not exists (select from ours where ours.vendor_id = s._source_id)
+                  and not exists (select from ours where ours.natural_key = s.{number})
                 order by 1
                 """  # noqa: S608 - names come from the mapping
             ),
