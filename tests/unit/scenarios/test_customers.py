@@ -5,8 +5,21 @@ from __future__ import annotations
 from tieout.scenarios.billing import Hold
 from tieout.scenarios.customers import Create, Linked, match, normalised_name
 
-ACCOUNT = {"account_id": "001A", "name": "Müller Limited", "tax_id": "GB123456789", "postcode": "SW1A 1AA", "country": "GB"}
-CUSTOMER = {"account_id": "c-1", "name": "MULLER LTD.", "tax_id": None, "postcode": "sw1a1aa", "country": "GB", "status": "ACTIVE"}
+ACCOUNT = {
+    "account_id": "001A",
+    "name": "Müller Limited",
+    "tax_id": "GB123456789",
+    "postcode": "SW1A 1AA",
+    "country": "GB",
+}
+CUSTOMER = {
+    "account_id": "c-1",
+    "name": "MULLER LTD.",
+    "tax_id": None,
+    "postcode": "sw1a1aa",
+    "country": "GB",
+    "status": "ACTIVE",
+}
 
 
 def one(account=ACCOUNT, customers=(), taken=None, approved=None, create=True, others=()):
