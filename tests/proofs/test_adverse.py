@@ -54,7 +54,7 @@ def _carries_on(company: Company, expected: Expected) -> Books:
 
 def test_no_network_is_a_retriable_error_that_names_the_connection(company: Company, expected: Expected) -> None:
     company.sandbox.stop()
-    with pytest.raises(Retriable, match=r"salesforce_northwind.*no connection"):
+    with pytest.raises(Retriable, match=r"salesforce_northwind.*no connection.*check the network"):
         company.run()
     company.sandbox.start()
     _carries_on(company, expected)

@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from tieout.connectors.http import Call, HttpClient, Reply, http_fault
+from tieout.connectors.http import Call, HttpClient, NotSent, Reply, Unanswered, http_fault
 from tieout.connectors.wire import Clock
 from tieout.model.connection import Connection
 from tieout.model.errors import AuthenticationFailed, ConfigurationFault, Retriable, TieoutError, VendorFault
@@ -84,7 +84,11 @@ class TokenSource:
         return self.current()
 
     def _fetch(self) -> Token:
-        reply, answer = self._http.read(self._ask)
+        try:
+            reply, answer = self._http.read(self._ask)
+        except (NotSent, Unanswered) as error:
+            # Tried as often as a read is: under its own type, the read that needs the token would try all that again.
+            raise Retriable(f"{error}; check the network and that {self.connection.host} answers") from error
         if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
             raise VendorFault(f"{self.connection.name}: HTTP {reply.status} from the token endpoint without a token")
         value = answer["access_token"]
