@@ -70,17 +70,23 @@ def load_company(folder: Path, link_name: str, place: Path) -> Loaded:
     sandbox = SandboxProcess(place)
     sandbox.start()
     try:
-        doors = Doors(sandbox.url)
-        doors.custom_fields()
-        many = {"minute": MANY_CALLS, "day": MANY_CALLS, "app_minute": MANY_CALLS}
-        doors.settings("xero", base_currency=link.base_currency, limits=many)
         crm, ledger = crm_connection(sandbox, link.crm), ledger_connection(sandbox, link.ledger)
-        report = load_folder(crm, folder, link_name)
-        with LedgerHand(ledger) as hand:
-            make_items(hand, [*_items(crm), FREIGHT])
+        report = load_into(sandbox.url, crm, ledger, folder, link)
     finally:
         sandbox.stop()
     return Loaded(place / "state", link, report)
+
+
+def load_into(url: str, crm: Connection, ledger: Connection, folder: Path, link: Link) -> LoadReport:
+    """Loads a CSV folder into the sandbox at `url` and prepares its ledger: currency, items, no limits."""
+    doors = Doors(url)
+    doors.custom_fields()
+    many = {"minute": MANY_CALLS, "day": MANY_CALLS, "app_minute": MANY_CALLS}
+    doors.settings("xero", base_currency=link.base_currency, limits=many)
+    report = load_folder(crm, folder, link.name)
+    with LedgerHand(ledger) as hand:
+        make_items(hand, [*_items(crm), FREIGHT])
+    return report
 
 
 def _items(crm: Connection) -> Iterator[dict[str, Any]]:

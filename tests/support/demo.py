@@ -86,7 +86,7 @@ def demo() -> Iterator[Demo]:
         )  # fmt: skip
         yield Demo(home, done.stdout + done.stderr, done.returncode)
     finally:
-        _end(home)
+        end(home)
 
 
 @pytest.fixture(scope="session")
@@ -103,9 +103,10 @@ def probe_system() -> Iterator[System]:
             },
         )
     finally:
-        _end(home)
+        end(home)
 
 
-def _end(home: Path) -> None:
+def end(home: Path) -> None:
+    """Ends everything of a home, and removes it."""
     take_down(Places(ROOT, home))
     shutil.rmtree(home, ignore_errors=True)
