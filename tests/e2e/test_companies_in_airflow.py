@@ -39,10 +39,12 @@ def link_of(name: str) -> Link:
     return load_link(ROOT / "include" / "links" / f"{name}.yaml")
 
 
-def both(url: str, link: Link) -> tuple[Connection, Connection]:
-    """The link's connections to the sandbox at `url`, with short quiet periods."""
+def both(url: str, link: Link, *, quick: bool = True) -> tuple[Connection, Connection]:
+    """The link's connections to the sandbox at `url`; quick ones wait a short time only, for answers too."""
     at = SimpleNamespace(url=url)
     pair = (crm_connection(at, link.crm), ledger_connection(at, link.ledger))
+    if not quick:
+        return pair
     return tuple(dataclasses.replace(one, extra={**one.extra, **QUICK}) for one in pair)  # type: ignore[return-value]
 
 
@@ -62,7 +64,9 @@ def company(request: pytest.FixtureRequest) -> Iterator[System]:
         yield bring_up(
             Places(ROOT, home),
             connections=lambda url: {one.name: as_airflow(one) for one in both(url, link)},
-            with_sandbox=lambda system: load_into(system.sandbox_url, *both(system.sandbox_url, link), folder, link),
+            with_sandbox=lambda system: load_into(
+                system.sandbox_url, *both(system.sandbox_url, link, quick=False), folder, link
+            ),
         )
     finally:
         end(home)
