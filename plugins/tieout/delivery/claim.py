@@ -66,8 +66,9 @@ _RETURNING = """returning i.intent_id, i.fence, i.state, i.link, i.doc_uid, i.ki
     i.sent_at, i.reason, i.owner"""
 
 #: Every parent is in the crosswalk, and no earlier revision of the same thing is still open (S14).
-_NOT_WAITING = """not exists (select from unnest(i.depends_on) as parent where not exists (
-        select from tieout.crosswalk c where c.target = i.target and c.doc_uid = parent))
+#: The scalar subquery goes by the index; as an anti-join the whole crosswalk was read again for each intent.
+_NOT_WAITING = """not exists (select from unnest(i.depends_on) as parent where (
+        select c.doc_uid from tieout.crosswalk c where c.target = i.target and c.doc_uid = parent) is null)
     and (i.revision <= 1 or not exists (
         select from tieout.intent e where e.source = i.source and e.source_object = i.source_object
             and e.source_id = i.source_id and e.target = i.target and e.kind = i.kind and e.link = i.link
