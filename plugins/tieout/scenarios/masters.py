@@ -27,6 +27,7 @@ from tieout.scenarios.services import Services, Side
 from tieout.scenarios.write_back import Fact, plan_facts
 from tieout.store import audit, documents
 from tieout.store.documents import Judgement
+from tieout.store.engine import join_whole_tables
 
 ENTITY = "account"
 #: Identifies the record in a body; sent, never compared.
@@ -60,6 +61,7 @@ def plan(services: Services, run_id: UUID) -> dict[str, int]:
 def _changed(services: Services) -> list[Any]:
     tables = [side.mappings[ENTITY].staged_entity().table for side in (services.crm, services.ledger)]
     with services.engine.connect() as conn:
+        join_whole_tables(conn)
         return list(
             conn.execute(
                 text(

@@ -21,6 +21,7 @@ from tieout.scenarios.frames import chunks, common_rows, native_frame
 from tieout.scenarios.posting import subject_of
 from tieout.scenarios.services import Services
 from tieout.store import watermarks
+from tieout.store.engine import join_whole_tables
 
 KIND = "write_back"
 OPERATIONS = {
@@ -29,9 +30,6 @@ OPERATIONS = {
     "opportunity": "opportunities.write_back",
     "ledger_invoice": "ledger_invoices.upsert",
 }
-#: Whole tables are joined with whole tables here. On tables that have just grown, or hold CTEs, the planner expects few
-#: rows and would go through one table for each row of the other.
-_HASH_JOINS = text("set local enable_nestloop = off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ def _documents(services: Services) -> list[Fact]:
     mapping = services.crm.mappings[subject_of(services).entity]
     table = services.ledger.mappings["invoice"].staged_entity().table
     with services.engine.connect() as conn:
-        conn.execute(_HASH_JOINS)
+        join_whole_tables(conn)
         rows = conn.execute(
             text(
                 f"""
@@ -152,7 +150,7 @@ def _raised_by_hand(services: Services) -> list[Fact]:
     table = mapping.staged_entity().table
     kind, customer, number = (mapping.read[name].source[0] for name in ("kind", "customer_id", "number"))
     with services.engine.connect() as conn:
-        conn.execute(_HASH_JOINS)
+        join_whole_tables(conn)
         rows = conn.execute(
             text(
                 f"""

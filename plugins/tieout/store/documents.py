@@ -13,6 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from tieout.store.engine import join_whole_tables
+
 Outcome = Literal["posted", "pending", "held", "quarantined", "cancelled", "not_billable"]
 #: Outcomes that every run judges again, changed or not: something outside the record may have mended them.
 OPEN: tuple[Outcome, ...] = ("pending", "held", "quarantined")
@@ -113,6 +115,7 @@ def to_judge(conn: Connection, link: str, object_: str, connection: str, parts: 
         if parts.lines
         else "cross join (select null::bigint as version) l"
     )
+    join_whole_tables(conn)
     rows = conn.execute(
         text(
             f"""

@@ -114,6 +114,15 @@ def _raise_in_words(error: BaseException, *, gone: bool, url: sa.URL | None) -> 
         ) from error
 
 
+def join_whole_tables(conn: Connection) -> None:
+    """Until the transaction ends, tables are joined by hash or merge, not by a look into one for each row of the other.
+
+    For queries that compare everything with everything. On tables that have just grown, or hold CTEs, the planner
+    expects few rows, and its nested loops grow with the square of what is there.
+    """
+    conn.execute(sa.text("set local enable_nestloop = off"))
+
+
 @contextmanager
 def driver(conn: Connection) -> Iterator[psycopg.Connection[Any]]:
     """The psycopg connection below an SQLAlchemy one, for COPY; errors get the same words as through the engine.
