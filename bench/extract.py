@@ -139,7 +139,9 @@ def connector_alone(base: str, _: Engine) -> int:
 def ours(base: str, engine: Engine) -> int:
     """Our connector and staging into an empty staging table: columns, payload, hash, version history."""
     with engine.begin() as conn:
-        conn.exec_driver_sql("drop table if exists staging.salesforce_order, staging.salesforce_order_superseded cascade")
+        conn.exec_driver_sql(
+            "drop table if exists staging.salesforce_order, staging.salesforce_order_superseded cascade"
+        )
         staging.ensure(conn, ENTITY)
     return _stage(base, engine)
 
