@@ -11,8 +11,10 @@ from tieout.cli import show
 from tieout.cli.opened import store
 from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import load_settings
+from tieout.reports.present import amount
 from tieout.scenarios import quote_to_cash as scenario
 from tieout.scenarios.services import find_link, open_services
+from tieout.scenarios.summary import NO_CURRENCY
 from tieout.scenarios.trace import trace as trace_key
 from tieout.store import documents
 from tieout.store import runs as store_runs
@@ -118,8 +120,9 @@ def differences(link: LinkName, json: Json = False) -> None:
     elif found:
         rows = [
             (one.object, one.source_number or one.source_id, one.invoice_number, one.currency,
-             show.amount(one.source_minor, one.currency), show.amount(one.posted_minor, one.currency),
-             show.amount(one.difference_minor, one.currency))
+             amount(one.source_minor, one.currency or NO_CURRENCY),
+             amount(one.posted_minor, one.currency or NO_CURRENCY),
+             amount(one.difference_minor, one.currency or NO_CURRENCY))
             for one in found
         ]  # fmt: skip
         columns = ("object", "record", "invoice", "currency", "CRM", "ledger", "difference")

@@ -10,9 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tieout.model.errors import TieoutError
-from tieout.model.money import from_minor
-from tieout.scenarios.summary import NO_CURRENCY
+from tieout.reports.present import PARTS, closing, words
 
 console = Console(highlight=False)
 
@@ -34,29 +32,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
 
 def summary(numbers: Mapping[str, Any]) -> None:
     """The closing account of a run: counts, amounts by currency, what waits for a person."""
-    names = ("posted", "unchanged", "quarantined", "held", "in_flight", "cancelled")
     table(
-        "Documents", ("", "count"), [("read", numbers["read"]), *((name, numbers[name]) for name in names)], ("count",)
+        "Documents, and amounts before tax",
+        ("", "read", *(words(part) for part in PARTS), "closes"),
+        [
+            (row["what"], row["read"], *row["parts"], "yes" if row["closes"] else "NO")
+            for row in closing(numbers, numbers["amounts"])
+        ],
+        ("read", *(words(part) for part in PARTS)),
     )
-    rows = [
-        [currency, amount(parts.get("read", 0), currency), *(amount(parts.get(name, 0), currency) for name in names)]
-        for currency, parts in numbers["amounts"].items()
-    ]
-    table("Amounts before tax", ("currency", "read", *names), rows, ("read", *names))
     if numbers["reasons"]:
         table("Waiting", ("outcome", "reason", "count"), numbers["reasons"], ("count",))
-
-
-def amount(minor: int | None, currency: str | None) -> str:
-    """Minor units as an amount of the currency; as they are where the currency is none."""
-    if minor is None:
-        return "unknown"
-    if currency is None:
-        currency = NO_CURRENCY
-    try:
-        return f"{from_minor(int(minor), currency):,}" if currency != NO_CURRENCY else f"{int(minor):,} (minor units)"
-    except (TieoutError, ValueError):
-        return f"{int(minor):,} (minor units)"
 
 
 def _cell(value: Any) -> Any:
