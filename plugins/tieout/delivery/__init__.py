@@ -2,7 +2,9 @@
 
 intents.py      planning: add, cancel, supersede
 claim.py        taking work: claims, leases, fences, the mark before a send
-deliver.py      the loop, and the only place from which a vendor is written
+deliver.py      the entry: one call delivers what can be delivered now
+worker.py       the loop of one worker, and the only place from which a vendor is written
+session.py      that worker's database session: bounds, the lock of the one poster
 judge.py        what an answer or a look-up means (pure)
 settle.py       the confirming transaction
 states.py       the state machine and its audit rows

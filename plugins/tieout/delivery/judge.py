@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tieout.connectors.base import Answer, Found, Operation
+from tieout.connectors.base import Answer, Found, Operation, Request
 from tieout.delivery.states import State
 from tieout.store.encoding import clean_text
 
@@ -72,6 +72,23 @@ def judge_answer(operation: Operation, answer: Answer, *, alone: bool = True) ->
             http_status=answer.http_status,
         )
     return uncertain(operation, answer.reason or "no_answer", answer.message, answer.http_status)
+
+
+def judge_batch(operation: Operation, requests: Sequence[Request], answers: Sequence[Answer]) -> dict[str, Verdict]:
+    """Each item's own verdict by doc_uid (S18). An item without an answer, or with two that differ, is uncertain."""
+    given: dict[str, list[Answer]] = {}
+    for answer in answers:
+        if answer not in given.setdefault(answer.doc_uid, []):
+            given[answer.doc_uid].append(answer)
+    verdicts = {}
+    for request in requests:
+        mine = given.get(request.doc_uid, [])
+        if len(mine) == 1:
+            verdicts[request.doc_uid] = judge_answer(operation, mine[0], alone=len(requests) == 1)
+        else:
+            what = "no answer for this item" if not mine else f"{len(mine)} answers for this item"
+            verdicts[request.doc_uid] = uncertain(operation, "item_unanswered", what)
+    return verdicts
 
 
 def uncertain(operation: Operation, reason: str, message: str, http_status: int | None = None) -> Verdict:

@@ -13,7 +13,7 @@ from tests.support.delivery import LIMITS
 from tests.support.ledger import VirtualClock
 from tests.support.simulation import EMPTY, Schedule
 from tieout.connectors.base import Operation
-from tieout.delivery import claim, deliver, judge, settle, states
+from tieout.delivery import claim, judge, settle, states, worker
 from tieout.delivery.judge import Verdict
 from tieout.delivery.states import Change, State, apply
 
@@ -30,7 +30,7 @@ def errors_count_as_not_applied(patch: pytest.MonkeyPatch) -> None:
         return Verdict(State.READY, "uncertain", reason, message)
 
     patch.setattr(judge, "uncertain", retry)
-    patch.setattr(deliver, "uncertain", retry)
+    patch.setattr(worker, "uncertain", retry)
 
 
 def errors_count_as_refused(patch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def errors_count_as_refused(patch: pytest.MonkeyPatch) -> None:
         return Verdict(State.REJECTED, "uncertain", reason, message)
 
     patch.setattr(judge, "uncertain", reject)
-    patch.setattr(deliver, "uncertain", reject)
+    patch.setattr(worker, "uncertain", reject)
 
 
 def a_lost_worker_had_sent_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def the_batch_ends_as_one(patch: pytest.MonkeyPatch) -> None:
 
     uncertain = judge.uncertain
 
-    patch.setattr(deliver, "_matched", all_or_nothing)
+    patch.setattr(worker, "judge_batch", all_or_nothing)
 
 
 def the_body_is_made_anew(patch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def the_body_is_made_anew(patch: pytest.MonkeyPatch) -> None:
         count[0] += 1
         return body.replace(b'"amount": 1000', b'"amount": 1000, "attempt": %d' % count[0])
 
-    patch.setattr(deliver, "fill", fill)
+    patch.setattr(worker, "fill", fill)
 
 
 MUTATIONS = (
