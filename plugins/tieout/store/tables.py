@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -132,19 +136,52 @@ intent = Table(
     Column("run_id", UUID(as_uuid=True), nullable=False),
     _now("created_at"),
     _now("updated_at"),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),  # 0 is batch work; higher goes first
     UniqueConstraint("target", "doc_uid", name="intent_doc"),
     CheckConstraint(
         "state in ('READY','CLAIMED','IN_FLIGHT','CONFIRMED','REJECTED','UNKNOWN','HELD','CANCELLED')",
         name="intent_state",
     ),
+    CheckConstraint("priority >= 0", name="intent_priority"),
     CheckConstraint("state <> 'HELD' or (reason is not null and owner is not null)", name="intent_held_has_reason"),
     # Each small set that delivery looks for has an index of its own, so that the settled millions cost nothing.
     Index("intent_ready", "target", "intent_id", postgresql_where=text("state = 'READY'")),
+    Index(
+        "intent_urgent", "target", "priority", "intent_id",
+        postgresql_where=text("state = 'READY' and priority > 0"),
+    ),
     Index("intent_unknown", "target", "not_before", postgresql_where=text("state = 'UNKNOWN'")),
     Index("intent_leased", "target", "lease_until", postgresql_where=text("state in ('CLAIMED','IN_FLIGHT')")),
     Index("intent_held", "target", "reason", postgresql_where=text("state = 'HELD'")),
     Index("intent_source", "source", "source_object", "source_id"),
     Index("intent_natural_key", "target", "natural_key"),
+)
+
+# What is left of a vendor's allowance, shared by all workers on one connection: delivery/pace.py. Nothing here decides
+# whether a document is posted: a lost row costs a few refused calls.
+pace = Table(
+    "pace", metadata,
+    Column("connection", Text, primary_key=True),
+    Column("calls", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),  # begun in the window
+    Column("slots", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # calls under way, by ticket
+    # A slot is a lease: that of a worker that was killed ends by itself.
+    Column("slots_until", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
+    Column("width", Double, nullable=False, server_default=text("2")),  # calls at once that are tried now
+    Column("narrowed_at", DateTime(timezone=True)),
+    Column("open_at", DateTime(timezone=True)),  # the vendor asked for no call before
+    Column("closed_by", Text),  # the limit that it named: window, concurrent, day, other
+    Column("urgent_until", DateTime(timezone=True)),  # batch work stands back: a call of higher priority waits
+    Column("answer_seconds", Double),  # of late, smoothed
+    Column("fastest_seconds", Double),
+    Column("has_window", Boolean, nullable=False, server_default=text("true")),  # the answers name the window's limit
+    Column("day", Date),  # of day_calls, in UTC
+    Column("day_calls", Integer, nullable=False, server_default=text("0")),
+    Column("day_left", Integer),  # as the vendor said last
+    Column("day_limit", Integer),
+    Column("day_heard_at", DateTime(timezone=True)),
+    Column("total_calls", BigInteger, nullable=False, server_default=text("0")),
+    Column("total_refused", BigInteger, nullable=False, server_default=text("0")),  # answers that asked to wait
+    _now("updated_at"),
 )
 
 # Every time bytes may have gone to a target.
