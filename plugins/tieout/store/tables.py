@@ -157,7 +157,7 @@ intent = Table(
     Index("intent_natural_key", "target", "natural_key"),
 )
 
-# What is left of a vendor's allowance, shared by all workers on one connection: delivery/pace.py. Nothing here decides
+# What is left of a vendor's allowance, shared by all workers on one connection: connectors/pace.py. Nothing here decides
 # whether a document is posted: a lost row costs a few refused calls.
 pace = Table(
     "pace", metadata,
@@ -172,7 +172,8 @@ pace = Table(
     Column("closed_by", Text),  # the limit that it named: window, concurrent, day, other
     Column("urgent_until", DateTime(timezone=True)),  # batch work stands back: a call of higher priority waits
     Column("answer_seconds", Double),  # of late, smoothed
-    Column("fastest_seconds", Double),
+    Column("fastest", JSONB, nullable=False, server_default=text("'{}'")),  # kind of call -> seconds
+    Column("strain", Double, nullable=False, server_default=text("1")),  # answers of late beside the fastest of a kind
     Column("has_window", Boolean, nullable=False, server_default=text("true")),  # the answers name the window's limit
     Column("day", Date),  # of day_calls, in UTC
     Column("day_calls", Integer, nullable=False, server_default=text("0")),
@@ -287,4 +288,65 @@ audit_head = Table(
     Column("chain", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
+)
+
+# A set of reversals that a person approves or refuses. Triggers (migration 0003) keep what was proposed as it was.
+proposal = Table(
+    "proposal", metadata,
+    Column("proposal_id", BigInteger, Identity(), primary_key=True),
+    Column("kind", Text, nullable=False),  # rollback, void_duplicate
+    Column("link", Text, nullable=False),
+    Column("target", Text, nullable=False),  # connection name
+    Column("reason", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("by_machine", Boolean, nullable=False),  # then one person is enough to approve it
+    _now("proposed_at"),
+    Column("items_hash", Text, nullable=False),  # of the proposal and its items, as they are shown
+    Column("state", Text, nullable=False, server_default="proposed"),
+    Column("decided_by", Text),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decided_hash", Text),  # what the approver saw
+    Column("note", Text),
+    Column("run_id", UUID(as_uuid=True), nullable=False),  # the run that proposed it and that its intents belong to
+    Column("done_at", DateTime(timezone=True)),
+    CheckConstraint("kind in ('rollback','void_duplicate')", name="proposal_kind"),
+    CheckConstraint("state in ('proposed','approved','refused','done')", name="proposal_state"),
+    CheckConstraint(
+        "(state = 'proposed') = (decided_by is null) and (decided_by is null) = (decided_at is null)",
+        name="proposal_decided",
+    ),
+    CheckConstraint(
+        "state in ('proposed','refused') or decided_hash is not distinct from items_hash",
+        name="proposal_hash_was_seen",
+    ),
+    CheckConstraint(
+        "by_machine or state not in ('approved','done') or lower(btrim(decided_by)) <> lower(btrim(proposed_by))",
+        name="proposal_four_eyes",
+    ),
+    Index("proposal_open", "link", "proposal_id", postgresql_where=text("state in ('proposed','approved')")),
+)
+
+# One document of a proposal, and what is to be done with it.
+proposal_item = Table(
+    "proposal_item", metadata,
+    Column("proposal_id", BigInteger, ForeignKey("tieout.proposal.proposal_id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("entity", Text, nullable=False),  # invoice, credit_memo
+    Column("vendor_id", Text, nullable=False),
+    Column("vendor_number", Text),
+    Column("doc_uid", Text),  # of the document that it is, or is a double of
+    Column("source_object", Text),
+    Column("source_id", Text),
+    Column("source_number", Text),
+    Column("currency", Text),
+    Column("amount_minor", BigInteger),  # the ledger's total, with tax
+    Column("action", Text, nullable=False),  # void, credit, none
+    Column("reason", Text, nullable=False),  # stable code
+    Column("why", Text, nullable=False),
+    Column("staged_in", Text, nullable=False),  # the staging table that shows the vendor's document
+    Column("ledger_version", BigInteger),  # the _version there on which this was decided
+    Column("intents", JSONB, nullable=False, server_default=text("'[]'")),  # what an approval adds, bytes included
+    CheckConstraint("action in ('void','credit','none')", name="proposal_item_action"),
+    CheckConstraint("(action = 'none') = (intents = '[]')", name="proposal_item_intents"),
+    Index("proposal_item_vendor", "vendor_id"),
 )
