@@ -54,7 +54,10 @@ def fill(engine: Engine) -> dict[str, int]:
     """A row in every table that is there and empty, whatever its columns; the number of rows in each."""
     reflected = sa.MetaData(schema="tieout")
     reflected.reflect(engine)
-    checked = {"sync_run.state": "running", "intent.state": "READY", "dead_letter.state": "open"}
+    checked = {
+        "sync_run.state": "running", "intent.state": "READY", "dead_letter.state": "open", "proposal.kind": "rollback",
+        "proposal_item.action": "none", "proposal.by_machine": True,
+    }  # fmt: skip
     with engine.begin() as conn:
         for table in reflected.sorted_tables:
             if table.name == "schema_version" or conn.execute(sa.select(sa.func.count()).select_from(table)).scalar():
