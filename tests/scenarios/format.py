@@ -136,6 +136,8 @@ class Step(_Part):
 
     pay: str | None = None
     credit: str | None = None  # finance raises a credit note against the invoice and allocates it
+    refund: str | None = None  # finance pays back what is open of the credit note that Tieout raised
+    give_back: str | None = None  # finance raises a credit note that names the paid invoice, and pays it back
     void: str | None = None
     raise_invoice: HandInvoice | None = None
     change_order: str | None = None

@@ -15,7 +15,8 @@ from tests.scenarios.world import World
 SHOWN = {
     "number": "Tieout_Invoice_Number__c", "status": "Tieout_Invoice_Status__c", "total": "Tieout_Invoice_Total__c",
     "due": "Tieout_Amount_Due__c", "paid": "Tieout_Amount_Paid__c", "paid_on": "Tieout_Paid_On__c",
-    "message": "Tieout_Message__c", "tax_id": "Tax_Id__c", "ledger_number": "Tieout_Ledger_Number__c",
+    "refunded": "Tieout_Refunded__c", "refunded_on": "Tieout_Refunded_On__c", "message": "Tieout_Message__c",
+    "tax_id": "Tax_Id__c", "ledger_number": "Tieout_Ledger_Number__c",
 }  # fmt: skip
 Document = Mapping[str, Any]
 
@@ -32,19 +33,21 @@ def differences(world: World, expect: Expect) -> list[str]:
 
 
 def documents(world: World) -> list[Document]:
-    """Invoices that Tieout posted and credit notes set against them, in the words of expect.yaml."""
+    """Invoices that Tieout posted, credit notes set against them or naming them, in the words of expect.yaml."""
     names = {id_: key.split(":", 1)[1] for key, id_ in world.ids.items() if key.startswith(("order:", "deal:"))}
-    found, of_invoice = [], {}
+    found, of_invoice, of_number = [], {}, {}
     for invoice in world.hand.all("Invoices"):
         name = names.get((invoice.get("Url") or "").rsplit("/", 1)[-1])
         if name is not None:
-            of_invoice[invoice["InvoiceID"]] = name
+            of_invoice[invoice["InvoiceID"]] = of_number[invoice["InvoiceNumber"]] = name
             found.append(_document(world.hand.one("Invoices", invoice["InvoiceID"]), name, "invoice"))
     for note in world.hand.all("CreditNotes"):
         for allocation in note.get("Allocations") or ():
             name = of_invoice.get(allocation["Invoice"]["InvoiceID"])
             if name is not None:
                 found.append(_document(note, name, "credit note"))
+        if note.get("Reference") in of_number:
+            found.append(_document(note, of_number[note["Reference"]], "credit note"))
     return found
 
 

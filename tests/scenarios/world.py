@@ -154,6 +154,24 @@ class World:
         )
         self.hand.allocate(note["CreditNoteID"], invoice["InvoiceID"], step.amount, on)
 
+    def _refund(self, step: Step, of: str) -> None:
+        assert step.amount is not None
+        invoices = {one["InvoiceID"] for one in self._invoices(of)}
+        (note,) = (
+            one for one in self.hand.all("CreditNotes")
+            if any(part["Invoice"]["InvoiceID"] in invoices for part in one.get("Allocations") or ())
+        )  # fmt: skip
+        self.hand.pay_back(note["CreditNoteID"], step.amount, step.date or self.given.today)
+
+    def _give_back(self, step: Step, of: str) -> None:
+        assert step.amount is not None
+        (invoice,), on = self._invoices(of), step.date or self.given.today
+        note = self.hand.credit(
+            invoice["Contact"]["ContactID"], step.amount, on, invoice["CurrencyCode"], "ZERORATEDOUTPUT",
+            reference=invoice["InvoiceNumber"],
+        )  # fmt: skip
+        self.hand.pay_back(note["CreditNoteID"], step.amount, on)
+
     def _void(self, step: Step, of: str) -> None:
         self.hand.void(self._open_invoice(of)["InvoiceID"])
 
@@ -195,14 +213,14 @@ class World:
     def _lock_until(self, step: Step | None, day: date) -> None:
         self.doors.settings("xero", period_lock_date=day.isoformat())
 
+    def _invoices(self, of: str) -> list[dict[str, Any]]:
+        """Everything that an order or deal was billed by."""
+        id_ = self.ids.get(f"order:{of}") or self.ids[f"deal:{of}"]
+        return [invoice for invoice in self.hand.all("Invoices") if (invoice.get("Url") or "").endswith(id_)]
+
     def _open_invoice(self, of: str) -> dict[str, Any]:
         """The live invoice of an order or deal."""
-        id_ = self.ids.get(f"order:{of}") or self.ids[f"deal:{of}"]
-        found = [
-            invoice
-            for invoice in self.hand.all("Invoices")
-            if (invoice.get("Url") or "").endswith(id_) and invoice["Status"] == "AUTHORISED"
-        ]
+        found = [invoice for invoice in self._invoices(of) if invoice["Status"] == "AUTHORISED"]
         assert len(found) == 1, f"{of} has {len(found)} authorised invoices"
         return found[0]
 

@@ -141,8 +141,8 @@ _WRITE_BACK = {
     **_texts(36, "Tieout_Invoice_Id__c"),
     **_texts(255, "Tieout_Invoice_Number__c", "Tieout_Message__c"),
     **_texts(40, "Tieout_Invoice_Status__c"),
-    **_numbers(2, "Tieout_Invoice_Total__c", "Tieout_Amount_Due__c", "Tieout_Amount_Paid__c"),
-    **_plain("Tieout_Paid_On__c"),
+    **_numbers(2, "Tieout_Invoice_Total__c", "Tieout_Amount_Due__c", "Tieout_Amount_Paid__c", "Tieout_Refunded__c"),
+    **_plain("Tieout_Paid_On__c", "Tieout_Refunded_On__c"),
 }
 _LINE = {
     **_SYSTEM,

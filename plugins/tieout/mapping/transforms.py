@@ -359,5 +359,30 @@ def pick(columns: Columns, settings: Pick, link: Link | None) -> Result:
     return Result(pd.Series(made, index=columns[0].index, dtype=object))
 
 
+class Every(Settings):
+    """`path`: where the value stands in each element, dots for nested objects."""
+
+    path: str
+
+
+@transform("every", settings=Every)
+def every(columns: Columns, settings: Every, link: Link | None) -> Result:
+    """One field of every element of a JSON list, one a line, each once: the invoices that a credit note settles."""
+    import json
+
+    def find(value: Any) -> Any:
+        elements = json.loads(value) if isinstance(value, str | bytes) else value
+        found: dict[str, None] = {}
+        for element in elements if isinstance(elements, list) else []:
+            for part in settings.path.split("."):
+                element = element.get(part) if isinstance(element, dict) else None
+            if element not in (None, ""):
+                found[str(element)] = None
+        return "\n".join(found) or None
+
+    made = [None if value is None or value is pd.NA else find(value) for value in columns[0]]
+    return Result(pd.Series(made, index=columns[0].index, dtype=object))
+
+
 # The neighbour enters its transforms into the same table.
 from tieout.mapping import transforms_exact as _exact  # noqa: E402, F401

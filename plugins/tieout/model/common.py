@@ -154,6 +154,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "reference": "text",
         "total_minor": "minor",
         "remaining_minor": "minor",
+        "invoice_ids": "text",  # what it is set against, one a line
         "modified_at": "instant",
     },
     "exchange_rate": {
@@ -200,6 +201,8 @@ WRITE_BACK: dict[str, dict[str, str]] = {
         "invoice_due_minor": "minor",
         "invoice_paid_minor": "minor",
         "invoice_paid_on": "date",
+        "refunded_minor": "minor",
+        "refunded_on": "date",
         "message": "text",
     },
 }

@@ -43,6 +43,8 @@ STEPS: tuple[Step, ...] = (
     ("invoice.due_minor", "order.invoice_due_minor", "of the live invoice"),
     ("invoice.paid_minor", "order.invoice_paid_minor", "of the live invoice"),
     ("invoice.paid_on", "order.invoice_paid_on", "of the live invoice"),
+    ("payment.amount_minor", "order.refunded_minor", "sum of the refunds of its credit notes"),
+    ("payment.date", "order.refunded_on", "of the last refund of its credit notes"),
     *(
         (f"invoice.{field}", f"ledger_invoice.{field}", "of an invoice that finance raised")
         for field in ("invoice_id", "number", "kind", "status", "currency", "total_minor", "due_minor", "paid_minor",

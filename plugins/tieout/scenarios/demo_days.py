@@ -76,7 +76,9 @@ def _finance(hand: LedgerHand, posted: Sequence[dict[str, Any]], on: date) -> li
     hand.pay(twice["InvoiceID"], twice["AmountDue"] - first, on)
     deeds.append(Deed("paid_twice", twice["InvoiceNumber"], twice["AmountDue"]))
     hand.pay(refunded["InvoiceID"], refunded["AmountDue"], on)
-    note = hand.credit(refunded["Contact"]["ContactID"], Decimal("10.00"), on, "GBP")
+    note = hand.credit(
+        refunded["Contact"]["ContactID"], Decimal("10.00"), on, "GBP", reference=refunded["InvoiceNumber"]
+    )
     hand.pay_back(note["CreditNoteID"], note["RemainingCredit"], on)
     deeds.append(Deed("refunded", refunded["InvoiceNumber"], note["Total"], str(note["CreditNoteNumber"])))
     note = hand.credit(credited["Contact"]["ContactID"], Decimal("1.00"), on, "GBP")

@@ -83,12 +83,18 @@ class LedgerHand:
         self._payment({"CreditNote": {"CreditNoteID": credit_note_id}}, amount, on)
 
     def credit(
-        self, contact_id: str, net: Decimal, on: date, currency: str, tax_type: str = "OUTPUT2"
+        self,
+        contact_id: str,
+        net: Decimal,
+        on: date,
+        currency: str,
+        tax_type: str = "OUTPUT2",
+        reference: str | None = None,
     ) -> dict[str, Any]:
-        """Raises an authorised credit note of one line."""
+        """Raises an authorised credit note of one line; `reference`: the number of the invoice that it is about."""
         return self.create("CreditNotes", [{"Type": "ACCRECCREDIT", "Status": "AUTHORISED", "CurrencyCode": currency,
             "Contact": {"ContactID": contact_id}, "Date": on.isoformat(), "LineAmountTypes": "Exclusive",
-            "LineItems": [line("Goodwill", net, tax_type)]}])[0]  # fmt: skip
+            "Reference": reference, "LineItems": [line("Goodwill", net, tax_type)]}])[0]  # fmt: skip
 
     def allocate(self, credit_note_id: str, invoice_id: str, amount: Decimal, on: date) -> None:
         """Sets a credit note against an invoice."""

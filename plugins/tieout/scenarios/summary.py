@@ -1,7 +1,8 @@
 """The closing account of a run: every record of the CRM has one outcome, by count and by amount in each currency.
 
-read = posted + unchanged + quarantined + held + cancelled + in flight, or the run fails and says by how much. The
-left side is counted in the staged rows, the right side in the judgements: two tables that different code wrote.
+read = posted + unchanged + quarantined + held + cancelled + reversed + in flight, or the run fails and says by how
+much. The left side is counted in the staged rows, the right side in the judgements: two tables that different code
+wrote.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def summary(conn: Connection, link: str, object_: str, table: str, connection: s
 
     Returns:
         `read`, `posted` (by this run), `unchanged` (posted before), `quarantined`, `held`, `in_flight`, `cancelled`,
-        `not_billable`, `reasons` [(outcome, reason, count)], `amounts` {currency: {same names: minor units}}.
+        `reversed` (taken back by a proposal), `not_billable`, `reasons` [(outcome, reason, count)], `amounts`
+        {currency: {same names: minor units}}.
 
     Raises:
         BooksDoNotClose: a staged record has no outcome, or an outcome no record, or what the ledger has differs from
@@ -66,9 +68,14 @@ def summary(conn: Connection, link: str, object_: str, table: str, connection: s
     return {
         "read": read,
         **{name: counts[name] for name in
-           ("posted", "unchanged", "quarantined", "held", "in_flight", "cancelled", "not_billable")},
+           ("posted", "unchanged", "quarantined", "held", "in_flight", "cancelled", "reversed", "not_billable")},
         "reasons": [list(reason) for reason in documents.reasons(conn, link, object_)],
-        "amounts": {currency: {"read": total[currency], **parts} for currency, parts in sorted(amounts.items())},
+        "amounts": {
+            currency: {"read": total[currency], **parts}
+            for currency, parts in sorted(amounts.items())
+            # A quarantined record mostly has neither currency nor amount that could be read: it is in the counts.
+            if currency != NO_CURRENCY or any(parts.values())
+        },
     }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ _SUBJECTS = text(
     ) found order by 1 limit :most
     """
 )
+_CROSSED = text("select vendor_id, vendor_number from tieout.crosswalk where source_id = any(:ids)")
 _STEPS: tuple[tuple[str, str], ...] = (
     (
         "judgement",
@@ -83,14 +84,12 @@ def trace(engine: Engine, key: str) -> list[TraceStep]:
         steps = list(staged)
         for name, query in _STEPS:
             steps.extend(_step(name, dict(row)) for row in conn.execute(text(query), {"ids": subjects}).mappings())
-        ledger_ids = {
-            row.vendor_id
-            for row in conn.execute(
-                text("select vendor_id from tieout.crosswalk where source_id = any(:ids)"), {"ids": subjects}
-            )
-        }
-        steps.extend(_staged(conn, ledger_ids - {key}, "_source_id"))
-        steps.extend(_staged(conn, ledger_ids | {key}, "invoice_id", only="payment"))
+        crossed = conn.execute(_CROSSED, {"ids": subjects}).all()
+        ledger_ids = {row.vendor_id for row in crossed}
+        notes = _credit_notes(conn, ledger_ids | {key}, {row.vendor_number for row in crossed} - {None})
+        steps.extend(_staged(conn, (ledger_ids | notes) - {key}, "_source_id"))
+        for column in ("invoice_id", "credit_memo_id"):  # Xero names a credit note where it names an invoice otherwise
+            steps.extend(_staged(conn, ledger_ids | notes | {key}, column, only="payment"))
     unique = {(step.step, step.title, str(step.at)): step for step in steps}
     return sorted(unique.values(), key=lambda step: (step.at is None, step.at, step.step))
 
@@ -100,11 +99,24 @@ def _step(name: str, row: Mapping[str, Any]) -> TraceStep:
     return TraceStep(name, row["at"], row["title"], facts)
 
 
-def _staged(conn: Connection, ids: Iterable[str], column: str, only: str | None = None) -> list[TraceStep]:
-    """Current images that carry one of these ids in this column, from every staging table that has the column."""
-    wanted = sorted(ids)
-    if not wanted:
-        return []
+def _credit_notes(conn: Connection, ids: Iterable[str], numbers: Iterable[str]) -> set[str]:
+    """Ids of credit notes that are set against one of these invoices, or name the number of one as their reference.
+
+    How a ledger writes an allocation is its mapping's affair: the invoice's id somewhere in it is what counts here.
+    """
+    found: set[str] = set()
+    for table in _tables(conn, "allocations", "credit_memo"):
+        query = text(
+            f"""select _source_id from staging."{table}" where reference = any(:numbers) or
+                jsonb_path_exists(allocations, '$.** ? (@ == $ids[*])', jsonb_build_object('ids', cast(:ids as text[])))
+            """  # noqa: S608 - the name comes from the catalogue
+        )
+        found |= set(conn.execute(query, {"ids": sorted(ids), "numbers": sorted(numbers)}).scalars())
+    return found
+
+
+def _tables(conn: Connection, column: str, only: str | None) -> list[str]:
+    """Staging tables of current images that have the column; `only` those of one entity."""
     tables = conn.execute(
         text(
             "select table_name from information_schema.columns "
@@ -113,10 +125,16 @@ def _staged(conn: Connection, ids: Iterable[str], column: str, only: str | None 
         ),
         {"column": column},
     ).scalars()
+    return [table for table in tables if only is None or table.endswith(f"_{only}")]
+
+
+def _staged(conn: Connection, ids: Iterable[str], column: str, only: str | None = None) -> list[TraceStep]:
+    """Current images that carry one of these ids in this column, from every staging table that has the column."""
+    wanted = sorted(ids)
+    if not wanted:
+        return []
     steps = []
-    for table in tables:
-        if only is not None and not table.endswith(f"_{only}"):
-            continue
+    for table in _tables(conn, column, only):
         # Names come from the catalogue, never from the key.
         query = text(f'select * from staging."{table}" where "{column}" = any(:ids)')  # noqa: S608
         for row in conn.execute(query, {"ids": wanted}).mappings():

@@ -1,4 +1,4 @@
-"""Only confirmed facts go back to the CRM: ids and numbers, status, amounts due and paid; invoices raised by hand.
+"""Only confirmed facts go back to the CRM: ids and numbers, status, what is due, paid, refunded; invoices by hand.
 
 Everything is derived from what the ledger's records say, compared with what was written last: run again, it writes
 nothing. Each write is an intent of its own, delivered by the same protocol.
@@ -6,8 +6,9 @@ nothing. Each write is an intent of its own, delivered by the same protocol.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from tieout.mapping.payload import bodies
 from tieout.model.identity import doc_uid, idempotency_key
 from tieout.scenarios.frames import chunks, common_rows, native_frame
 from tieout.scenarios.posting import subject_of
+from tieout.scenarios.refunds import Refunds, refunds
 from tieout.scenarios.services import Services
 from tieout.store import watermarks
 from tieout.store.engine import join_whole_tables
@@ -34,7 +36,12 @@ OPERATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What the CRM is to show of one record. `common` holds the write-back fields of model/common.py."""
+    """What the CRM is to show of one record.
+
+    Attributes:
+        common: the write-back fields of model/common.py.
+        derived_from: facts that are kept with the intent, by which the next run sees whether they changed.
+    """
 
     source: str
     source_object: str
@@ -42,6 +49,7 @@ class Fact:
     natural_key: str
     vendor_id: str
     common: Mapping[str, Any]
+    derived_from: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan(services: Services, run_id: UUID) -> dict[str, int]:
@@ -103,9 +111,10 @@ def _accounts(services: Services) -> list[Fact]:
 
 
 def _documents(services: Services) -> list[Fact]:
-    """Orders (or deals) whose live invoice changed since the last write-back, or was never written back."""
+    """Orders (or deals) whose live invoice or refunds changed since the last write-back, or were never written."""
     mapping = services.crm.mappings[subject_of(services).entity]
     table = services.ledger.mappings["invoice"].staged_entity().table
+    refunded = refunds(services, mapping.object)
     with services.engine.connect() as conn:
         join_whole_tables(conn)
         rows = conn.execute(
@@ -116,19 +125,24 @@ def _documents(services: Services) -> list[Fact]:
                     where link = :link and target = :ledger and source = :crm and source_object = :object
                       and kind = 'invoice' and state = 'CONFIRMED' order by source_id, revision desc),
                 written as (
-                    select distinct on (source_id) source_id, frozen ->> 'vendor_id' as vendor_id from tieout.intent
+                    select distinct on (source_id) source_id, frozen ->> 'vendor_id' as vendor_id,
+                      coalesce(frozen ->> 'refunds', '') as refunds from tieout.intent
                     where link = :link and target = :crm and source = :crm and source_object = :object
-                      and kind = 'write_back' and state <> 'CANCELLED' order by source_id, revision desc)
+                      and kind = 'write_back' and state <> 'CANCELLED' order by source_id, revision desc),
+                refunded as (select key as source_id, value as refunds from jsonb_each_text(cast(:refunds as jsonb)))
                 select live.source_id, live.vendor_id from live
                 join staging.{table} s on s._connection = :ledger and s._source_id = live.vendor_id
                 left join written using (source_id)
+                left join refunded using (source_id)
                 where s._version > :after or written.vendor_id is distinct from live.vendor_id
+                   or written.refunds is distinct from coalesce(refunded.refunds, '')
                 order by 1
                 """  # noqa: S608 - the table's name comes from StagedEntity
             ),
             {
                 "link": services.link.name, "ledger": services.ledger.name, "crm": services.crm.name,
                 "object": mapping.object, "after": _after(services),
+                "refunds": json.dumps({source_id: each.fingerprint for source_id, each in refunded.items()}),
             },
         ).all()  # fmt: skip
     facts = []
@@ -137,10 +151,14 @@ def _documents(services: Services) -> list[Fact]:
         for row in chunk:
             invoice = invoices.get(row.vendor_id)
             if invoice is not None:
+                back = refunded.get(row.source_id, Refunds(()))
                 common = {"order_id": row.source_id, "currency": invoice["currency"], **_shown(invoice)}
                 facts.append(
-                    Fact(services.crm.name, mapping.object, row.source_id, row.source_id, row.vendor_id, common)
-                )
+                    Fact(
+                        services.crm.name, mapping.object, row.source_id, row.source_id, row.vendor_id,
+                        {**common, **back.shown(invoice["currency"])}, {"refunds": back.fingerprint},
+                    )
+                )  # fmt: skip
     return facts
 
 
@@ -263,6 +281,6 @@ def _intent(services: Services, entity: str, fact: Fact, revision: int, body: by
         source_system=services.crm.system if fact.source == link.crm else services.ledger.system,
         source_entity=entity if fact.source == link.crm else "invoice",
         idempotency_key=idempotency_key(uid, link.crm, operation), body=body, entity=entity,
-        frozen={"vendor_id": fact.vendor_id, "mapping": services.mapping_hash},
+        frozen={"vendor_id": fact.vendor_id, "mapping": services.mapping_hash, **fact.derived_from},
         owner=link.owners.get("write_back", "sales operations"),
     )  # fmt: skip

@@ -69,10 +69,16 @@ def test_every_record_has_one_outcome_by_count_and_amount(staged: Engine) -> Non
         "not_billable": 700,
     }  # fmt: skip
     assert numbers["amounts"]["JPY"] == {"read": 5, "posted": 5}
-    assert numbers["amounts"][NO_CURRENCY] == {"read": 0, "quarantined": 0}
+    assert sorted(numbers["amounts"]) == ["EUR", "JPY"]
     assert sorted(numbers["reasons"]) == [
         ["held", "unknown_product", 1], ["pending", "in_flight", 1], ["quarantined", "required_null", 1],
     ]  # fmt: skip
+
+
+def test_an_amount_without_a_currency_is_not_left_out(staged: Engine) -> None:
+    write(staged, NOW, *EVERYTHING)
+    write(staged, NOW, judged("5", "quarantined", 500, currency=None, reason="required_null"))
+    assert closed(staged)["amounts"][NO_CURRENCY] == {"read": 500, "quarantined": 500}
 
 
 def test_a_record_without_an_outcome_stops_the_run(staged: Engine) -> None:

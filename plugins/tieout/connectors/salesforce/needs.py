@@ -19,6 +19,8 @@ _WRITE_BACK = {
     "Tieout_Amount_Due__c": FieldNeed("currency", writable=True),
     "Tieout_Amount_Paid__c": FieldNeed("currency", writable=True),
     "Tieout_Paid_On__c": FieldNeed("date", writable=True),
+    "Tieout_Refunded__c": FieldNeed("currency", writable=True),
+    "Tieout_Refunded_On__c": FieldNeed("date", writable=True),
     "Tieout_Message__c": _text(255, writable=True),
 }
 _DOCUMENT = {
