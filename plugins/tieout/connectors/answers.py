@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tieout.connectors import exact_json
 from tieout.connectors.base import Answer, Request
 from tieout.connectors.http import NotSent, Reply, Unanswered
+from tieout.model.errors import RateLimited
 
 NOT_SENT_WAIT = 15.0  # seconds until a host that gave no connection is worth another try
 
@@ -46,6 +47,9 @@ def answered(
         reply = send()
     except NotSent as error:
         return all_of(requests, "throttled", "unreachable", str(error), retry_after=NOT_SENT_WAIT)
+    except RateLimited as error:
+        # Waiting longer would use up the sender's lease; nothing was sent, so it is safe to come back.
+        return all_of(requests, "throttled", "rate_limited", str(error), retry_after=error.retry_after)
     except Unanswered as error:
         return all_of(requests, "uncertain", "no_answer", str(error))
     if reply.status == 408 or reply.status >= 500:

@@ -60,13 +60,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One item to send or to look up. `body` is final: no placeholders left."""
+    """One item to send or to look up. `body` is final: no placeholders left. The highest `priority` of a batch is
+    the batch's: 0 lets any other call go first."""
 
     doc_uid: str
     operation: str
     natural_key: str
     idempotency_key: str
     body: bytes
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

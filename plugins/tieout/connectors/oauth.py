@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,17 +54,33 @@ class Grant:
     lifetime: float = 1800.0
 
 
+@dataclass(slots=True)
+class TokenShelf:
+    """Where the connectors of one connection in one process keep their token: fetched once for all of them."""
+
+    token: Token | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+
 class TokenSource:
-    """The current token of one connection; fetched when needed, renewed before its end or when it is refused."""
+    """The current token of one connection; fetched when needed, renewed before its end or when it is refused.
+
+    Safe for threads that share a shelf, each with an HttpClient of its own.
+    """
 
     def __init__(
-        self, connection: Connection, grant: Grant, http: HttpClient, on_secret: Callable[[str], None] | None
+        self,
+        connection: Connection,
+        grant: Grant,
+        http: HttpClient,
+        on_secret: Callable[[str], None] | None,
+        shelf: TokenShelf | None = None,
     ) -> None:
         self.connection = connection
         self.grant = grant
         self._http = http
         self._on_secret = on_secret
-        self._token: Token | None = None
+        self._shelf = shelf or TokenShelf()
 
     def current(self) -> Token:
         """A token that is good for another minute at least.
@@ -72,16 +89,21 @@ class TokenSource:
             AuthenticationFailed: the credentials are refused.
             Retriable: the token endpoint cannot be reached.
         """
-        clock = self._http.clock
-        if self._token is None or clock.monotonic() >= self._token.expires_at - RENEW_BEFORE:
-            self._token = self._fetch()
-        return self._token
+        with self._shelf.lock:
+            return self._good()
 
     def replace(self, refused: Token) -> Token:
         """Another token in place of one that the vendor refused. Raises as `current`."""
-        if self._token is refused:
-            self._token = None
-        return self.current()
+        with self._shelf.lock:
+            if self._shelf.token is refused:
+                self._shelf.token = None
+            return self._good()
+
+    def _good(self) -> Token:
+        token = self._shelf.token
+        if token is None or self._http.clock.monotonic() >= token.expires_at - RENEW_BEFORE:
+            token = self._shelf.token = self._fetch()
+        return token
 
     def _fetch(self) -> Token:
         try:

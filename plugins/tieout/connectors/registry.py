@@ -9,12 +9,17 @@ from typing import Literal
 import httpx
 
 from tieout.connectors.base import Connector
+from tieout.connectors.gate import Gate, allowance_of
+from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.pace import Allowance
 from tieout.connectors.salesforce.connector import SalesforceConnector
+from tieout.connectors.salesforce.sign_in import ALLOWANCE as SALESFORCE_ALLOWANCE
 from tieout.connectors.salesforce.write import SHAPES as SALESFORCE_WRITES
 from tieout.connectors.wire import Clock
 from tieout.connectors.xero.connector import XeroConnector
 from tieout.connectors.xero.operations import SHAPES as XERO_WRITES
 from tieout.connectors.xero.read import ENDPOINTS as XERO_READS
+from tieout.connectors.xero.sign_in import ALLOWANCE as XERO_ALLOWANCE
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 
@@ -53,16 +58,31 @@ def connect(
     on_secret: Callable[[str], None] | None = None,
     transport: httpx.BaseTransport | None = None,
     clock: Clock | None = None,
+    gate: Gate | None = None,
+    shelf: TokenShelf | None = None,
 ) -> Connector:
-    """The connector for the connection's system. Makes no call; the caller closes it.
+    """The connector for the connection's system. Makes no call; the caller closes it. It serves one thread; those of
+    one connection may share gate and shelf.
 
     Raises:
         ConfigurationFault: an unknown system, or a form that is not filled in as it must be.
     """
     if connection.system == "salesforce":
-        return SalesforceConnector(connection, transport, clock, on_secret)
+        return SalesforceConnector(connection, transport, clock, on_secret, gate, shelf)
     if connection.system == "xero":
-        return XeroConnector(connection, transport, clock, on_secret)
+        return XeroConnector(connection, transport, clock, on_secret, gate, shelf)
     raise ConfigurationFault(
         f"connection {connection.name!r}: no connector for {connection.system!r}; known are {', '.join(CAPABILITIES)}"
     )
+
+
+def allowance(connection: Connection) -> Allowance:
+    """How often the connection may be called, as its vendor documents it and the connection says.
+
+    Raises:
+        ConfigurationFault: an unknown system, or a number out of bounds.
+    """
+    vendors = {"salesforce": SALESFORCE_ALLOWANCE, "xero": XERO_ALLOWANCE}.get(connection.system)
+    if vendors is None:
+        raise ConfigurationFault(f"connection {connection.name!r}: no allowance for {connection.system!r}")
+    return allowance_of(connection, vendors)

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tieout.connectors.gate import Gate
 from tieout.connectors.http import Call, HttpClient, NotSent, Reply
 from tieout.connectors.oauth import Token, TokenSource
-from tieout.model.errors import Retriable
+from tieout.connectors.pace import Heard
+from tieout.model.errors import RateLimited, Retriable
 
 
 class Session:
@@ -19,9 +21,8 @@ class Session:
 
     Args:
         base_url: the address below which paths stand, by the token that is used.
-        headers: of every call of this vendor.
-        seen: gets each answer: allowances that the vendor reports.
-        before_read: called before each read; may wait for an allowance.
+        gate: is asked before each call and told after each answer.
+        hear: what an answer's status and headers say of the vendor's allowance.
     """
 
     def __init__(
@@ -29,18 +30,15 @@ class Session:
         http: HttpClient,
         tokens: TokenSource,
         base_url: Callable[[Token], str],
-        *,
-        headers: Callable[[], Mapping[str, str]] = dict,
-        seen: Callable[[Reply], None] | None = None,
-        before_read: Callable[[], None] | None = None,
+        gate: Gate,
+        hear: Callable[[Reply], Heard],
     ) -> None:
         self.http = http
         self.tokens = tokens
         self.name = tokens.connection.name
         self._base_url = base_url
-        self._headers = headers
-        self._seen = seen
-        self._before_read = before_read
+        self.gate = gate
+        self._hear = hear
 
     def get(self, path: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Any:
         """The JSON of a GET. Raises as HttpClient.read."""
@@ -50,21 +48,24 @@ class Session:
         """The answer to a call that changes nothing (whatever its method), with its JSON. Raises as HttpClient.read."""
 
         def send() -> Reply:
-            if self._before_read is not None:
-                self._before_read()
+            patience = self.http.limits.longest_wait
             token = self.tokens.current()
-            reply = self._once(call, token, None)
+            reply = self._once(call, token, patience)
             if reply.status == 401:
-                reply = self._once(call, self.tokens.replace(token), None)
+                reply = self._once(call, self.tokens.replace(token), patience)
             return reply
 
         return self.http.read(send, as_json=as_json)
 
-    def write(self, call: Call) -> Reply:
+    def write(self, call: Call, priority: int = 0) -> Reply:
         """The answer to a call that changes something, whatever its status (never 401).
+
+        Args:
+            priority: 0 is batch work, which lets any other go first.
 
         Raises:
             NotSent: no connection could be made, or no token had in time: nothing was applied.
+            RateLimited: the gate lets nothing through for now: nothing was sent.
             Unanswered: nobody knows.
             AuthenticationFailed, PermissionDenied: a fresh token is refused as well: nothing was applied.
         """
@@ -76,19 +77,58 @@ class Session:
                 token = self.tokens.current() if refused is None else self.tokens.replace(refused)
             except Retriable as error:
                 raise NotSent(f"{self.name}: no token: {error}") from error
-            if clock.monotonic() > latest:
-                # The sender's claim is measured by `limits.longest_write`: bytes may not leave after it.
-                raise NotSent(f"{self.name}: signing in took more than {limits.start_within:g} s")
-            reply = self._once(call, token, limits.deadline)
+            reply = self._once(call, token, latest - clock.monotonic(), priority, latest, limits.deadline)
             if reply.status != 401:
                 return reply
             refused = token
         raise self.http.fault(reply)  # of a 401: a Fatal error
 
-    def _once(self, call: Call, token: Token, deadline: float | None) -> Reply:
+    def _once(
+        self,
+        call: Call,
+        token: Token,
+        patience: float,
+        priority: int = 0,
+        latest: float | None = None,
+        deadline: float | None = None,
+    ) -> Reply:
+        """One call through the gate. `latest`: the clock's time after which it is not sent any more."""
+        http, clock = self.http, self.http.clock
         url = call.url if "://" in call.url else f"{self._base_url(token)}{call.url}"
-        prepared = replace(call, url=url, headers={**self._headers(), **call.headers})
-        reply = self.http.once(prepared, f"Bearer {token.value}", deadline)
-        if self._seen is not None:
-            self._seen(reply)
-        return reply
+        prepared = replace(call, url=url)
+        ticket, heard = self._enter(priority, patience), None
+        started = clock.monotonic()
+        try:
+            if latest is not None and started > latest:
+                # The sender's claim is measured by `limits.longest_write`: bytes may not leave after it.
+                raise NotSent(f"{self.name}: signing in took more than {http.limits.start_within:g} s")
+            heard = Heard(fine=False)
+            reply = http.once(prepared, f"Bearer {token.value}", deadline)
+            heard = self._hear(reply)
+            return reply
+        except NotSent:
+            heard = None
+            raise
+        finally:
+            if heard is not None:
+                heard = replace(heard, seconds=clock.monotonic() - started, kind=_kind(call))
+            self.gate.leave(ticket, heard)
+
+    def _enter(self, priority: int, patience: float) -> str:
+        clock = self.http.clock
+        started = clock.monotonic()
+        try:
+            return self.gate.enter(priority, max(patience, 0.0), self.http.limits.longest_write)
+        except RateLimited:
+            raise
+        except Retriable as error:
+            raise NotSent(f"{self.name}: the pace of calls is not known: {error}") from error
+        finally:
+            self.http.counters.waited += clock.monotonic() - started
+
+
+def _kind(call: Call) -> str:
+    """Writes of about the same size to the same place take about as long; of reads nobody knows."""
+    if call.method == "GET" or not call.body:
+        return ""
+    return f"{call.method} {call.url.rsplit('/', 1)[-1]} {len(call.body).bit_length()}"

@@ -157,8 +157,8 @@ intent = Table(
     Index("intent_natural_key", "target", "natural_key"),
 )
 
-# What is left of a vendor's allowance, shared by all workers on one connection: connectors/pace.py. Nothing here decides
-# whether a document is posted: a lost row costs a few refused calls.
+# What is left of a vendor's allowance, shared by all workers on one connection: connectors/pace.py. Nothing here
+# decides whether a document is posted: a lost row costs a few refused calls.
 pace = Table(
     "pace", metadata,
     Column("connection", Text, primary_key=True),
@@ -211,7 +211,7 @@ document = Table(
     Column("object", Text, primary_key=True),  # common entity: order, opportunity, account
     Column("source_id", Text, primary_key=True),
     Column("source_number", Text),
-    Column("outcome", Text, nullable=False),  # posted, pending, quarantined, held, cancelled
+    Column("outcome", Text, nullable=False),  # posted, pending, quarantined, held, cancelled, not_billable, reversed
     Column("reason", Text),
     Column("message", Text),
     Column("revision", Integer, nullable=False, server_default=text("0")),

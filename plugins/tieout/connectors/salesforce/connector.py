@@ -8,6 +8,8 @@ from datetime import datetime
 import httpx
 
 from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Record, Request
+from tieout.connectors.gate import Gate
+from tieout.connectors.oauth import TokenShelf
 from tieout.connectors.requirements import Required
 from tieout.connectors.salesforce import doctor, load, read, write
 from tieout.connectors.salesforce.load import SaveResult
@@ -28,6 +30,8 @@ class SalesforceConnector:
             `look_up_lag` (seconds, see base.Operation), `bulk_from` (records from which reading uses a job).
         transport: a fake wire for tests.
         on_secret: is told each fresh token, so that logs can mask it.
+        gate: shared by all that call the connection; by default one of this connector's own, in memory.
+        shelf: of the token, shared by the connectors of this process.
 
     Raises:
         ConfigurationFault: the connection's form is not filled in as it must be.
@@ -39,12 +43,14 @@ class SalesforceConnector:
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
         on_secret: Callable[[str], None] | None = None,
+        gate: Gate | None = None,
+        shelf: TokenShelf | None = None,
     ) -> None:
         self.name = connection.name
         self._clock = clock or Clock()
         self._data = data_path(connection)
         self._bulk_from = int(number_from(connection, "bulk_from", read.BULK_FROM, 1, 1e9))
-        self._session = sign_in(connection, transport, self._clock, on_secret)
+        self._session = sign_in(connection, transport, self._clock, on_secret, gate, shelf)
         self._operations = write.operations(
             self._session.http.limits.longest_write,
             number_from(connection, "latest_apply", 120.0, 0.0, 3600.0),

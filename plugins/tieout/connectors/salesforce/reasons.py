@@ -50,6 +50,7 @@ ITEM_WAITS = {
     "ALL_OR_NONE_OPERATION_ROLLED_BACK": 1.0,
 }
 ALLOWANCE_WAIT = 900.0  # seconds: the 24-hour allowance is a moving window, so some of it comes back all the time
+CONCURRENT_WAIT = 5.0  # seconds: too many long calls at once, a limit with the same code
 _DENIED = {
     "INSUFFICIENT_ACCESS",
     "INSUFFICIENT_ACCESS_OR_READONLY",
@@ -81,6 +82,9 @@ def fault(connection: Connection, clock: Clock, reply: Reply) -> TieoutError:
     code, message = pairs[0] if pairs else ("", "")
     # A message may quote our query: that holds names of fields, ids, instants and our own keys, never customers' data.
     where = f"{connection.name}: HTTP {reply.status}{' ' + code if code else ''}"
+    if code == "REQUEST_LIMIT_EXCEEDED" and message.lower().startswith("concurrent"):
+        wait = reply.retry_after(clock.now().timestamp(), CONCURRENT_WAIT)
+        return RateLimited(f"{where}: too many calls are under way at the same time", wait)
     if code == "REQUEST_LIMIT_EXCEEDED":
         wait = reply.retry_after(clock.now().timestamp(), ALLOWANCE_WAIT)
         return RateLimited(f"{where}: the organisation's API calls are used up; raise the allowance or sync less", wait)

@@ -1,25 +1,31 @@
-"""How Salesforce is signed in to, and where its API then is: `instance_url`, of an allowed host only."""
+"""How Salesforce is signed in to, where its API then is (`instance_url`, of an allowed host only), what it allows."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
 
-from tieout.connectors.http import HttpClient
-from tieout.connectors.oauth import Grant, Token, TokenSource, signed_assertion
-from tieout.connectors.salesforce.reasons import fault
+from tieout.connectors.gate import Gate, LocalGate, allowance_of
+from tieout.connectors.http import HttpClient, Reply
+from tieout.connectors.oauth import Grant, Token, TokenShelf, TokenSource, signed_assertion
+from tieout.connectors.pace import Allowance, Heard, Problem
+from tieout.connectors.salesforce.reasons import CONCURRENT_WAIT, fault
 from tieout.connectors.session import Session
 from tieout.connectors.wire import Clock, Limits, allowed_hosts, check_url, is_allowed
 from tieout.model.connection import Connection
-from tieout.model.errors import AuthenticationFailed, ConfigurationFault
+from tieout.model.errors import AuthenticationFailed, ConfigurationFault, RateLimited
 
 API_VERSION = "62.0"
 DEFAULT_HOSTS = ("*.salesforce.com", "*.my.salesforce.com")
 #: Salesforce does not say how long a token is good; the shortest session that an org can be set to is 15 minutes.
 TOKEN_LIFETIME = 840.0
+#: No limit by the minute. Of calls that take over 20 s, 5 may be under way in a developer's org and 25 in any other.
+ALLOWANCE = Allowance(concurrent=5)
+_USAGE = re.compile(r"(?:^|[;,]\s*)api-usage=(\d{1,9})/(\d{1,9})")
 _JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LOGIN_HOSTS = {"login.salesforce.com", "test.salesforce.com"}
 
@@ -29,6 +35,8 @@ def sign_in(
     transport: httpx.BaseTransport | None,
     clock: Clock,
     on_secret: Callable[[str], None] | None,
+    gate: Gate | None = None,
+    shelf: TokenShelf | None = None,
 ) -> Session:
     """A session for the connection; no call is made yet.
 
@@ -46,8 +54,25 @@ def sign_in(
         clock=clock,
         limits=Limits.for_connection(connection),
     )
-    tokens = TokenSource(connection, Grant(url, _form(connection, clock), lifetime=TOKEN_LIFETIME), http, on_secret)
-    return Session(http, tokens, partial(instance_url, connection, hosts))
+    grant = Grant(url, _form(connection, clock), lifetime=TOKEN_LIFETIME)
+    tokens = TokenSource(connection, grant, http, on_secret, shelf)
+    own = gate or LocalGate(connection.name, allowance_of(connection, ALLOWANCE), clock)
+    return Session(http, tokens, partial(instance_url, connection, hosts), own, partial(hear, connection, clock))
+
+
+def hear(connection: Connection, clock: Clock, reply: Reply) -> Heard:
+    """What an answer says of the organisation's allowance of calls in 24 hours, which all integrations share."""
+    usage = _USAGE.search(reply.headers.get("sforce-limit-info", ""))
+    error = fault(connection, clock, reply) if reply.status in (403, 429, 503) else None
+    limited = error if isinstance(error, RateLimited) else None
+    which: Problem = "concurrent" if limited is not None and limited.retry_after <= CONCURRENT_WAIT else "day"
+    return Heard(
+        fine=limited is None and reply.status != 408 and reply.status < 500,
+        problem=which if limited is not None else None,
+        retry_after=limited.retry_after if limited is not None else None,
+        day_left=max(int(usage[2]) - int(usage[1]), 0) if usage else None,
+        day_limit=int(usage[2]) if usage else None,
+    )
 
 
 def data_path(connection: Connection) -> str:

@@ -96,7 +96,10 @@ def _send_good(
         path += f"/{shape.obj}/{shape.key}"
     records = b",".join(body for body in bodies if body is not None)
     call = Call("PATCH", path, headers=JSON_BODY, body=b'{"allOrNone":false,"records":[' + records + b"]}")
-    return answered(requests, lambda: session.write(call), lambda reply: _judge(session, shape, requests, reply))
+    priority = max(request.priority for request in requests)
+    return answered(
+        requests, lambda: session.write(call, priority), lambda reply: _judge(session, shape, requests, reply)
+    )
 
 
 def _body(shape: Shape, request: Request) -> bytes | None:

@@ -8,6 +8,8 @@ from datetime import datetime
 import httpx
 
 from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Request
+from tieout.connectors.gate import Gate
+from tieout.connectors.oauth import TokenShelf
 from tieout.connectors.requirements import Required
 from tieout.connectors.wire import Clock, Counters, number_from
 from tieout.connectors.xero import doctor, look_up, read, write
@@ -26,6 +28,8 @@ class XeroConnector:
             (seconds for one exchange), `latest_apply`, `look_up_lag` (seconds, see base.Operation).
         transport: a fake wire for tests.
         on_secret: is told each fresh token, so that logs can mask it.
+        gate: shared by all that call the connection; by default one of this connector's own, in memory.
+        shelf: of the token, shared by the connectors of this process.
 
     Raises:
         ConfigurationFault: the connection's form is not filled in as it must be.
@@ -37,9 +41,11 @@ class XeroConnector:
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
         on_secret: Callable[[str], None] | None = None,
+        gate: Gate | None = None,
+        shelf: TokenShelf | None = None,
     ) -> None:
         self.name = connection.name
-        self._session = sign_in(connection, transport, clock or Clock(), on_secret)
+        self._session = sign_in(connection, transport, clock or Clock(), on_secret, gate, shelf)
         self._operations = operations(
             self._session.raw.http.limits.longest_write,
             number_from(connection, "latest_apply", 120.0, 0.0, 3600.0),

@@ -30,7 +30,7 @@ def findings(session: XeroSession, required: Required) -> Iterator[Finding]:
     yield from _guarded("currencies", _among(session, "Currencies", "Code", required.currencies, "add the currency"))
     yield from _guarded("accounts", _accounts(session, required.accounts))
     yield from _guarded("tax types", _among(session, "TaxRates", "TaxType", required.tax_types, "add the tax rate"))
-    left = session.pace.day_left
+    left = session.day_left
     if left is not None:
         ok = left >= LOW_DAY
         yield Finding(ok, f"{left} calls left today", "" if ok else "sync less often, or wait until the day is over")

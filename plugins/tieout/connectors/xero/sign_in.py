@@ -1,16 +1,18 @@
-"""How Xero is signed in to, which organisation is meant, and the pace that its allowances permit."""
+"""How Xero is signed in to, which organisation is meant, and what Xero allows."""
 
 from __future__ import annotations
 
-from collections import deque
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
 
+from tieout.connectors.gate import Gate, LocalGate, allowance_of
 from tieout.connectors.http import Call, HttpClient, NotSent, Reply
-from tieout.connectors.oauth import Grant, TokenSource
+from tieout.connectors.oauth import Grant, TokenShelf, TokenSource
+from tieout.connectors.pace import Allowance, Heard, Problem
 from tieout.connectors.session import Session
 from tieout.connectors.wire import Clock, Limits, allowed_hosts, check_url
 from tieout.connectors.xero.reasons import fault
@@ -20,50 +22,39 @@ from tieout.model.errors import ConfigurationFault, Retriable
 IDENTITY = "https://identity.xero.com/connect/token"
 API = "/api.xro/2.0"
 SCOPES = "accounting.transactions accounting.contacts accounting.settings.read"
-MINUTE = 60.0
+#: For each organisation and app; the answers say what is left of it.
+ALLOWANCE = Allowance(calls=60, window=60.0, concurrent=5, daily=5000)
+#: Beginnings of X-Rate-Limit-Problem. The app's own limit over all organisations is `other`.
+_PROBLEMS: Mapping[str, Problem] = {"min": "window", "conc": "concurrent", "da": "day"}
 
 
-class Pace:
-    """The minute's allowance as Xero reports it: whether to wait before the next call instead of meeting a 429."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._calls: deque[float] = deque(maxlen=1000)
-        self.minute_left: int | None = None
-        self.day_left: int | None = None
-
-    def seen(self, reply: Reply) -> None:
-        """Remembers what an answer says is left."""
-        self._calls.append(self._clock.monotonic())
-        self.minute_left = _whole(reply, "x-minlimit-remaining", self.minute_left)
-        self.day_left = _whole(reply, "x-daylimit-remaining", self.day_left)
-
-    def wait(self) -> float:
-        """Seconds until a call of the last minute is out of it; 0 while there are some left."""
-        now = self._clock.monotonic()
-        while self._calls and self._calls[0] <= now - MINUTE:
-            self._calls.popleft()
-        if self.minute_left is None or self.minute_left > 0 or not self._calls:
-            return 0.0
-        # Others may share the allowance; then the 429 that follows says how long to wait.
-        return self._calls[0] + MINUTE - now
+def hear(reply: Reply) -> Heard:
+    """What an answer says of the organisation's allowance. Each good answer of Xero names what is left of it."""
+    window_left, day_left = _whole(reply, "x-minlimit-remaining"), _whole(reply, "x-daylimit-remaining")
+    problem: Problem | None = None
+    if reply.status == 429:
+        named = reply.headers.get("x-rate-limit-problem", "").lower()
+        problem = next((meant for word, meant in _PROBLEMS.items() if named.startswith(word)), "other")
+    return Heard(
+        fine=problem is None and reply.status != 408 and reply.status < 500,
+        problem=problem,
+        retry_after=reply.retry_after(time.time(), 60.0) if problem else None,
+        window_left=window_left,
+        unpaced=window_left is None and reply.status < 300,
+        day_left=day_left,
+    )
 
 
 class XeroSession:
-    """A Session with the organisation's id and the pace."""
+    """A Session with the organisation's id."""
 
-    def __init__(self, connection: Connection, http: HttpClient, tokens: TokenSource) -> None:
+    def __init__(self, connection: Connection, http: HttpClient, tokens: TokenSource, gate: Gate) -> None:
         self.connection = connection
         self.host = check_url(connection.host, connection.name)
-        self.pace = Pace(http.clock)
         self.tenant: str | None = str(connection.extra.get("tenant_id") or "") or None
-        self.raw = Session(
-            http,
-            tokens,
-            lambda _: self.host,
-            seen=self.pace.seen,
-            before_read=self._pause,
-        )
+        #: Calls left of the day, as the last answer said.
+        self.day_left: int | None = None
+        self.raw = Session(http, tokens, lambda _: self.host, gate, self._hear)
 
     def headers(self) -> dict[str, str]:
         """The organisation's header; asks which one it is when the connection does not say.
@@ -82,20 +73,27 @@ class XeroSession:
         answer = self.raw.get(f"{API}/{path}", params, {**self.headers(), **(headers or {})})
         return answer if isinstance(answer, dict) else {}
 
-    def write(self, method: str, path: str, params: Mapping[str, str], key: str, body: bytes) -> Reply:
+    def write(
+        self, method: str, path: str, params: Mapping[str, str], key: str, body: bytes, priority: int = 0
+    ) -> Reply:
         """Sends a change once. Raises as Session.write."""
         try:
             tenant = self.headers()
         except Retriable as error:
             raise NotSent(f"{self.connection.name}: the organisation is not known yet: {error}") from error
         headers = {**tenant, "Content-Type": "application/json", "Idempotency-Key": key}
-        return self.raw.write(Call(method, f"{API}/{path}", params, headers, body))
+        return self.raw.write(Call(method, f"{API}/{path}", params, headers, body), priority)
 
     def connections(self) -> list[Mapping[str, object]]:
         """The organisations that the app is joined to."""
         answer = self.raw.get("/connections")
         items = answer if isinstance(answer, list) else []
         return [item for item in items if isinstance(item, dict)]
+
+    def _hear(self, reply: Reply) -> Heard:
+        heard = hear(reply)
+        self.day_left = self.day_left if heard.day_left is None else heard.day_left
+        return heard
 
     def _only_tenant(self) -> str:
         tenants = [item for item in self.connections() if item.get("tenantType") in (None, "ORGANISATION")]
@@ -107,17 +105,14 @@ class XeroSession:
             )
         return ids[0]
 
-    def _pause(self) -> None:
-        seconds = self.pace.wait()
-        if seconds > 0:
-            self.raw.http.wait(min(seconds, MINUTE))
-
 
 def sign_in(
     connection: Connection,
     transport: httpx.BaseTransport | None,
     clock: Clock,
     on_secret: Callable[[str], None] | None,
+    gate: Gate | None = None,
+    shelf: TokenShelf | None = None,
 ) -> XeroSession:
     """A session for the connection; no call is made yet.
 
@@ -141,9 +136,11 @@ def sign_in(
     )
     form = {"grant_type": "client_credentials", "scope": str(connection.extra.get("scopes") or SCOPES)}
     grant = Grant(url, lambda: form, basic=(connection.login, connection.password))
-    return XeroSession(connection, http, TokenSource(connection, grant, http, on_secret))
+    tokens = TokenSource(connection, grant, http, on_secret, shelf)
+    own = gate or LocalGate(connection.name, allowance_of(connection, ALLOWANCE), clock)
+    return XeroSession(connection, http, tokens, own)
 
 
-def _whole(reply: Reply, name: str, before: int | None) -> int | None:
+def _whole(reply: Reply, name: str) -> int | None:
     text = reply.headers.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else before
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

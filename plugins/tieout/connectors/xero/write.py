@@ -49,16 +49,13 @@ def _sendable(shape: Shape, request: Request) -> bool:
 def _send_good(session: XeroSession, shape: Shape, requests: Sequence[Request]) -> list[Answer]:
     if not requests:
         return []
-    wait = session.pace.wait()
-    if wait > 0:
-        # Waiting here would use up the sender's lease; nothing was sent, so it is safe to come back.
-        return all_of(requests, "throttled", "rate_limited", "the minute's calls are used up", retry_after=wait)
+    priority = max(request.priority for request in requests)
     path = shape.path.format(_credit_note(body_object(requests[0]) or {}))
     body = b'{"' + shape.answer.encode() + b'":[' + b",".join(request.body for request in requests) + b"]}"
     params = _PARAMS | ({"unitdp": "4"} if shape.answer in ("Invoices", "CreditNotes") else {})
     return answered(
         requests,
-        lambda: session.write(shape.method, path, params, request_key(requests), body),
+        lambda: session.write(shape.method, path, params, request_key(requests), body, priority),
         lambda reply: _judge(session, shape, requests, reply),
     )
 
