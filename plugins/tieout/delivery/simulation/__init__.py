@@ -1,0 +1,1 @@
+"""The simulator that tests the posting protocol: seeded schedules of faults around the production code."""
