@@ -213,6 +213,11 @@ order by i.intent_id for update of i
 """
 
 
+def wait_for_other_adders(conn: Connection, target: str) -> None:
+    """Until this transaction ends nobody else adds intents for the target: what is read now stays true for `add`."""
+    _one_adder(conn, target)
+
+
 def _one_adder(conn: Connection, target: str) -> None:
     # Two transactions that add the same documents in two steps would otherwise wait for each other.
     conn.exec_driver_sql(

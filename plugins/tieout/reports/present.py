@@ -11,7 +11,7 @@ from typing import Any
 from tieout.model.money import from_minor
 
 #: Parts of a run's summary in the order in which they add up to `read`.
-PARTS = ("posted", "unchanged", "in_flight", "held", "quarantined", "cancelled")
+PARTS = ("posted", "unchanged", "in_flight", "held", "quarantined", "cancelled", "reversed")
 
 
 def amount(minor: Any, currency: str) -> str:

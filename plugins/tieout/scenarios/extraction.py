@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,8 +20,10 @@ from tieout.store.staging import Counts
 OVERLAP = timedelta(minutes=5)
 
 
-def extract_side(services: Services, side: Side, run_id: UUID) -> dict[str, dict[str, int]]:
-    """Stages all entities of one system.
+def extract_side(
+    services: Services, side: Side, run_id: UUID, only: Collection[str] | None = None
+) -> dict[str, dict[str, int]]:
+    """Stages all entities of one system, or only those named.
 
     Returns:
         entity -> read, inserted, updated, unchanged, deleted, rejected.
@@ -34,8 +36,20 @@ def extract_side(services: Services, side: Side, run_id: UUID) -> dict[str, dict
     return {
         entity: _extract(services, side, mapping, run_id)
         for entity, mapping in sorted(side.mappings.items())
-        if mapping.is_staged
+        if mapping.is_staged and (only is None or entity in only)
     }
+
+
+def read_again(services: Services, side: Side, entity: str, ids: Sequence[str], run_id: UUID) -> None:
+    """Stages some records as they are in the system at this moment, whenever they changed.
+
+    Raises:
+        Retriable, AuthenticationFailed, PermissionDenied, VendorFault: by the connector.
+    """
+    if ids:
+        declared = side.mappings[entity].staged_entity()
+        pages = side.connector.fetch(declared, sorted(set(ids)))
+        staging.stage(services.engine, declared, side.name, _records(pages), run_id)
 
 
 def _extract(services: Services, side: Side, mapping: EntityMapping, run_id: UUID) -> dict[str, int]:

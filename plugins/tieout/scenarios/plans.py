@@ -29,6 +29,7 @@ from tieout.store.documents import Judgement
 BILLED = frozenset({Step.CREATE, Step.SUPERSEDE, Step.UPDATE, Step.CREDIT_AND_REBILL})
 #: The list in an invoice's or credit note's body that holds its lines.
 CHILD = {"xero": "LineItems"}
+_ID_FIELD = {"invoice": "InvoiceID", "credit_memo": "CreditNoteID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,26 @@ class Planned:
             sends=self.intent["sends"],
             ledger_status=invoice.get("status"),
             paid_minor=invoice.get("paid_minor") or 0,
-            reversal=self.intent["reversal"],
+            reversal=None if self._proposal_failed() else self.intent["reversal"],
         )
+
+    def rolled_back(self, version: int) -> bool:
+        """An approved proposal takes it back (or has done so), and since then its source is as it was.
+
+        Args:
+            version: the source's highest staged `_version`.
+        """
+        by_proposal = self.intent.get("reversal_proposal") is not None and not self._proposal_failed()
+        return by_proposal and version <= self.intent["reversal_version"]
+
+    def is_reversed(self) -> bool:
+        """An approved proposal has taken it back: the ledger has nothing of it in force."""
+        return self.intent.get("reversal_proposal") is not None and self.intent["reversal"] == "CONFIRMED"
+
+    def _proposal_failed(self) -> bool:
+        """The ledger refused what a proposal wanted, or a person gave it up: the invoice stands."""
+        failed = self.intent["reversal"] in ("REJECTED", "CANCELLED")
+        return failed and self.intent.get("reversal_proposal") is not None
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,17 @@ class Intents:
     cancel: list[str] = field(default_factory=list)
     judgements: dict[str, Judgement] = field(default_factory=dict)
     stopped: list[Plan] = field(default_factory=list)
+
+
+def void_body(entity: str, vendor_id: str, status: str | None) -> bytes:
+    """The body that takes a document of the ledger out of the books: a draft is deleted, what was approved is voided.
+
+    Args:
+        entity: `invoice` or `credit_memo`.
+        status: the ledger's word for where it stands.
+    """
+    gone = "DELETED" if status in ("DRAFT", "SUBMITTED") else "VOIDED"
+    return canonical_json({_ID_FIELD[entity]: vendor_id, "Status": gone})
 
 
 def plan_intents(services: Services, entity: str, plans: Sequence[Plan], today: date) -> Intents:
@@ -245,11 +275,10 @@ class _Maker:
         )  # fmt: skip
 
     def _void(self, plan: Plan, live: Planned) -> NewIntent:
-        draft = (live.invoice or {}).get("status") in ("DRAFT", "SUBMITTED")
         vendor_id = live.intent["vendor_id"]
         return self._intent(
             plan, "void", plan.judgement.revision, operation="invoices.void", natural_key=vendor_id,
-            body=canonical_json({"InvoiceID": vendor_id, "Status": "DELETED" if draft else "VOIDED"}),
+            body=void_body("invoice", vendor_id, (live.invoice or {}).get("status")),
             entity="invoice", currency=plan.judgement.currency, amount_minor=plan.judgement.source_minor,
         )  # fmt: skip
 

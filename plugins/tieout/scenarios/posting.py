@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -46,6 +47,10 @@ SUBJECTS = {
 def subject_of(services: Services) -> Subject:
     """What this link bills."""
     return SUBJECTS[services.link.policies.trigger]
+
+
+#: States of a reversal of which nobody knows the end yet.
+UNDER_WAY = ("READY", "CLAIMED", "IN_FLIGHT", "UNKNOWN", "HELD")
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ def _plan_chunk(
         if taken := crosswalk.link_existing(conn, customers.links, run_id):
             # Another run linked one of them since we looked: nothing of this chunk is kept, the next try sees it.
             raise Retriable(f"account {taken[0].wanted.source_id} was linked by another run at the same time")
+        _refuse_overtaken(conn, services, subject, chunk)
         cancelled = intents.cancel(
             conn, services.ledger.name, planned.cancel, run_id, services.actor, "source_changed_or_cancelled"
         )
@@ -109,6 +115,21 @@ def _plan_chunk(
     counts: Counter[str] = Counter(judgement.outcome for judgement in judgements)
     counts.update(judged=len(judgements), intents=len(added.new), cancelled_intents=len(cancelled))
     return counts
+
+
+def _refuse_overtaken(conn: Connection, services: Services, subject: Subject, chunk: _Chunk) -> None:
+    """Stops the chunk where somebody approved a reversal since it was read: what was judged would undo that.
+
+    Raises:
+        Retriable: the next try sees it.
+    """
+    if not chunk.live:
+        return
+    intents.wait_for_other_adders(conn, services.ledger.name)
+    now = _latest_intents(conn, services, subject, sorted(chunk.live))
+    for source_id, intent in now.items():
+        if intent["reversal_uid"] != chunk.live[source_id].intent["reversal_uid"]:
+            raise Retriable(f"{subject.entity} {source_id}: its invoice was reversed while it was being judged")
 
 
 def _read(services: Services, subject: Subject, versions: Mapping[str, int]) -> _Chunk:
@@ -131,7 +152,7 @@ def _read(services: Services, subject: Subject, versions: Mapping[str, int]) -> 
         quote_lines=quotes.lines,
         stopped=stopped,
         previous=previous,
-        live=_live(services, subject, ids),
+        live=live_documents(services, subject, ids),
     )
 
 
@@ -154,38 +175,43 @@ def _quarantine(services: Services, subject: Subject, ids: Sequence[str]) -> dic
     return stopped
 
 
-def _live(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Planned]:
+def live_documents(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Planned]:
     """The latest invoice intent of each record, with what the ledger says of its invoice."""
     with services.engine.connect() as conn:
-        found = [
-            dict(row)
-            for row in conn.execute(
-                text(
-                    """
-                    select distinct on (i.source_id) i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id,
-                        i.vendor_number, i.natural_key, i.reason, i.message, i.frozen,
-                        (select r.state from tieout.intent r where r.source = i.source and r.source_id = i.source_id
-                         and r.target = i.target and r.source_object = i.source_object and r.revision = i.revision
-                         and r.kind in ('void', 'credit_memo') order by r.intent_id desc limit 1) as reversal
-                    from tieout.intent i
-                    where i.link = :link and i.target = :target and i.source = :source and i.source_object = :object
-                      and i.kind = 'invoice' and i.source_id = any(:ids)
-                    order by i.source_id, i.revision desc
-                    """
-                ),
-                {
-                    "link": services.link.name,
-                    "target": services.ledger.name,
-                    "source": services.crm.name,
-                    "object": services.crm.mappings[subject.entity].object,
-                    "ids": list(ids),
-                },
-            ).mappings()
-        ]
-    posted = {row["vendor_id"] for row in found if row["vendor_id"]}
+        found = _latest_intents(conn, services, subject, ids)
+    posted = {row["vendor_id"] for row in found.values() if row["vendor_id"]}
     invoices = common_rows(services, services.ledger, "invoice", ids=posted)[0] if posted else []
     by_id = {row["invoice_id"]: row for row in invoices}
-    return {row["source_id"]: Planned(intent=row, invoice=by_id.get(row["vendor_id"])) for row in found}
+    return {key: Planned(intent=row, invoice=by_id.get(row["vendor_id"])) for key, row in found.items()}
+
+
+def _latest_intents(
+    conn: Connection, services: Services, subject: Subject, ids: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """source id -> its latest invoice intent, and the latest reversal of that revision, if there is one."""
+    rows = conn.execute(
+        text(
+            """
+            select distinct on (i.source_id) i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id,
+                i.vendor_number, i.natural_key, i.reason, i.message, i.frozen,
+                r.state as reversal, r.doc_uid as reversal_uid, r.frozen ->> 'proposal' as reversal_proposal,
+                cast(r.frozen ->> 'at_version' as bigint) as reversal_version
+            from tieout.intent i left join lateral (
+                select s.state, s.doc_uid, s.frozen from tieout.intent s
+                where s.source = i.source and s.source_id = i.source_id and s.target = i.target
+                  and s.source_object = i.source_object and s.revision = i.revision
+                  and s.kind in ('void', 'credit_memo') order by s.intent_id desc limit 1) r on true
+            where i.link = :link and i.target = :target and i.source = :source and i.source_object = :object
+              and i.kind = 'invoice' and i.source_id = any(:ids)
+            order by i.source_id, i.revision desc
+            """
+        ),
+        {
+            "link": services.link.name, "target": services.ledger.name, "source": services.crm.name,
+            "object": services.crm.mappings[subject.entity].object, "ids": list(ids),
+        },
+    ).mappings()  # fmt: skip
+    return {row["source_id"]: dict(row) for row in rows}
 
 
 def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> Plan:
@@ -204,6 +230,8 @@ def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> P
         currency=(head or {}).get("currency") or (previous.currency if previous else None),
         source_minor=(head or {}).get("total_minor"),
     )
+    if live and previous and live.rolled_back(base.seen_version):
+        return Plan(_rolled_back(previous, live, base.seen_version))
     if source_id in chunk.stopped:
         stop = chunk.stopped[source_id]
         return Plan(replace(base, outcome="quarantined", reason=stop.reason, message=stop.message), hold=stop)
@@ -218,6 +246,16 @@ def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> P
     return _next(services, base, live, previous, made, chunk, cancelled)
 
 
+def _rolled_back(previous: Judgement, live: Planned, version: int) -> Judgement:
+    """As it was judged last, with its reversal as the document that counts. It is not billed again by itself."""
+    words = f"taken back by proposal {live.intent['reversal_proposal']}"
+    done = live.intent["reversal"] == "CONFIRMED"
+    return replace(
+        previous, outcome="reversed" if done else "pending", reason="rolled_back", message=words, seen_version=version,
+        doc_uid=live.intent["reversal_uid"], posted_minor=0 if done else previous.posted_minor,
+    )  # fmt: skip
+
+
 def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules) -> Bill | Hold:
     made = bill(
         head, chunk.lines.get(source_id, ()), chunk.quotes.get(source_id), chunk.quote_lines.get(source_id, ()), rules
@@ -227,7 +265,7 @@ def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules) -> Bill | Hold
 
 
 def _not_billable(base: Judgement, live: Planned | None) -> Plan:
-    if live is None or live.intent["state"] in ("CANCELLED", "REJECTED"):
+    if live is None or live.intent["state"] in ("CANCELLED", "REJECTED") or live.is_reversed():
         return Plan(replace(base, outcome="not_billable"))
     hold = Hold(
         "no_longer_billable", "it was billed and is not billable any more",
@@ -270,6 +308,10 @@ def _standing(base: Judgement, live: Planned | None, step: Step, cancelled: bool
         # A record that was stopped and is as it was again: the ledger has it already.
         subtotal = (live.invoice or {}).get("subtotal_minor") if live else None
         return replace(base, outcome="posted", posted_minor=base.source_minor if subtotal is None else subtotal)
+    if step is Step.WAIT and live and live.standing().reversal in UNDER_WAY:
+        # Without a document that `settle` could wait for: its invoice is on its way out, and the next run goes on.
+        words = "its invoice is being taken back; it is billed anew once that is certain"
+        return replace(base, outcome="pending", reason="reversal_under_way", message=words, doc_uid=None)
     return replace(base, outcome="pending", reason=None, message=None)
 
 

@@ -25,7 +25,7 @@ from tieout.scenarios import write_back as writing
 from tieout.scenarios.extraction import extract_side
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services, Side
-from tieout.store import runs
+from tieout.store import proposals, runs
 
 NAME = "quote_to_cash"
 STEPS = ("extract", "check", "transform", "deliver", "write_back", "summarise")
@@ -90,6 +90,8 @@ def deliver(services: Services, run_id: str) -> Numbers:
         numbers = _deliver(services, services.ledger, run)
         numbers["answers_staged"] = settlement.stage_answers(services, since, run)
         numbers["settled"] = settlement.settle(services, run)
+        with services.engine.begin() as conn:
+            numbers["proposals_done"] = proposals.finish(conn, services.link.name)
         if numbers["answers_staged"]:
             # They are staged rows like any other. Left to the next run, its check would never find nothing to do.
             numbers["answers_checked"] = checking.check(services, run, "answers")["checked"]

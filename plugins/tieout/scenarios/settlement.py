@@ -125,6 +125,9 @@ def _settled(item: Judgement, intent: Mapping[str, Any], invoice: Row | None) ->
         if invoice is None:
             return item  # confirmed, and its document is not staged yet: the next run reads it
         return replace(item, outcome="posted", reason=None, message=None, posted_minor=invoice["subtotal_minor"])
+    if state == "CONFIRMED" and (proposal := intent["frozen"].get("proposal")) is not None:
+        words = f"taken back by proposal {proposal}"
+        return replace(item, outcome="reversed", reason="rolled_back", message=words, posted_minor=0)
     if state == "CONFIRMED":
         return replace(item, outcome="cancelled", reason="source_cancelled", message=f"cancelled by {intent['kind']}")
     if state in ("HELD", "REJECTED"):

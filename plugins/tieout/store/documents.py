@@ -15,7 +15,8 @@ from sqlalchemy import Connection, text
 
 from tieout.store.engine import join_whole_tables
 
-Outcome = Literal["posted", "pending", "held", "quarantined", "cancelled", "not_billable"]
+#: `reversed`: posted, and taken back by an approved proposal; not billed again until its source changes.
+Outcome = Literal["posted", "pending", "held", "quarantined", "cancelled", "not_billable", "reversed"]
 #: Outcomes that every run judges again, changed or not: something outside the record may have mended them.
 OPEN: tuple[Outcome, ...] = ("pending", "held", "quarantined")
 

@@ -230,29 +230,40 @@ def is_hash_of(found: Proposal, seen_hash: str) -> bool:
 
 
 #: Intents in these states are settled: nothing more comes of them by itself.
-_SETTLED = "('CONFIRMED','REJECTED','CANCELLED')"
+SETTLED = ("CONFIRMED", "REJECTED", "CANCELLED")
 _FINISH = sa.text(
-    f"""
+    """
     update tieout.proposal p set state = 'done', done_at = now()
     where p.state = 'approved' and p.link = :link and not exists (
         select from tieout.proposal_item m cross join jsonb_array_elements(m.intents) as part
         left join tieout.intent i on i.target = p.target and i.doc_uid = part ->> 'doc_uid'
-        where m.proposal_id = p.proposal_id and (i.state is null or i.state not in {_SETTLED}))
+        where m.proposal_id = p.proposal_id and (i.state is null or i.state <> all(:settled)))
     returning p.proposal_id, p.run_id
-    """  # noqa: S608 - a constant
+    """
 )
 
 
 def finish(conn: Connection, link: str) -> list[int]:
     """Approved proposals of which every intent is settled become `done`; their ids. Audited."""
-    done = conn.execute(_FINISH, {"link": link}).all()
+    done = conn.execute(_FINISH, {"link": link, "settled": list(SETTLED)}).all()
     for row in done:
         _note(conn, link, "tieout", "proposal.done", row.proposal_id, {}, row.run_id)
     return sorted(row.proposal_id for row in done)
 
 
-def states(conn: Connection, proposal_id: int) -> dict[int, list[tuple[str, str, int, str, str | None]]]:
-    """position -> (kind, doc_uid, intent_id, state, reason) of the intents that the approval added, in order."""
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One intent that an approval added, and where it stands."""
+
+    kind: str
+    doc_uid: str
+    intent_id: int
+    state: str
+    reason: str | None
+
+
+def states(conn: Connection, proposal_id: int) -> dict[int, list[Carried]]:
+    """position -> the intents that the approval added, in the order in which they were made; empty before it."""
     rows = conn.execute(
         sa.text(
             """
@@ -260,16 +271,15 @@ def states(conn: Connection, proposal_id: int) -> dict[int, list[tuple[str, str,
             from tieout.proposal p join tieout.proposal_item m using (proposal_id)
             cross join jsonb_array_elements(m.intents) as part
             join tieout.intent i on i.target = p.target and i.doc_uid = part ->> 'doc_uid'
-            where p.proposal_id = :id and p.state in ('approved', 'done')
-              and i.frozen ->> 'proposal' = cast(:id as text)
+            where p.proposal_id = :id and i.frozen ->> 'proposal' = cast(p.proposal_id as text)
             order by m.position, i.intent_id
             """
         ),
         {"id": proposal_id},
     )
-    found: dict[int, list[tuple[str, str, int, str, str | None]]] = defaultdict(list)
-    for row in rows:
-        found[row.position].append((row.kind, row.doc_uid, row.intent_id, row.state, row.reason))
+    found: dict[int, list[Carried]] = defaultdict(list)
+    for position, *values in rows:
+        found[position].append(Carried(*values))
     return dict(found)
 
 

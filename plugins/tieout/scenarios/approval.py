@@ -1,0 +1,151 @@
+"""What an approval sets going: the reversing intents of a proposal as one set, in one transaction with the decision.
+
+No connector is needed: the bytes were frozen when the proposal was made, and the approver's hash covers them. The
+command line and the pages call the same function. Delivery posts the intents like everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from tieout.delivery import intents
+from tieout.delivery.intents import NewIntent
+from tieout.store import documents, proposals
+from tieout.store.proposals import Item, NotAllowed, Proposal
+
+#: Records that one refusal names; the others are counted.
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What an approval did. `added` is 0 where the same person had approved the same before."""
+
+    proposal_id: int
+    link: str
+    added: int
+
+
+def frozen_intents(made: Sequence[NewIntent]) -> list[dict[str, Any]]:
+    """Intents as a proposal keeps them; `thawed` is the way back."""
+    return [
+        {**{name: getattr(one, name) for name in NewIntent.__dataclass_fields__},
+         "body": one.body.decode(), "depends_on": list(one.depends_on), "frozen": dict(one.frozen)}
+        for one in made
+    ]  # fmt: skip
+
+
+def thawed(kept: Mapping[str, Any], **facts: Any) -> NewIntent:
+    """The intent that a proposal kept, with more facts that must not change later."""
+    changed = {"body": str(kept["body"]).encode(), "depends_on": tuple(kept["depends_on"]),
+               "frozen": {**kept["frozen"], **facts}}  # fmt: skip
+    return NewIntent(**{**kept, **changed})
+
+
+def approve(engine: Engine, proposal_id: int, by: str, seen_hash: str, note: str = "") -> Approved:
+    """Approves what a person saw and adds its intents, all or nothing. Approving the same again changes nothing.
+
+    Args:
+        seen_hash: the proposal's hash as it was shown, or its first characters (proposals.SHORTEST_HASH).
+
+    Raises:
+        NotAllowed: the hash is of something else, the approver made the proposal, it was decided otherwise, or a
+            document is not as it was when it was proposed.
+    """
+    with engine.begin() as conn:
+        found = proposals.locked(conn, proposal_id)
+        if found.state in ("approved", "done") and found.decided_by == by.strip():
+            if not proposals.is_hash_of(found, seen_hash):
+                raise NotAllowed(f"proposal {proposal_id}: this is not the hash of what it shows; look at it again")
+            return Approved(proposal_id, found.link, 0)
+        # The link's audit chain before the target's, as everywhere: two transactions cannot wait for each other.
+        proposals.approve(conn, found, by, seen_hash, note)
+        intents.wait_for_other_adders(conn, found.target)
+        _refuse_changed(conn, found)
+        return Approved(proposal_id, found.link, _add(conn, found, by.strip()))
+
+
+def _add(conn: Connection, found: Proposal, by: str) -> int:
+    versions = _mark_documents(conn, found) if found.kind == "rollback" else {}
+    made = [
+        thawed(kept, proposal=found.proposal_id, at_version=versions.get(item.source_id or ""))
+        for item in found.items
+        for kept in item.intents
+    ]
+    if not made:
+        raise NotAllowed(f"proposal {found.proposal_id}: nothing in it can be done; refuse it")
+    added = intents.add(conn, made, found.run_id, f"person:{by}")
+    if there := [*added.same, *added.conflicting]:
+        raise NotAllowed(
+            f"proposal {found.proposal_id}: {len(there)} of its documents have an intent of the same kind already; "
+            "refuse it and propose anew"
+        )
+    return len(added.new)
+
+
+def _mark_documents(conn: Connection, found: Proposal) -> dict[str, int]:
+    """Each record waits for its reversal now; source id -> the staged version up to which it is not billed again."""
+    by_entity: dict[str, dict[str, Item]] = {}
+    for item in found.items:
+        if item.intents and item.source_id:
+            by_entity.setdefault(str(item.intents[0]["source_entity"]), {})[item.source_id] = item
+    versions: dict[str, int] = {}
+    for entity, items in sorted(by_entity.items()):
+        judged = documents.latest(conn, found.link, entity, sorted(items))
+        waiting = [
+            replace(
+                judgement, outcome="pending", reason="rolled_back", doc_uid=str(items[source_id].intents[0]["doc_uid"]),
+                message=f"being taken back by proposal {found.proposal_id}",
+            )
+            for source_id, judgement in judged.items()
+        ]  # fmt: skip
+        documents.upsert(conn, found.link, entity, waiting, found.run_id)
+        versions |= {judgement.source_id: judgement.seen_version for judgement in waiting}
+    if missing := sorted(set().union(*by_entity.values()) - set(versions)):
+        raise NotAllowed(f"proposal {found.proposal_id}: {_named(missing)}: never judged by a run of this link")
+    return versions
+
+
+def _refuse_changed(conn: Connection, found: Proposal) -> None:
+    """Raises NotAllowed where the ledger's document, or what we are doing with it, is not what was proposed on."""
+    changed = proposals.changed_since(conn, found)
+    if changed:
+        raise NotAllowed(
+            f"proposal {found.proposal_id}: changed in the ledger since it was made: "
+            f"{_named([item.vendor_number or item.vendor_id for item in changed])}; refuse it and propose anew"
+        )
+    if found.kind != "rollback":
+        return
+    acted = {item.doc_uid: item for item in found.items if item.action != "none" and item.doc_uid}
+    rows = conn.execute(_NOW, {"target": found.target, "uids": list(acted)}).all()
+    wrong = {row.doc_uid for row in rows if row.state != "CONFIRMED" or row.superseded or row.reversed}
+    wrong |= acted.keys() - {row.doc_uid for row in rows}
+    if wrong:
+        numbers = [acted[uid].vendor_number or acted[uid].vendor_id for uid in sorted(wrong)]
+        raise NotAllowed(
+            f"proposal {found.proposal_id}: billed anew or reversed since it was made: {_named(numbers)}; "
+            "refuse it and propose anew"
+        )
+
+
+_NOW = text(
+    """
+    select o.doc_uid, o.state,
+        exists (select from tieout.intent l where l.link = o.link and l.target = o.target and l.source = o.source
+            and l.source_object = o.source_object and l.source_id = o.source_id and l.kind = o.kind
+            and l.revision > o.revision) as superseded,
+        exists (select from tieout.intent r where r.target = o.target and r.source = o.source
+            and r.source_object = o.source_object and r.source_id = o.source_id and r.revision = o.revision
+            and r.kind in ('void', 'credit_memo') and r.state not in ('REJECTED', 'CANCELLED')) as reversed
+    from tieout.intent o where o.target = :target and o.doc_uid = any(:uids)
+    """
+)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

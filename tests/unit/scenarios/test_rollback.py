@@ -1,0 +1,213 @@
+"""Rollback of what a run posted: void where the ledger lets us, else a credit note, as a set, once, with approval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.scenarios.format import Given, Step
+from tests.scenarios.world import World, services_of
+from tests.support.crm_ledger import crm_connection, ledger_connection
+from tests.support.sandbox import SandboxProcess
+from tieout.scenarios import approval, quote_to_cash, rollback, taken_back
+from tieout.scenarios.rollback import Which
+from tieout.scenarios.services import Services
+from tieout.store import proposals
+from tieout.store.proposals import NotAllowed, Proposal
+
+ACCOUNT = {"name": "Acme Ltd", "tax_id": "GB980780684", "street": "1 High Street", "city": "Leeds",
+           "postcode": "LS1 4DY", "country": "United Kingdom"}  # fmt: skip
+TODAY = date(2026, 3, 31)
+
+BeginWith = Callable[[Given], tuple[World, Services]]
+
+
+@pytest.fixture
+def begin_with(sandbox: SandboxProcess, engine: Engine, tmp_path: Path) -> Iterator[BeginWith]:
+    """A world and the services of its link, before any run."""
+    with ExitStack() as stack:
+
+        def beginning(of: Given) -> tuple[World, Services]:
+            world = World(of, sandbox, engine)
+            stack.callback(world.close)
+            world.begin()
+            both = (crm_connection(sandbox, "crm"), ledger_connection(sandbox, "ledger"))
+            services = stack.enter_context(services_of(world.link, *both, engine))
+            # Without suites: they take most of a small run's time, and are tested elsewhere.
+            return world, replace(services, settings=replace(services.settings, project=tmp_path))
+
+        yield beginning
+
+
+def pay(world: World, name: str, amount: str) -> None:
+    world.happen(Step(pay=name, amount=Decimal(amount), date=TODAY))
+
+
+def change(world: World, name: str, **changes: Any) -> None:
+    world.happen(Step(change_order=name, set=changes))
+
+
+def order(name: str, price: str, day: int = 10, currency: str = "GBP") -> dict[str, Any]:
+    line = {"product": "CHAIR", "quantity": 3, "price": Decimal(price), "discount": Decimal(7)}
+    return {"order": name, "account": "Acme Ltd", "date": date(2026, 3, day), "currency": currency, "lines": [line]}
+
+
+def given(*orders: Mapping[str, Any], **more: Any) -> Given:
+    crm = {"accounts": [ACCOUNT], "orders": list(orders)}
+    return Given.model_validate({"story": "rollback", "today": TODAY, "crm": crm, **more})
+
+
+def approved(services: Services, found: Proposal) -> Proposal:
+    approval.approve(services.engine, found.proposal_id, "Ben", found.items_hash)
+    return found
+
+
+def outcomes(services: Services) -> dict[str, tuple[str, str | None]]:
+    with services.engine.connect() as conn:
+        rows = conn.execute(text("select source_id, outcome, reason from tieout.document where object = 'order'"))
+        return {row.source_id: (row.outcome, row.reason) for row in rows}
+
+
+def reversals(services: Services) -> list[tuple[str, str]]:
+    with services.engine.connect() as conn:
+        rows = conn.execute(
+            text("select kind, state from tieout.intent where kind in ('void', 'credit_memo') order by intent_id")
+        )
+        return [(row.kind, row.state) for row in rows]
+
+
+def test_a_run_is_taken_back_to_the_cent_and_not_billed_again(begin_with: BeginWith) -> None:
+    world, services = begin_with(given(order("A-1", "33.33"), order("A-2", "0.05"), order("A-3", "10", currency="EUR")))
+    numbers = quote_to_cash.run(services)
+    pay(world, "A-2", "0.01")
+    before = {one["InvoiceNumber"]: one["Total"] for one in world.hand.all("Invoices")}
+
+    found = rollback.propose(services, Which(run_id=UUID(numbers["run_id"])), by="Ann", reason="wrong price list")
+    assert {item.vendor_number: (item.action, item.reason) for item in found.items} == {
+        invoice["InvoiceNumber"]: ("credit", "paid") if invoice["Total"] < 1 else ("void", "unpaid")
+        for invoice in world.hand.all("Invoices")
+    }
+    with pytest.raises(NotAllowed, match="another person"):
+        approval.approve(services.engine, found.proposal_id, "Ann", found.items_hash)
+    approved(services, found)
+    assert outcomes(services) == {i.source_id: ("pending", "rolled_back") for i in found.items}
+
+    done = taken_back.deliver(services, found.proposal_id)
+    sums = found.sums()
+    for currency, part in done["closing"].items():
+        assert part["original"] == part["reversed"] == sums[currency]["void"] + sums[currency]["credit"]
+        assert part["waiting"] == part["refused"] == part["difference"] == 0
+    assert sum(Decimal(part["original"]) / 100 for part in done["closing"].values()) == sum(before.values())
+    notes = world.hand.all("CreditNotes")
+    assert [note["Total"] for note in notes] == [total for total in before.values() if total < 1]
+    assert sorted(one["Status"] for one in world.hand.all("Invoices")) == ["PAID", "VOIDED", "VOIDED"]
+    assert set(outcomes(services).values()) == {("reversed", "rolled_back")}
+    shown = {row["Tieout_Invoice_Status__c"] for row in world.crm.rows("Order", ["Tieout_Invoice_Status__c"])}
+    assert shown == {"PAID", "VOIDED"}
+
+    # Again and again: nothing more is reversed, nothing is billed by itself, the books close.
+    approved(services, found)
+    taken_back.deliver(services, found.proposal_id)
+    closed = quote_to_cash.run(services)
+    assert (closed["read"], closed["reversed"], closed["posted"]) == (3, 3, 0)
+    assert sorted(reversals(services)) == [("credit_memo", "CONFIRMED"), ("void", "CONFIRMED"), ("void", "CONFIRMED")]
+    assert len(world.hand.all("Invoices")) == 3
+    with services.engine.connect() as conn:
+        now = proposals.get(conn, found.proposal_id)
+        assert now is not None and now.state == "done"
+    again = rollback.propose(services, Which(run_id=UUID(numbers["run_id"])), by="Ann", reason="once more")
+    assert {item.reason for item in again.items} == {"already_reversed"}
+    with pytest.raises(NotAllowed, match="nothing in it can be done"):
+        approved(services, again)
+
+
+def test_a_reversed_order_is_billed_anew_when_it_changes_or_a_person_says_so(begin_with: BeginWith) -> None:
+    world, services = begin_with(given(order("A-1", "50"), order("A-2", "60"), order("A-3", "70")))
+    quote_to_cash.run(services)
+    found = rollback.propose(services, Which(numbers=[world.ids[f"order:A-{n}"] for n in (1, 2, 3)]), by="Ann",
+                             reason="test")  # fmt: skip
+    approved(services, found)
+    # The link's own next run delivers it as well as `deliver` does.
+    assert quote_to_cash.run(services)["reversed"] == 3
+
+    change(world, "A-1", price=Decimal(40))
+    assert taken_back.bill_again(services, found.proposal_id, by="Ann", numbers=[world.ids["order:A-2"]]) == 1
+    numbers = quote_to_cash.run(services)
+    assert (numbers["posted"], numbers["reversed"]) == (2, 1)
+    live = {one["SubTotal"] for one in world.hand.all("Invoices") if one["Status"] == "AUTHORISED"}
+    assert live == {Decimal("111.60"), Decimal("167.40")}
+
+    change(world, "A-3", activated=False)
+    numbers = quote_to_cash.run(services)
+    assert outcomes(services)[world.ids["order:A-3"]] == ("not_billable", None)
+    assert (numbers["read"], numbers["held"], numbers["reversed"]) == (2, 0, 0)
+
+
+def test_an_order_that_changes_while_its_reversal_is_on_its_way_is_billed_anew(begin_with: BeginWith) -> None:
+    world, services = begin_with(given(order("A-1", "50")))
+    run_id = quote_to_cash.run(services)["run_id"]
+    found = rollback.propose(services, Which(run_id=UUID(run_id)), by="Ann", reason="test")
+    approved(services, found)
+    change(world, "A-1", price=Decimal(40))
+    second = quote_to_cash.run(services)  # judges the change before it delivers the void
+    assert second["in_flight"] == 1
+    third = quote_to_cash.run(services)
+    assert (third["posted"], third["in_flight"]) == (1, 0)
+    assert sorted((one["Status"], one["SubTotal"]) for one in world.hand.all("Invoices")) == [
+        ("AUTHORISED", Decimal("111.60")), ("VOIDED", Decimal("139.50")),
+    ]  # fmt: skip
+
+
+def test_what_changed_in_the_ledger_since_the_proposal_is_not_approved(begin_with: BeginWith) -> None:
+    world, services = begin_with(given(order("A-1", "50"), order("A-2", "60")))
+    run_id = UUID(quote_to_cash.run(services)["run_id"])
+    found = rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test")
+    pay(world, "A-1", "1")
+    quote_to_cash.run(services)
+    with pytest.raises(NotAllowed, match="changed in the ledger since"):
+        approved(services, found)
+    assert reversals(services) == []
+    again = rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test")
+    assert {item.reason for item in again.items} == {"proposed_already"}
+    with services.engine.begin() as conn:
+        proposals.refuse(conn, found.proposal_id, "Ann", "out of date")
+    again = rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test")
+    assert sorted(item.reason for item in again.items) == ["paid", "unpaid"]
+
+
+def test_an_order_that_was_credited_and_billed_anew_in_between_is_not_approved(begin_with: BeginWith) -> None:
+    world, services = begin_with(given(order("A-1", "50")))
+    run_id = UUID(quote_to_cash.run(services)["run_id"])
+    found = rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test")
+    change(world, "A-1", price=Decimal(40))
+    opened = quote_to_cash.start(services)
+    for step in (quote_to_cash.extract, quote_to_cash.check, quote_to_cash.transform):
+        step(services, opened)  # planned, and not delivered yet
+    with pytest.raises(NotAllowed, match="billed anew or reversed"):
+        approved(services, found)
+
+
+def test_a_payment_after_the_approval_leaves_the_invoice_in_force_and_says_so(begin_with: BeginWith) -> None:
+    world, services = begin_with(given(order("A-1", "50")))
+    run_id = UUID(quote_to_cash.run(services)["run_id"])
+    found = approved(services, rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test"))
+    pay(world, "A-1", "1")
+    done = taken_back.deliver(services, found.proposal_id)
+    assert done["closing"]["GBP"]["refused"] == done["closing"]["GBP"]["original"] == 16740
+    assert reversals(services) == [("void", "REJECTED")]
+    quote_to_cash.run(services)
+    assert outcomes(services)[world.ids["order:A-1"]][0] == "posted"
+    # Proposed anew it is a credit note: the void that was refused does not stand in the way.
+    second = approved(services, rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test"))
+    assert [item.action for item in second.items] == ["credit"]
+    assert taken_back.deliver(services, second.proposal_id)["closing"]["GBP"]["difference"] == 0
+    assert outcomes(services)[world.ids["order:A-1"]] == ("reversed", "rolled_back")
