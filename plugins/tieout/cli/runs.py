@@ -12,6 +12,7 @@ from tieout.cli.opened import store
 from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import load_settings
 from tieout.reports.present import amount
+from tieout.scenarios import checking
 from tieout.scenarios import quote_to_cash as scenario
 from tieout.scenarios.services import find_link, open_services
 from tieout.scenarios.summary import NO_CURRENCY
@@ -49,11 +50,14 @@ def quote_to_cash(
             show.as_json(getattr(scenario, step)(services, run_id))
             return
         numbers = scenario.run(services, on_step=None if json else _progress)
+        docs = checking.docs_folder(services.settings.home, numbers["run_id"])
     if json:
         show.as_json(numbers)
     else:
         show.summary(numbers)
         show.console.print(f"run {numbers['run_id']}", markup=False)
+        for what, page in checking.docs_pages(docs).items():
+            show.console.print(f"Data Docs of {what}: {docs / page}", markup=False, soft_wrap=True)
 
 
 def _require_run(run_id: str, link: str) -> None:

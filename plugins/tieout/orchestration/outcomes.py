@@ -80,7 +80,11 @@ _REMEDIES: tuple[tuple[type[BaseException], str], ...] = (
     (AuthenticationFailed, "Open Admin > Connections, press Test on the connection, renew its secret, clear the task."),
     (PermissionDenied, "Give the connection's user the right that the message names, then clear the task."),
     (ConfigurationFault, "Correct the file or setting that the message names, then clear the task."),
-    (SuiteStopped, "Look at the run's Data Docs, correct the data at its source, then clear the check task."),
+    (
+        SuiteStopped,
+        "Look at the run's Data Docs, correct the data at its source, then clear the task that checked: check, or "
+        "deliver where the ledger's answers are named.",
+    ),
     (
         BooksDoNotClose,
         "Open the run's page: counts and amounts that do not close are marked. Report nothing until then.",

@@ -82,6 +82,14 @@ class CheckCounts:
     result: SuiteResult | None = field(default=None, repr=False)
 
 
+class EntityStopped(SuiteStopped):
+    """An expectation of severity `stop` failed; `result` is what the Data Docs show of the suite."""
+
+    def __init__(self, message: str, result: SuiteResult | None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 @dataclass(frozen=True, slots=True)
 class _Window:
     """The rows to check as a condition on `s`, and the marks to set when that is done."""
@@ -104,7 +112,7 @@ def check_entity(
         book: the store's functions.
 
     Raises:
-        SuiteStopped: an expectation of severity `stop` failed. Failing rows are dead letters by then; the mark stays,
+        EntityStopped: an expectation of severity `stop` failed. Failing rows are dead letters by then; the mark stays,
             so that the next run checks the batch again.
         ConfigurationFault, Retriable: as run_suite_in_database.
     """
@@ -137,7 +145,7 @@ def check_entity(
             for name, version in window.marks.items():
                 book.advance_checked(conn, connection, name, version, run_id)
     if stopped:
-        raise SuiteStopped(_stopped(entity, connection, stopped))
+        raise EntityStopped(_stopped(entity, connection, stopped), result)
     quarantined = len(bad.keys() | unreadable.keys())
     warned = len({f.key for f in failures if f.severity == "warn"} - bad.keys() - unreadable.keys() - {""})
     if result is not None:

@@ -5,11 +5,12 @@ One task for all entities: importing Great Expectations costs seconds, and nothi
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from tieout.model.errors import SuiteStopped
-from tieout.quality.check import Book, CheckCounts, check_entity
+from tieout.quality.check import Book, CheckCounts, EntityStopped, check_entity
 from tieout.quality.docs import render
 from tieout.quality.run import SuiteResult
 from tieout.scenarios.services import Services
@@ -24,11 +25,27 @@ BOOK = Book(
 )
 
 
+#: Folder of the Data Docs of the check of what the ledger answered, below the run's own.
+ANSWERS = "answers"
+_CHECKED = {"": "what was read from both systems", ANSWERS: "what the ledger answered when it was written"}
+
+
+def docs_folder(home: Path, run_id: UUID | str) -> Path:
+    """The folder of a run's Data Docs, which may not exist."""
+    return home / "datadocs" / str(run_id)
+
+
+def docs_pages(folder: Path) -> dict[str, str]:
+    """What was checked, in words -> the index of its Data Docs below the run's folder; those that exist."""
+    pages = {words: f"{part}/index.html".lstrip("/") for part, words in _CHECKED.items()}
+    return {words: page for words, page in pages.items() if (folder / page).is_file()}
+
+
 def check(services: Services, run_id: UUID, part: str = "") -> dict[str, Any]:
     """Checks every staged entity.
 
     Args:
-        part: folder of its own for the Data Docs, below the run's, of a later check in one run.
+        part: folder of its own for the Data Docs, below the run's, of a later check in one run: ANSWERS.
 
     Returns:
         Counts over all entities, and `by_entity` of those that had rows to check.
@@ -48,15 +65,17 @@ def check(services: Services, run_id: UUID, part: str = "") -> dict[str, Any]:
                 counts = check_entity(
                     services.engine, entity, side.name, services.suite(side.system, name), run_id, BOOK
                 )
-            except SuiteStopped as error:
+            except EntityStopped as error:
                 stopped.append(str(error))
+                if error.result is not None:
+                    results[entity.table] = error.result
                 continue
             if counts.checked:
                 by_entity[entity.table] = _numbers(counts)
             if counts.result is not None:
                 results[entity.table] = counts.result
     if results:
-        render(results, services.settings.home / "datadocs" / str(run_id) / part)
+        render(results, docs_folder(services.settings.home, run_id) / part)
     if stopped:
         raise SuiteStopped("; ".join(stopped))
     totals = {name: sum(part[name] for part in by_entity.values()) for name in _NAMES}

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from tieout.delivery.deliver import deliver as deliver_intents
 from tieout.delivery.deliver import deliver_until_settled
 from tieout.delivery.limits import DeliverySummary
-from tieout.model.errors import BooksDoNotClose
+from tieout.model.errors import BooksDoNotClose, SuiteStopped
 from tieout.scenarios import checking, masters, posting, settlement, summary
 from tieout.scenarios import write_back as writing
 from tieout.scenarios.extraction import extract_side
@@ -29,6 +29,9 @@ from tieout.store import proposals, runs
 
 NAME = "quote_to_cash"
 STEPS = ("extract", "check", "transform", "deliver", "write_back", "summarise")
+
+#: Number of the step `deliver` that says why a suite stopped the ledger's answers.
+STOPPED = "answers_stopped"
 
 #: Seconds that a step waits for what is due soon (a throttled call, a quiet period); then the next run does it.
 PATIENCE_SECONDS = 60.0
@@ -94,10 +97,18 @@ def deliver(services: Services, run_id: str) -> Numbers:
             numbers["proposals_done"] = proposals.finish(conn, services.link.name)
         if numbers["answers_staged"]:
             # They are staged rows like any other. Left to the next run, its check would never find nothing to do.
-            numbers["answers_checked"] = checking.check(services, run, "answers")["checked"]
+            numbers |= _check_answers(services, run)
         return numbers
 
     return _step(services, run_id, "deliver", work)
+
+
+def _check_answers(services: Services, run: UUID) -> Numbers:
+    """What was posted is posted, whatever a suite says of the answer: the run goes on and ends with the reason."""
+    try:
+        return {"answers_checked": checking.check(services, run, checking.ANSWERS)["checked"]}
+    except SuiteStopped as error:
+        return {STOPPED: str(error)}
 
 
 def write_back(services: Services, run_id: str) -> Numbers:
@@ -117,6 +128,8 @@ def summarise(services: Services, run_id: str) -> Numbers:
 
     Raises:
         BooksDoNotClose: see summary.py; the run is `failed`.
+        SuiteStopped: a suite stopped what the ledger answered; all that was posted is in the account and in the CRM,
+            and the run is `partial`.
     """
     run = UUID(run_id)
     entity = posting.subject_of(services).entity
@@ -127,8 +140,17 @@ def summarise(services: Services, run_id: str) -> Numbers:
     except BooksDoNotClose:
         _finish(services, run, "failed", {})
         raise
+    steps = _steps(services, run)
+    broken = [name for name in STEPS[:-1] if "ended" not in steps.get(name, {})]  # their task failed
     waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"]
-    _finish(services, run, "partial" if waits or _broken_steps(services, run) else "succeeded", numbers)
+    stopped = (steps.get("deliver", {}).get("numbers") or {}).get(STOPPED)
+    if stopped:
+        _finish(services, run, "partial", {**numbers, STOPPED: stopped})
+        raise SuiteStopped(
+            f"link {services.link.name}: everything posted is recorded and written back, but the ledger's answers "
+            f"failed their check: {stopped}"
+        )
+    _finish(services, run, "partial" if waits or broken else "succeeded", numbers)
     return numbers
 
 
@@ -175,12 +197,10 @@ def _deliver(services: Services, side: Side, run_id: UUID) -> Numbers:
     }
 
 
-def _broken_steps(services: Services, run_id: UUID) -> list[str]:
-    """Steps of the run that began and did not end: their task failed."""
+def _steps(services: Services, run_id: UUID) -> dict[str, Any]:
     with services.engine.connect() as conn:
         found = runs.get(conn, run_id)
-    steps = dict(found.steps) if found else {}
-    return [name for name in STEPS[:-1] if "ended" not in steps.get(name, {})]
+    return dict(found.steps) if found else {}
 
 
 def _finish(services: Services, run_id: UUID, state: str, numbers: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from tieout.model.errors import TieoutError
 from tieout.reports import present
+from tieout.scenarios.checking import docs_pages
 from tieout.store.dead_letters import Filter
 from tieout.web import safety
 from tieout.web.sources import Sources
@@ -102,9 +103,9 @@ def _add_reading(app: FastAPI, reader: Callable[..., Visitor], pages: _Pages) ->
         if found is None:
             raise HTTPException(404, "There is no sync run with this id.")
         letters = sources.letters(Filter(state=None, run_id=run_id))
-        has_docs = sources.docs(run_id).is_dir()
+        docs = docs_pages(sources.docs(run_id))
         rows = present.closing(found.counts, found.amounts)
-        return pages.render("run.html", request, visitor, run=found, rows=rows, letters=letters, has_docs=has_docs)
+        return pages.render("run.html", request, visitor, run=found, rows=rows, letters=letters, docs=docs)
 
     @app.get("/airflow-run")
     def airflow_run(request: Request, dag_id: str, run_id: str, visitor: Visitor = Depends(reader)) -> Response:

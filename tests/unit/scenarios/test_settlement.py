@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +13,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.unit.scenarios.conftest import Begin
-from tieout.scenarios import quote_to_cash, settlement
+from tieout.model.errors import SuiteStopped
+from tieout.scenarios import checking, quote_to_cash, settlement
 from tieout.scenarios.services import Services
 
 pytestmark = pytest.mark.slow
@@ -80,3 +85,38 @@ def test_what_the_ledger_refused_is_held_with_its_words(begin: Begin, engine: En
     assert one(engine, "select outcome, reason, message from tieout.document where object = 'order'") == (
         "held", "validation", "no such account",
     )  # fmt: skip
+
+
+def test_a_suite_that_stops_the_answers_ends_the_run_after_everything_is_recorded_and_written_back(
+    begin: Begin, engine: Engine, tmp_path: Path
+) -> None:
+    world, services = begin("order_becomes_invoice")
+    shutil.copytree(services.settings.expectations, tmp_path / "expectations")
+    suite = tmp_path / "expectations" / "xero" / "invoice.json"
+    content = json.loads(suite.read_text())
+    content["expectations"].append(
+        {
+            "type": "unexpected_rows_expectation",
+            "kwargs": {"unexpected_rows_query": "select _source_id from {batch} where total > 100"},
+            "meta": {"severity": "stop", "reason": "large", "expected": "small invoices", "remedy": "Ask finance."},
+        }
+    )
+    suite.write_text(json.dumps(content))
+    (tmp_path / "include").symlink_to(services.settings.include)
+    strict = replace(services, settings=replace(services.settings, project=tmp_path, home=tmp_path / "home"))
+    with pytest.raises(SuiteStopped, match=r"written back, but the ledger's answers failed .* stopped by large"):
+        quote_to_cash.run(strict)
+    state, counts, posted = one(engine, "select state, counts, counts ->> 'posted' from tieout.sync_run")
+    assert (state, posted) == ("partial", "1") and "Ask finance." in counts["answers_stopped"]
+    assert one(engine, OUTCOME) == ("posted", 10000)
+    (order,) = world.crm.rows("Order", ["Tieout_Invoice_Status__c"])
+    assert order["Tieout_Invoice_Status__c"] == "AUTHORISED"
+    run_id = one(engine, "select run_id from tieout.sync_run")[0]
+    folder = checking.docs_folder(strict.settings.home, run_id)
+    assert list(checking.docs_pages(folder).values()) == ["index.html", "answers/index.html"]
+    assert "stopped" in (folder / "answers" / "index.html").read_text()
+    # Corrected, the same run is closed by doing the two steps again: nothing is posted a second time.
+    quote_to_cash.deliver(services, str(run_id))
+    assert quote_to_cash.summarise(services, str(run_id))["posted"] == 1
+    assert one(engine, "select state, counts ->> 'answers_stopped' from tieout.sync_run") == ("succeeded", None)
+    assert len(world.hand.all("Invoices")) == 1

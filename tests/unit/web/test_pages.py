@@ -214,3 +214,20 @@ def test_data_docs_are_served_from_their_folder_only(client: TestClient, run_id:
         answer = client.get(base + path, headers=VIEWER)
         assert answer.status_code in (404, 422), path
         assert "outside" not in answer.text
+
+
+def test_the_run_page_links_each_of_its_data_docs(client: TestClient, run_id: UUID, tmp_path: Path) -> None:
+    page = f"/tieout/runs/{run_id}"
+    assert "none for this run" in client.get(page, headers=VIEWER).text
+    (tmp_path / str(run_id) / "answers").mkdir(parents=True)
+    (tmp_path / str(run_id) / "answers" / "index.html").write_text("<h1>Answers</h1>")
+    shown = client.get(page, headers=VIEWER).text
+    assert "what the ledger answered" in shown and "what was read from both systems" not in shown
+    (link,) = re.findall(r'href="([^"]*data-docs[^"]*)"', shown)
+    assert client.get(link, headers=VIEWER).text == "<h1>Answers</h1>"
+
+
+def test_a_run_whose_answers_were_stopped_says_why(client: TestClient, run_id: UUID, engine: Engine) -> None:
+    with engine.begin() as conn:
+        runs.finish(conn, run_id, "partial", counts={"answers_stopped": "stopped by <large>"}, amounts={})
+    assert "stopped by &lt;large&gt;" in client.get(f"/tieout/runs/{run_id}", headers=VIEWER).text
