@@ -82,7 +82,8 @@ def wait_for(ask: Callable[[], Wait | None], clock: Clock, name: str, patience: 
     while (wait := ask()) is not None:
         if clock.monotonic() + wait.seconds > end:
             raise RateLimited(f"{name}: {_LIMITS[wait.why]}", max(wait.seconds, SHORTEST_RETRY))
-        clock.sleep(wait.seconds)
+        # Times are kept in microseconds: a wait of less would never end.
+        clock.sleep(max(wait.seconds, 0.001))
 
 
 class LocalGate:
