@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from tieout.orchestration.demo.places import Places, Ports, Secrets
+from tieout.orchestration.demo.places import Places, Secrets
+from tieout.orchestration.demo.ports import Ports
 
 #: Options that do not depend on the machine; the compose file has each of them, too.
 AIRFLOW_OPTIONS = {

@@ -1,4 +1,4 @@
-"""Where one demo lives: folders, ports and secrets, made once and found again by the next `make demo`."""
+"""Where one demo lives: folders and secrets, made once and found again by the next `make demo`. Ports: ports.py."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import base64
 import json
 import os
 import secrets
-import socket
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
-
-#: Tried first, so that the address in the browser stays the same.
-PREFERRED_PORTS = {"api": 8080, "sandbox": 8090}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +47,6 @@ class Places:
             folder.chmod(0o700)
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """TCP ports on 127.0.0.1."""
-
-    api: int
-    sandbox: int
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
     """Made once for one demo, mode 0600; never logged."""
@@ -69,21 +57,10 @@ class Secrets:
     admin_password: str
 
 
-def ports_of(places: Places) -> Ports:
-    """The ports of the last time where they are free, else the preferred ones, else any."""
-    known = _read(places.home / "ports.json")
-    chosen: dict[str, int] = {}
-    for name, preferred in PREFERRED_PORTS.items():
-        wishes = [port for port in (known.get(name), preferred) if port and port not in chosen.values()]
-        chosen[name] = next((port for port in wishes if _is_free(port)), 0) or _any_free_port()
-    _write_private(places.home / "ports.json", chosen)
-    return Ports(**chosen)
-
-
 def secrets_of(places: Places) -> Secrets:
     """The demo's secrets, made at the first time."""
     file = places.home / "secrets.json"
-    known = _read(file)
+    known = read_json(file)
     names = [field.name for field in fields(Secrets)]
     if set(names) <= known.keys():
         return Secrets(**{name: known[name] for name in names})
@@ -93,41 +70,26 @@ def secrets_of(places: Places) -> Secrets:
         api_secret=secrets.token_hex(32),
         admin_password=secrets.token_urlsafe(15),
     )
-    _write_private(file, {**asdict(made), **known})
+    write_private(file, {**asdict(made), **known})
     return Secrets(**{**asdict(made), **{name: known[name] for name in names if name in known}})
 
 
 def write_connections(places: Places, connections: dict[str, dict[str, Any]]) -> None:
     """Writes connections.json as `airflow connections export` does, mode 0600."""
-    _write_private(places.connections, connections)
+    write_private(places.connections, connections)
 
 
-def _write_private(file: Path, value: Any) -> None:
+def write_private(file: Path, value: Any) -> None:
+    """Writes JSON that nobody else may read, in one step."""
     handle = os.open(file.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as out:
         json.dump(value, out, indent=1)
     file.with_suffix(".new").replace(file)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """What such a file holds; empty where it is not there."""
     if not file.is_file():
         return {}
     value: dict[str, Any] = json.loads(file.read_text())
     return value
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

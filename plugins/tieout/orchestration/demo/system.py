@@ -21,7 +21,8 @@ import httpx
 
 from tieout.model.errors import ConfigurationFault, Retriable
 from tieout.orchestration.demo.environment import environment
-from tieout.orchestration.demo.places import Places, Ports, Secrets, ports_of, secrets_of, write_connections
+from tieout.orchestration.demo.places import Places, Secrets, secrets_of, write_connections
+from tieout.orchestration.demo.ports import Ports, kept_ports
 from tieout.orchestration.demo.programs import Program, Running, start, stop_all
 from tieout.orchestration.demo.rest import AirflowApi
 
@@ -120,13 +121,19 @@ def bring_up(
     places.make()
     mark = mark_of(places.home)
     stop_all(places.pids, mark)
-    ports, secrets = ports_of(places), secrets_of(places)
-    told("PostgreSQL")
-    store_url, airflow_url = databases(places, given_database)
-    env = {**environment(places, ports, secrets, store_url, airflow_url, mark), **(extra or {})}
-    system = System(places, ports, secrets, store_url, env, began)
-    system.done("postgresql")
-    write_connections(places, connections(system.sandbox_url))
+    with kept_ports(places) as ports:
+        secrets = secrets_of(places)
+        told("PostgreSQL")
+        store_url, airflow_url = databases(places, given_database)
+        env = {**environment(places, ports, secrets, store_url, airflow_url, mark), **(extra or {})}
+        system = System(places, ports, secrets, store_url, env, began)
+        system.done("postgresql")
+        write_connections(places, connections(system.sandbox_url))
+        _start_all(system, with_sandbox, told)
+    return system
+
+
+def _start_all(system: System, with_sandbox: Callable[[System], None], told: Told) -> None:
     with ThreadPoolExecutor(max_workers=2) as pool:
         told("schema, roles, connections, sandbox")
         try:
@@ -140,9 +147,8 @@ def bring_up(
             data.result()
         except BaseException:
             # Also what the other thread waits for: leaving the pool waits for that thread.
-            stop_all(places.pids, mark)
+            stop_all(system.places.pids, mark_of(system.places.home))
             raise
-    return system
 
 
 def take_down(places: Places) -> list[str]:
