@@ -1,22 +1,24 @@
 """Records of a source into their staging table: in chunks, exactly, and without a write for what did not change.
 
-A chunk is one transaction: COPY of (id, JSON) into a temporary table, then one statement that hashes, joins with the
-current images, converts what differs, keeps the old images and writes the new ones. Merges into one (connection,
-entity) follow one another by an advisory lock. Making the tables is in staging_tables.py, the conversion of values in
-conversion.py, frames out of them in staged_frames.py.
+A chunk is one transaction. Records that are written in the usual way are hashed and converted here (staging_usual.py):
+those that are staged alike cost one look into the key, those that are new one COPY (staging_insert.py). All others,
+changed ones and those with anything unusual in them, go through a temporary table and one statement that does
+everything inside PostgreSQL (staging_merge.py, conversion.py). Merges into one (connection, entity) follow one another
+by an advisory lock. Making the tables is in staging_tables.py, frames out of them in staged_frames.py.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg import sql
 from sqlalchemy.engine import Connection, Engine
 
@@ -25,8 +27,10 @@ from tieout.model.staged import StagedEntity
 from tieout.store import conversion, dead_letters, encoding
 from tieout.store.engine import driver
 from tieout.store.staged_frames import as_of, read
+from tieout.store.staging_insert import current_hashes, insert
 from tieout.store.staging_merge import Row, merge
 from tieout.store.staging_tables import all_columns, bump_table, ensure, lock_table, table_name
+from tieout.store.staging_usual import Usual, only, paths, split
 
 __all__ = ["Counts", "as_of", "bump", "ensure", "mark_deleted", "read", "stage"]
 
@@ -87,9 +91,11 @@ def stage(
     with engine.connect() as conn, ThreadPoolExecutor(1, thread_name_prefix="staging") as merging:
         pending: Future[Counts] | None = None
         for chunk in _chunks(entity, records):
+            usual, others = split(entity, chunk.rows)
+            chunk.rows = others
             if pending is not None:
                 total += pending.result()
-            pending = merging.submit(_stage_chunk, conn, entity, connection_name, chunk, run_id)
+            pending = merging.submit(_stage_chunk, conn, entity, connection_name, chunk, usual, run_id)
         if pending is not None:
             total += pending.result()
     return total
@@ -147,6 +153,7 @@ def _chunks(entity: StagedEntity, pages: Iterable[Sequence[Record]]) -> Iterator
     key = entity.key.split(".")
     modified = entity.modified.split(".") if entity.modified else None
     columns = {tuple(f.path.split(".")): f.column for f in entity.fields}
+    values = _reader(entity)
     for page in pages:
         for record in page:
             body, replaced = encoding.encode(record)
@@ -156,7 +163,8 @@ def _chunks(entity: StagedEntity, pages: Iterable[Sequence[Record]]) -> Iterator
             if source_id is None:
                 chunk.rejected.append((_without_id(entity, record, body), body.decode()))
             else:
-                row = Row(body, _notes(replaced, columns), _at(record, modified) if modified else None)
+                notes = _notes(replaced, columns) if replaced else None
+                row = Row(body, notes, _at(record, modified) if modified else None, values(record))
                 earlier = chunk.rows.get(source_id)
                 if earlier is None or not _is_later(earlier.modified, row.modified):
                     chunk.rows[source_id] = row
@@ -174,6 +182,15 @@ def _source_id(record: Record, key: Sequence[str]) -> str | None:
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_ID_CHARACTERS:
         return None
     return encoding.clean_text(value)
+
+
+def _reader(entity: StagedEntity) -> Callable[[Record], tuple[Any, ...]]:
+    """What reads a record's values at `paths`; by one call into C where none is nested."""
+    steps = paths(entity)
+    if all(len(path) == 1 for path in steps):
+        names = [path[0] for path in steps]
+        return lambda record: tuple(map(record.get, names))
+    return lambda record: tuple([record.get(path[0]) if len(path) == 1 else _at(record, path) for path in steps])
 
 
 def _at(record: Any, path: Sequence[str]) -> Any:
@@ -229,23 +246,43 @@ def _without_id(entity: StagedEntity, record: Record, body: bytes) -> Rejection:
     )
 
 
-def _stage_chunk(conn: Connection, entity: StagedEntity, connection_name: str, chunk: _Chunk, run_id: UUID) -> Counts:
+def _stage_chunk(
+    conn: Connection, entity: StagedEntity, connection_name: str, chunk: _Chunk, usual: Usual, run_id: UUID
+) -> Counts:
     with conn.begin():
-        return _merge_chunk(conn, entity, connection_name, chunk, run_id)
-
-
-def _merge_chunk(conn: Connection, entity: StagedEntity, connection_name: str, chunk: _Chunk, run_id: UUID) -> Counts:
-    if chunk.rejected:
-        dead_letters.record(
-            conn,
-            [rejection for rejection, _ in chunk.rejected],
-            connection=connection_name,
-            stage="extract",
-            run_id=run_id,
-            payloads=[payload for _, payload in chunk.rejected],
-        )
-    with driver(conn) as raw:
-        lock_table(raw, entity.table, connection_name)
-        inserted, updated = merge(raw, entity, connection_name, chunk.rows, run_id) if chunk.rows else (0, 0)
+        if chunk.rejected:
+            dead_letters.record(
+                conn,
+                [rejection for rejection, _ in chunk.rejected],
+                connection=connection_name,
+                stage="extract",
+                run_id=run_id,
+                payloads=[payload for _, payload in chunk.rejected],
+            )
+        with driver(conn) as raw:
+            lock_table(raw, entity.table, connection_name)
+            inserted, updated = _write(raw, entity, connection_name, usual, chunk.rows, run_id)
     rejected = len(chunk.rejected)
     return Counts(chunk.read, inserted, updated, chunk.read - rejected - inserted - updated, 0, rejected)
+
+
+def _write(
+    raw: psycopg.Connection[Any],
+    entity: StagedEntity,
+    connection_name: str,
+    usual: Usual,
+    others: Mapping[str, Row],
+    run_id: UUID,
+) -> tuple[int, int]:
+    """(inserted, updated)"""
+    hashes = current_hashes(raw, entity, connection_name, usual.ids)
+    new = only(usual, [one not in hashes for one in usual.ids]) if hashes else usual
+    changed = {
+        one: Row(body, None, None, ())
+        for one, content, body in zip(usual.ids, usual.hashes, usual.bodies, strict=True)
+        if one in hashes and hashes[one] != content
+    }
+    inserted = insert(raw, entity, connection_name, new, run_id)
+    merged = {**changed, **others}
+    also, updated = merge(raw, entity, connection_name, merged, run_id) if merged else (0, 0)
+    return inserted + also, updated

@@ -21,11 +21,12 @@ from tieout.store.staging_tables import all_columns, table_name
 
 
 class Row(NamedTuple):
-    """A record on its way: its JSON, what had to be replaced in it, its modification time as it came."""
+    """A record on its way: its JSON, what had to be replaced in it, its modification time and values as they came."""
 
     body: bytes
     notes: str | None
     modified: Any
+    values: tuple[Any, ...]
 
 
 def merge(
