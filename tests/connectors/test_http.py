@@ -182,3 +182,7 @@ def test_numbers_of_the_form_are_checked() -> None:
 def test_a_write_has_surely_ended_after_its_longest_time() -> None:
     limits = Limits.for_connection(connection("xero", HOST, time_out=20))
     assert limits.longest_write == limits.start_within + 20
+    # Signing in gets no longer than an answer does, and never longer than where nothing is said.
+    quick = Limits.for_connection(connection("xero", HOST, time_out=2))
+    assert (quick.start_within, quick.longest_write) == (1, 3)
+    assert Limits.for_connection(connection("xero", HOST)).longest_write == Limits().longest_write == 70

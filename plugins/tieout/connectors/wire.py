@@ -80,7 +80,13 @@ class Limits:
         """The defaults, or those that `extra["time_out"]` (seconds for one exchange) makes of them."""
         seconds = number_from(connection, "time_out", 60.0, 2.0, 300.0)
         half = seconds / 2
-        return cls(connect=min(10.0, half / 2), write=min(10.0, half / 2), read=half, deadline=half)
+        return cls(
+            connect=min(10.0, half / 2),
+            write=min(10.0, half / 2),
+            read=half,
+            deadline=half,
+            start_within=min(10.0, half),
+        )
 
 
 def check_url(url: str, connection: str) -> str:
