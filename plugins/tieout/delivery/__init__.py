@@ -10,7 +10,8 @@ settle.py       the confirming transaction
 states.py       the state machine and its audit rows
 families.py     children of failed parents
 people.py       what a person may do
-counts.py       how many stand where
+counts.py       how many stand where, for one delivery
+uncertain.py    what is uncertain, held or refused, over all links: for people and metrics
 letters.py      dead letters of delivery
 bodies.py, clock.py, limits.py, transaction.py    bytes, time, bounds, one transaction
 

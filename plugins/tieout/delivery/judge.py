@@ -17,6 +17,8 @@ from tieout.store.encoding import clean_text
 DUPLICATE = "duplicate_"
 #: A refusal of the whole request that does not say which item it is about.
 BATCH_REFUSED = "batch_refused"
+#: Documents of the vendor that are named to a person.
+MOST_CANDIDATES = 10
 #: Characters of a vendor's value or message that are kept in words for a person.
 LONGEST_WORDS = 500
 
@@ -34,6 +36,7 @@ class Verdict:
         origin: how the crosswalk row came to be; None makes no row.
         expected, found, remedy: for the person who gets the dead letter of a REJECTED or HELD one.
         alarm: more than one document is live: somebody has to look today.
+        candidates: the vendor's documents among which a person has to choose, at most MOST_CANDIDATES.
     """
 
     to: State
@@ -50,6 +53,7 @@ class Verdict:
     remedy: str = ""
     http_status: int | None = None
     alarm: bool = False
+    candidates: tuple[str, ...] = ()
 
 
 def judge_answer(operation: Operation, answer: Answer, *, alone: bool = True) -> Verdict:
@@ -113,7 +117,8 @@ def judge_found(operation: Operation, found: Sequence[Found], refused_as: str | 
             number is not equal to ours, a person took it.
     """
     if len(found) > 1:
-        ids = ", ".join(each.vendor_id for each in found[:10])
+        candidates = tuple(each.vendor_id for each in found[:MOST_CANDIDATES])
+        ids = ", ".join(candidates)
         return Verdict(
             State.HELD,
             "found_many",
@@ -122,6 +127,7 @@ def judge_found(operation: Operation, found: Sequence[Found], refused_as: str | 
             expected="at most one live document",
             found=f"{len(found)} documents: {ids}",
             alarm=True,
+            candidates=candidates,
             remedy="void the surplus documents in the ledger, then look up again or accept the right one",
         )
     if found and not found[0].differences:
@@ -232,6 +238,7 @@ def _different(operation: Operation, found: Found, refused_as: str | None) -> Ve
         reason,
         _cut(f"document {found.vendor_id} has other content: {shown}"),
         content=found.content,
+        candidates=(found.vendor_id,),
         expected=_cut("; ".join(f"{name} = {sent}" for name, sent, _ in found.differences)),
         found=_cut("; ".join(f"{name} = {there}" for name, _, there in found.differences)),
         remedy="if it is our document, correct it in the ledger and look up again, or accept it as it is; "

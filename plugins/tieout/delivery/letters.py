@@ -77,3 +77,13 @@ def close(conn: Connection, intent_ids: Collection[int]) -> None:
         dead_letters.close_mended(
             conn, connection=source, link=link, entity=entity, stages=STAGES, source_ids=source_ids
         )
+
+
+def hand_over(conn: Connection, intent_id: int, owner: str) -> None:
+    """Gives the open letters of the intent's record to its new owner."""
+    conn.exec_driver_sql(
+        "update tieout.dead_letter d set owner = %(owner)s from tieout.intent i "
+        "where i.intent_id = %(id)s and d.state = 'open' and d.connection = i.source and d.entity = i.source_entity "
+        "and d.source_id = i.source_id and d.link = i.link and d.stage = any(%(stages)s)",
+        {"owner": owner, "id": intent_id, "stages": list(STAGES)},
+    )

@@ -1,4 +1,4 @@
-"""What a person may do with an intent: look again, accept, cancel, try again. Each is audited under the person's name.
+"""What a person may do with an intent: look again, accept, cancel, try again, say whose it is. Each is audited.
 
 Nobody may mark an intent as done without a document, nor send one again whose fate is unknown.
 """
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tieout.delivery import letters
 from tieout.delivery.clock import Clock, system_clock
-from tieout.delivery.states import Change, Journal, State, apply
+from tieout.delivery.states import LIVE, Change, Journal, State, apply
 from tieout.model.errors import TieoutError
 from tieout.store.engine import dumps
 
@@ -140,6 +140,29 @@ def try_again(conn: Connection, intent_id: int, who: str, note: str = "", clock:
     _make(conn, journal, change)
 
 
+def assign(conn: Connection, intent_id: int, who: str, owner: str, note: str = "", clock: Clock = system_clock) -> None:
+    """Says whose it is to look after an intent that is not settled, or that was refused. Its state does not change.
+
+    Args:
+        owner: a person or a team; the open dead letters of the record go to them too.
+
+    Raises:
+        NotPossible: it is settled.
+    """
+    row = _locked(conn, intent_id, _ASSIGNABLE, "assigned")
+    journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
+    was = conn.exec_driver_sql("select owner from tieout.intent where intent_id = %(id)s", {"id": intent_id})
+    facts = {"from": was.scalar_one(), "to": owner, **_noted(note)}
+    # `updated_at` stays: since when something is held is not changed by whose it is.
+    conn.exec_driver_sql(
+        "update tieout.intent set owner = %(owner)s where intent_id = %(id)s", {"owner": owner, "id": intent_id}
+    )
+    letters.hand_over(conn, intent_id, owner)
+    journal.note("intent.assigned", intent_id, facts)
+    journal.write(conn)
+
+
+_ASSIGNABLE = (*sorted(LIVE), State.REJECTED)
 _APPROVE = """
 insert into tieout.crosswalk (link, target, entity, vendor_id, vendor_number, doc_uid, source, source_object, source_id,
     origin, evidence, decided_by, created_at)

@@ -221,5 +221,6 @@ def _detail(verdict: Verdict) -> str:
         "vendor_id": verdict.vendor_id,
         "expected": verdict.expected or None,
         "found": verdict.found or None,
+        "candidates": list(verdict.candidates) or None,
     }
     return encode({name: value for name, value in facts.items() if value is not None})[0].decode()
