@@ -1,6 +1,7 @@
 """The command line: the same scenarios as in Airflow, and what people do beside them. Imports nothing of airflow.
 
 runs.py        quote-to-cash, runs, trace, differences
+proposals.py   rollback, sweep
 people.py      dead letters, aliases, intents, the audit trail
 setup.py       links, mappings, suites, migrations, doctor, generated docs
 sandbox.py     the sandbox and loading CSV folders into it
@@ -14,7 +15,7 @@ import typer
 from sqlalchemy.exc import ProgrammingError
 from typer.core import TyperGroup
 
-from tieout.cli import people, runs, sandbox, setup
+from tieout.cli import people, proposals, runs, sandbox, setup
 from tieout.model import logs
 from tieout.model.errors import Retriable, TieoutError
 
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 runs.register(app)
 people.register(app)
+proposals.register(app)
 setup.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 

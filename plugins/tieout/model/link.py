@@ -77,6 +77,7 @@ class Link(_Part):
         revenue_account: the ledger's account code for lines without one of their own.
         tax_codes: CRM tax code -> the ledger's tax type.
         product_accounts: product code -> account code, where it differs from revenue_account.
+        sweep_within_hours: every duplicate in the ledger is found within this time (scenarios/sweep.py).
         field_overrides: `entity.field` of the common model -> a field mapping that replaces the mapping's.
     """
 
@@ -92,6 +93,7 @@ class Link(_Part):
     product_accounts: dict[str, str] = {}
     policies: Policies = Policies()
     tolerances: Tolerance = Tolerance()
+    sweep_within_hours: Annotated[int, Field(ge=1, le=744)] = 24
     schedules: Schedule = Schedule()
     owners: dict[str, str] = {}
     notify: tuple[str, ...] = ()

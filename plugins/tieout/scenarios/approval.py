@@ -72,9 +72,7 @@ def approve(engine: Engine, proposal_id: int, by: str, seen_hash: str, note: str
 def _add(conn: Connection, found: Proposal, by: str) -> int:
     versions = _mark_documents(conn, found) if found.kind == "rollback" else {}
     made = [
-        thawed(kept, proposal=found.proposal_id, at_version=versions.get(item.source_id or ""))
-        for item in found.items
-        for kept in item.intents
+        thawed(kept, proposal=found.proposal_id, **_at(versions, item)) for item in found.items for kept in item.intents
     ]
     if not made:
         raise NotAllowed(f"proposal {found.proposal_id}: nothing in it can be done; refuse it")
@@ -85,6 +83,11 @@ def _add(conn: Connection, found: Proposal, by: str) -> int:
             "refuse it and propose anew"
         )
     return len(added.new)
+
+
+def _at(versions: Mapping[str, int], item: Item) -> dict[str, int]:
+    version = versions.get(item.source_id or "")
+    return {} if version is None else {"at_version": version}
 
 
 def _mark_documents(conn: Connection, found: Proposal) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC
 
 from sqlalchemy import text
 
@@ -18,6 +19,7 @@ from tieout.model.link import Link
 from tieout.model.settings import Settings
 from tieout.scenarios.credentials import from_environment
 from tieout.scenarios.services import find_link
+from tieout.scenarios.sweep import last_sweep, overdue
 from tieout.store import migrate
 from tieout.store.engine import connect as connect_store
 
@@ -40,6 +42,7 @@ def examine(
     ):
         yield from _guarded(f"mappings of {system}", _mappings(settings, link, system))
         yield from _guarded(name, _system(settings, link, name, get, needs))
+    yield from _guarded("sweep", _sweep(settings, link))
 
 
 def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -58,6 +61,25 @@ def _store(settings: Settings) -> Iterator[Finding]:
     at, head = migrate.current(engine), migrate.head()
     engine.dispose()
     yield Finding(at == head, f"schema at {at}, newest is {head}", "" if at == head else "run `tieout migrate`")
+
+
+def _sweep(settings: Settings, link: Link) -> Iterator[Finding]:
+    """Whether duplicates are looked for as often as the link promises; nothing to say before the first posting."""
+    engine = connect_store(settings.require_database_url())
+    try:
+        with engine.connect() as conn:
+            posted = conn.execute(
+                text("select exists (select from tieout.intent where link = :link and target = :target and sends > 0)"),
+                {"link": link.name, "target": link.ledger},
+            ).scalar_one()
+            last = last_sweep(conn, link)
+            late = overdue(link, last, conn.execute(text("select now()")).scalar_one())
+    finally:
+        engine.dispose()
+    if posted:
+        when = f"up to {last.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if last else "never"
+        promise = f"duplicates are found within {link.sweep_within_hours} h"
+        yield Finding(not late, f"{promise}: swept {when}", f"run `tieout sweep {link.name}`" if late else "")
 
 
 def _mappings(settings: Settings, link: Link, system: str) -> Iterator[Finding]:

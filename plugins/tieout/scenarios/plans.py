@@ -29,6 +29,8 @@ from tieout.store.documents import Judgement
 BILLED = frozenset({Step.CREATE, Step.SUPERSEDE, Step.UPDATE, Step.CREDIT_AND_REBILL})
 #: The list in an invoice's or credit note's body that holds its lines.
 CHILD = {"xero": "LineItems"}
+#: How the reference of a credit note of ours begins.
+STAMP = "tieout:"
 _ID_FIELD = {"invoice": "InvoiceID", "credit_memo": "CreditNoteID"}
 
 
@@ -256,7 +258,7 @@ class _Maker:
 
     def credit_reference(self, plan: Plan) -> str:
         """Our stamp: credit notes have no unique number, so they are looked up by this reference."""
-        return f"tieout:{self._uid(plan, 'credit_memo', plan.judgement.revision)}"
+        return f"{STAMP}{self._uid(plan, 'credit_memo', plan.judgement.revision)}"
 
     def _invoice(self, plan: Plan, bill: Bill, revision: int, body: bytes, after: tuple[str, ...]) -> NewIntent:
         waits = () if plan.party is None or plan.party.vendor_id else (plan.party.doc_uid,)

@@ -20,7 +20,7 @@ from tieout.delivery.deliver import deliver as deliver_intents
 from tieout.delivery.deliver import deliver_until_settled
 from tieout.delivery.limits import DeliverySummary
 from tieout.model.errors import BooksDoNotClose, SuiteStopped
-from tieout.scenarios import checking, masters, posting, settlement, summary
+from tieout.scenarios import checking, masters, posting, settlement, summary, sweep
 from tieout.scenarios import write_back as writing
 from tieout.scenarios.extraction import extract_side
 from tieout.scenarios.rules import load_rules
@@ -142,7 +142,9 @@ def summarise(services: Services, run_id: str) -> Numbers:
         raise
     steps = _steps(services, run)
     broken = [name for name in STEPS[:-1] if "ended" not in steps.get(name, {})]  # their task failed
-    waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"]
+    swept = sweep.sweep(services, run)
+    numbers["sweep"] = sweep.numbers(swept)
+    waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"] + swept.found
     stopped = (steps.get("deliver", {}).get("numbers") or {}).get(STOPPED)
     if stopped:
         _finish(services, run, "partial", {**numbers, STOPPED: stopped})

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from tests.scenarios.format import Given, Step
-from tests.scenarios.world import World, services_of
-from tests.support.crm_ledger import crm_connection, ledger_connection
-from tests.support.sandbox import SandboxProcess
+from tests.scenarios.world import World
+from tests.unit.scenarios.conftest import BeginWith
 from tieout.scenarios import approval, quote_to_cash, rollback, taken_back
 from tieout.scenarios.rollback import Which
 from tieout.scenarios.services import Services
@@ -28,24 +24,7 @@ ACCOUNT = {"name": "Acme Ltd", "tax_id": "GB980780684", "street": "1 High Street
            "postcode": "LS1 4DY", "country": "United Kingdom"}  # fmt: skip
 TODAY = date(2026, 3, 31)
 
-BeginWith = Callable[[Given], tuple[World, Services]]
-
-
-@pytest.fixture
-def begin_with(sandbox: SandboxProcess, engine: Engine, tmp_path: Path) -> Iterator[BeginWith]:
-    """A world and the services of its link, before any run."""
-    with ExitStack() as stack:
-
-        def beginning(of: Given) -> tuple[World, Services]:
-            world = World(of, sandbox, engine)
-            stack.callback(world.close)
-            world.begin()
-            both = (crm_connection(sandbox, "crm"), ledger_connection(sandbox, "ledger"))
-            services = stack.enter_context(services_of(world.link, *both, engine))
-            # Without suites: they take most of a small run's time, and are tested elsewhere.
-            return world, replace(services, settings=replace(services.settings, project=tmp_path))
-
-        yield beginning
+pytestmark = pytest.mark.slow
 
 
 def pay(world: World, name: str, amount: str) -> None:

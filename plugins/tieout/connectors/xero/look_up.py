@@ -13,7 +13,7 @@ from tieout.connectors.answers import body_object
 from tieout.connectors.base import Found, Operation, Record, Request
 from tieout.connectors.xero.compare import differences
 from tieout.connectors.xero.operations import SHAPES, Shape, key_of
-from tieout.connectors.xero.read import chunks, guid, is_guid, listed, text
+from tieout.connectors.xero.read import by_ids, chunks, guid, is_guid, listed, text
 from tieout.connectors.xero.sign_in import XeroSession
 
 _DEAD = {"VOIDED", "DELETED"}
@@ -38,8 +38,7 @@ def look_up(session: XeroSession, operation: Operation, requests: Sequence[Reque
 def _candidates(session: XeroSession, shape: Shape, keys: Sequence[str]) -> Iterable[Record]:
     obj = shape.path
     if shape.key == shape.id:
-        for some in chunks([key for key in keys if is_guid(key)]):
-            yield from listed(session, obj, {"IDs": ",".join(some)})
+        yield from by_ids(session, obj, shape.key, keys)
         return
     plain = [key for key in keys if shape.key == "InvoiceNumber" and "," not in key and '"' not in key]
     for some in chunks(plain):

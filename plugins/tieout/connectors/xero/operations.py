@@ -38,6 +38,9 @@ SHAPES: Mapping[str, Shape] = {
     "invoices.update": Shape("POST", "Invoices", "Invoices", "InvoiceID", "InvoiceID", "InvoiceNumber"),
     "invoices.void": Shape("POST", "Invoices", "Invoices", "InvoiceID", "InvoiceID", "InvoiceNumber"),
     "credit_notes.create": Shape("PUT", "CreditNotes", "CreditNotes", "CreditNoteID", "Reference", "CreditNoteNumber"),
+    "credit_notes.void": Shape(
+        "POST", "CreditNotes", "CreditNotes", "CreditNoteID", "CreditNoteID", "CreditNoteNumber"
+    ),
     "credit_notes.allocate": Shape("PUT", "CreditNotes/{}/Allocations", "Allocations", "AllocationID", "Invoice"),
 }
 _GUARDS = {
@@ -47,7 +50,7 @@ _GUARDS = {
     "credit_notes.allocate": Guard.SHORT_KEY,
 }
 _CREATING = {"contacts.create", "invoices.create", "credit_notes.create"}
-_REPEATABLE = {"contacts.update", "invoices.update", "invoices.void"}
+_REPEATABLE = {"contacts.update", "invoices.update", "invoices.void", "credit_notes.void"}
 
 
 def operations(time_out: float, latest_apply: float, look_up_lag: float) -> dict[str, Operation]:

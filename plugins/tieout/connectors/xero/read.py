@@ -154,13 +154,22 @@ def fetch(session: XeroSession, entity: StagedEntity, ids: Sequence[str]) -> Ite
         found = records(session.get(entity.object, _params(place)), place)
         yield Page([record for record in found if str(record.get(entity.key)) in wanted])
         return
+    for part in _by_ids(session, entity.object, entity.key, ids):
+        yield Page(part)
+
+
+def by_ids(session: XeroSession, obj: str, key: str, ids: Sequence[str]) -> Iterator[Record]:
+    """The records with these ids, archived ones too; `key` is the field of the id."""
+    for part in _by_ids(session, obj, key, ids):
+        yield from part
+
+
+def _by_ids(session: XeroSession, obj: str, key: str, ids: Sequence[str]) -> Iterator[list[Record]]:
+    as_list = ENDPOINTS[obj].by == "ids"
     known = [text for text in ids if is_guid(text)]  # what is no id is no record either
-    for some in chunks(known, len(entity.key) + 14 if place.by == "guid" else 0):
-        if place.by == "ids":
-            chosen = {"IDs": ",".join(some)}
-        else:
-            chosen = {"where": " OR ".join(f"{entity.key}=={guid(text)}" for text in some)}
-        yield Page(listed(session, entity.object, chosen))
+    for some in chunks(known, 0 if as_list else len(key) + 14):
+        where = " OR ".join(f"{key}=={guid(text)}" for text in some)
+        yield listed(session, obj, {"IDs": ",".join(some)} if as_list else {"where": where})
 
 
 def listed(session: XeroSession, obj: str, chosen: Mapping[str, str]) -> list[Record]:
