@@ -83,7 +83,12 @@ def work(seconds: float, latency: float, workers: int = 5, jitter: float = 0.02,
         elif what == "arrive":
             problem, left[worker] = vendor.arrive(now)
             if problem:
-                heard = {"fine": False, "problem": problem, "retry_after": 1.0, "window_left": left[worker]}
+                heard: dict[str, Any] = {
+                    "fine": False,
+                    "problem": problem,
+                    "retry_after": 1.0,
+                    "window_left": left[worker],
+                }
                 pace = done(pace, now, f"{worker}", seconds=now - set_out[worker], **heard)
             took = 0.01 if problem else latency * (0.7 + 0.6 * random.random())
             heapq.heappush(events, (now + took, worker, "ask" if problem else "answer"))
@@ -124,7 +129,7 @@ def test_a_short_run_is_not_held_up() -> None:
 
 def test_a_full_window_waits_for_its_first_call_to_leave() -> None:
     _, wait = asked(used(60), 10)
-    assert wait == Wait(pytest.approx(50.4), "window")
+    assert wait is not None and wait == Wait(wait.seconds, "window") and wait.seconds == pytest.approx(50.4)
     assert asked(used(60), 60.5)[1] is None
 
 

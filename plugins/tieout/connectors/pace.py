@@ -202,7 +202,7 @@ def _wait(pace: Pace, allowance: Allowance, ask: Ask, now: datetime) -> Wait | N
     if not urgent and pace.urgent_until is not None and pace.urgent_until > now:
         return Wait(min(_seconds(pace.urgent_until - now), LONGEST_LOOK), "urgent")
     # One more than is tried now, but never more than the vendor takes.
-    slots = min(int(pace.width) + 1, int(_most(allowance))) if urgent else int(pace.width)
+    slots = min(int(pace.width) + (1 if urgent else 0), int(_most(allowance)))
     if len(pace.slots) >= max(slots, 1):
         look = (pace.answer_seconds or 1.0) / 8
         return Wait(min(max(look, SHORTEST_LOOK), LONGEST_LOOK), "concurrent")

@@ -41,6 +41,7 @@ class Claimed:
     sent_at: datetime | None
     reason: str | None
     owner: str | None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ _WANTED = """i.target = %(target)s and (%(link)s::text is null or i.link = %(lin
 
 _RETURNING = """returning i.intent_id, i.fence, i.state, i.link, i.doc_uid, i.kind, i.operation, i.entity, i.source,
     i.source_object, i.source_id, i.natural_key, i.idempotency_key, i.body, i.currency, i.amount_minor, i.sends,
-    i.sent_at, i.reason, i.owner"""
+    i.sent_at, i.reason, i.owner, i.priority"""
 
 #: Every parent is in the crosswalk, and no earlier revision of the same thing is still open (S14).
 #: The scalar subquery goes by the index; as an anti-join the whole crosswalk was read again for each intent.
@@ -74,16 +75,22 @@ _NOT_WAITING = """not exists (select from unnest(i.depends_on) as parent where (
             and e.source_id = i.source_id and e.target = i.target and e.kind = i.kind and e.link = i.link
             and e.revision < i.revision and e.state in ('READY','CLAIMED','IN_FLIGHT','UNKNOWN','HELD')))"""
 
-_CLAIM_READY = f"""
-with due as materialized (
-    select i.intent_id from tieout.intent i
-    where {_WANTED} and i.state = 'READY' and i.intent_id > %(after)s
-        and (i.not_before is null or i.not_before <= %(now)s) and {_NOT_WAITING}
-    order by i.intent_id limit %(most)s for update of i skip locked)
+_DUE = f"""{_WANTED} and i.state = 'READY' and (i.not_before is null or i.not_before <= %(now)s) and {_NOT_WAITING}"""
+_TAKE = f"""for update of i skip locked)
 update tieout.intent i
 set state = 'CLAIMED', fence = i.fence + 1, worker = %(worker)s, lease_until = %(lease)s, updated_at = %(now)s
 from due where i.intent_id = due.intent_id
 {_RETURNING}"""  # noqa: S608 - constants of this module; values are bound
+_CLAIM_READY = f"""
+with due as materialized (
+    select i.intent_id from tieout.intent i where {_DUE} and i.intent_id > %(after)s
+    order by i.intent_id limit %(most)s {_TAKE}"""  # noqa: S608
+
+#: An index of their own, which is nearly always empty: batch work's claim costs nothing more for them.
+_CLAIM_URGENT = f"""
+with due as materialized (
+    select i.intent_id from tieout.intent i where {_DUE} and i.priority > 0
+    order by i.priority desc, i.intent_id desc limit %(most)s {_TAKE}"""  # noqa: S608
 
 _CLAIM_UNKNOWN = f"""
 with due as materialized (
@@ -100,10 +107,17 @@ from due where i.intent_id = due.intent_id
 def ready(
     conn: Connection, journal: Journal, wanted: Wanted, worker: str, *, after: int, most: int, lease: timedelta
 ) -> list[Claimed]:
-    """Claims READY intents that wait for nothing, oldest first, those with an id above `after`."""
+    """Claims READY intents that wait for nothing: urgent ones first, then the oldest, those with an id above `after`.
+
+    Returns:
+        Those of the highest priority first; among equals the oldest.
+    """
     values = {**wanted.values(), "now": journal.now, "lease": journal.now + lease, "worker": worker}
-    rows = conn.exec_driver_sql(_CLAIM_READY, {**values, "after": after, "most": most})
-    claimed = sorted((_claimed(row) for row in rows), key=lambda each: each.intent_id)
+    rows = conn.exec_driver_sql(_CLAIM_URGENT, {**values, "most": most}).all()
+    if len(rows) < most:
+        rest = {**values, "after": after, "most": most - len(rows)}
+        rows = [*rows, *conn.exec_driver_sql(_CLAIM_READY, rest)]
+    claimed = sorted((_claimed(row) for row in rows), key=lambda each: (-each.priority, each.intent_id))
     note_changes(journal, [(c.intent_id, State.READY, State.CLAIMED, c.fence, {}) for c in claimed])
     return claimed
 

@@ -132,13 +132,18 @@ def _save(conn: Connection, name: str, after: Pace, now: datetime) -> None:
 class Line:
     """Threads of one process wait in the order in which they came, those of higher priority first.
 
-    Only the first of them asks the store; without this, each freed call would be asked for by all of them.
+    Only the first of them asks the store; without this, each freed call would be asked for by all of them. One of
+    higher priority asks beside it.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: list[tuple[int, int]] = []
         self._serial = count()
+
+    def __len__(self) -> int:
+        """How many stand in it."""
+        return len(self._waiting)
 
     @contextmanager
     def stand(self, priority: int, patience: float) -> Iterator[bool]:

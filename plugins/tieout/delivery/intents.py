@@ -45,6 +45,7 @@ class NewIntent:
         owner: who acts when it is held.
         source_system, source_entity: system and common entity of the source record (`salesforce`, `order`): its staging
             table, by which a dead letter is shown and replayed. Empty: the source's and the object's names.
+        priority: 0 is batch work; higher is claimed and sent first.
     """
 
     link: str
@@ -67,6 +68,7 @@ class NewIntent:
     owner: str = "finance"
     source_system: str = ""
     source_entity: str = ""
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ _PLAIN = {
     "currency": "text",
     "amount_minor": "bigint",
     "owner": "text",
+    "priority": "smallint",
 }
 _INSERT = f"""
 insert into tieout.intent ({", ".join(_PLAIN)}, depends_on, frozen, run_id, created_at, updated_at)

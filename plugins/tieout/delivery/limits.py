@@ -48,6 +48,8 @@ class DeliverySummary:
         oldest_unknown_seconds, oldest_held_seconds: age of the oldest; None where there is none.
         due_in: seconds until something can be done again; None when nothing waits for time alone.
         stopped: why it ended before the work did; None when it did all that could be done now.
+        asked_to_wait: seconds that the vendor, or the budget of its calls, asked to wait when it stopped; None when
+            it did not stop for that.
     """
 
     states: Counter[str] = field(default_factory=Counter)
@@ -66,3 +68,4 @@ class DeliverySummary:
     oldest_held_seconds: float | None = None
     due_in: float | None = None
     stopped: str | None = None
+    asked_to_wait: float | None = None

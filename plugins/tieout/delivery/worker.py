@@ -172,6 +172,7 @@ class Worker:
             found = dict(self.target.look_up(operation, requests))
         except RateLimited as error:
             self._close(error.retry_after, f"the vendor asked to wait: {error}")
+            self.summary.asked_to_wait = self.closed_for
             return None
         except Retriable:
             # Sending goes on: what cannot be looked up waits, and the oldest is in the summary.
@@ -286,6 +287,7 @@ class Worker:
         waits = [verdict.wait or 0.0 for verdict in verdicts.values() if verdict.outcome == "throttled"]
         if waits:
             self._close(max(waits), "the vendor asked to wait")
+            self.summary.asked_to_wait = self.closed_for
         silent = all(verdict.outcome == "uncertain" for verdict in verdicts.values())
         self.silent = self.silent + 1 if silent else 0
         if self.silent >= self.limits.silent_batches:
@@ -332,7 +334,7 @@ class Worker:
 
     def _request(self, each: Claimed, known: Mapping[str, str]) -> Request:
         body = fill(each.body, known)
-        return Request(each.doc_uid, each.operation, each.natural_key, each.idempotency_key, body)
+        return Request(each.doc_uid, each.operation, each.natural_key, each.idempotency_key, body, each.priority)
 
     @contextmanager
     def _rest_given_back(self, claimed: Sequence[Claimed]) -> Iterator[set[int]]:
