@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from threading import Barrier
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +16,7 @@ from sqlalchemy import text
 
 from tests.scenarios.format import Given, Step
 from tests.scenarios.world import World
+from tests.support.sandbox import SandboxProcess
 from tests.unit.scenarios.conftest import BeginWith
 from tieout.scenarios import approval, quote_to_cash, rollback, taken_back
 from tieout.scenarios.rollback import Which
@@ -173,6 +177,10 @@ def test_an_order_that_was_credited_and_billed_anew_in_between_is_not_approved(b
         step(services, opened)  # planned, and not delivered yet
     with pytest.raises(NotAllowed, match="billed anew or reversed"):
         approved(services, found)
+    with services.engine.connect() as conn:
+        still = proposals.get(conn, found.proposal_id)
+    assert still is not None and still.state == "proposed"
+    assert reversals(services) == [("credit_memo", "READY")]
 
 
 def test_a_payment_after_the_approval_leaves_the_invoice_in_force_and_says_so(begin_with: BeginWith) -> None:
@@ -190,3 +198,58 @@ def test_a_payment_after_the_approval_leaves_the_invoice_in_force_and_says_so(be
     assert [item.action for item in second.items] == ["credit"]
     assert taken_back.deliver(services, second.proposal_id)["closing"]["GBP"]["difference"] == 0
     assert outcomes(services)[world.ids["order:A-1"]] == ("reversed", "rolled_back")
+
+
+def test_lost_answers_and_two_approvers_at_once_reverse_nothing_twice(
+    begin_with: BeginWith, sandbox: SandboxProcess
+) -> None:
+    world, services = begin_with(given(order("A-1", "50"), order("A-2", "60"), order("A-3", "70")))
+    run_id = UUID(quote_to_cash.run(services)["run_id"])
+    pay(world, "A-3", "10")
+    found = rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test")
+    together = Barrier(2)
+
+    def attempt(person: str) -> int | None:
+        together.wait()
+        try:
+            return approval.approve(services.engine, found.proposal_id, person, found.items_hash).added
+        except NotAllowed:
+            return None
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(map(str, pool.map(attempt, ["Ben", "Cid"]))) == ["4", "None"]
+    sandbox.faults(
+        {"system": "xero", "method": "POST", "path": "*/Invoices", "fault": "lost_answer", "times": 1},
+        {"system": "xero", "method": "PUT", "path": "*/CreditNotes", "fault": "error_500", "times": 1,
+         "params": {"applied": True}},
+        {"system": "xero", "method": "PUT", "path": "*/Allocations", "fault": "lost_request", "times": 1},
+    )  # fmt: skip
+    for _ in range(4):  # the void, the note, its allocation twice
+        done = taken_back.deliver(services, found.proposal_id)
+        with services.engine.begin() as conn:  # the quiet period passes
+            conn.execute(text("update tieout.intent set not_before = now() where state = 'UNKNOWN'"))
+    assert len(sandbox.hits()) == 3
+    assert done["closing"]["GBP"]["difference"] == done["closing"]["GBP"]["waiting"] == 0
+    (note,) = world.hand.all("CreditNotes")
+    assert [allocation["Amount"] for allocation in note["Allocations"]] == [note["Total"] - 10]
+    assert sorted(one["Status"] for one in world.hand.all("Invoices")) == ["PAID", "VOIDED", "VOIDED"]
+    assert len(reversals(services)) == 3 and {state for _, state in reversals(services)} == {"CONFIRMED"}
+    assert set(outcomes(services).values()) == {("reversed", "rolled_back")}
+    swept = quote_to_cash.run(services)["sweep"]
+    assert (swept["found"], swept["waiting"]) == (0, 0)
+
+
+def test_a_closed_period_is_left_alone_or_credited_as_the_links_policy_says(begin_with: BeginWith) -> None:
+    world, services = begin_with(given(order("A-1", "50"), order("A-2", "60")))
+    run_id = UUID(quote_to_cash.run(services)["run_id"])
+    world.happen(Step(lock_until=TODAY))
+    quote_to_cash.run(services)
+    held = rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test")
+    assert {(item.action, item.reason) for item in held.items} == {("none", "period_locked")}
+    policies = services.link.policies.model_copy(update={"closed_period": "next_open"})
+    open_ = replace(services, link=services.link.model_copy(update={"policies": policies}))
+    found = approved(open_, rollback.propose(open_, Which(run_id=run_id), by="Ann", reason="test"))
+    closed = taken_back.deliver(open_, found.proposal_id)["closing"]["GBP"]
+    assert closed["original"] == closed["reversed"] == found.sums()["GBP"]["credit"] == 36828
+    assert {one["Status"] for one in world.hand.all("Invoices")} == {"PAID"}
+    assert {note["RemainingCredit"] for note in world.hand.all("CreditNotes")} == {Decimal(0)}
