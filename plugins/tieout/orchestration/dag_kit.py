@@ -17,7 +17,7 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TriggerRule
 
 from tieout.model.settings import PROJECT
 from tieout.orchestration.links import LinkCard, link_cards
-from tieout.orchestration.notices import FailureNotice
+from tieout.orchestration.notices import DoublesNotice, FailureNotice
 from tieout.orchestration.step import START, Scenario, StepTask
 
 #: Tries after the first, for errors that a later try can mend; the delay is Airflow's default_task_retry_delay.
@@ -136,6 +136,7 @@ def _tasks(flow: Flow, link: LinkCard) -> None:
         execution_timeout=flow.closing.longest,
         trigger_rule=TriggerRule.ALL_DONE,
         closes=tuple(tasks),
+        on_success_callback=[DoublesNotice(link=link.name, channels=link.notify)],
     )
     list(tasks.values()) >> closing
 

@@ -1,4 +1,5 @@
-"""The message that a person gets when a step has failed for good: always in the log, and by the link's channels.
+"""What a person is told when a step has failed for good, or when the ledger has a document twice: always in the log, and
+by the link's channels.
 
 A channel is the id of an Airflow connection named under `notify:` in the link's file:
 - type `smtp`: an e-mail; the connection's extra holds `to` (a list or one address) and `from_email`;
@@ -9,7 +10,7 @@ A channel is the id of an Airflow connection named under `notify:` in the link's
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import BaseNotifier, conf
@@ -43,13 +44,59 @@ class FailureNotice(BaseNotifier):  # type: ignore[misc]  # airflow is not follo
         if isinstance(error, BaseException) and isinstance(error.__cause__, StepsFailed):
             log.error("%s", error)
             return  # the step that failed first has sent its own notice
-        subject, text = in_words(self.link, context)
-        log.error("%s\n%s", subject, text)
-        for channel in self.channels:
-            try:
-                send(channel, subject, text)
-            except Exception as failure:  # noqa: BLE001 - a notice that cannot go out must not hide the failure itself
-                log.error("the notice could not be sent by connection %r: %s", channel, type(failure).__name__)
+        tell(self.channels, *in_words(self.link, context))
+
+
+class DoublesNotice(BaseNotifier):  # type: ignore[misc]  # as above
+    """Airflow's on_success_callback of the step that closes a run: tells of documents that the ledger has twice.
+
+    Args:
+        link: the link's name.
+        channels: connection ids.
+    """
+
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, link: str, channels: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.link = link
+        self.channels = tuple(channels)
+
+    def notify(self, context: Any) -> None:
+        """Says nothing unless the run's sweep found something (scenarios/sweep.py)."""
+        ti = context["ti"]
+        numbers = ti.xcom_pull(task_ids=ti.task_id)
+        swept = numbers.get("sweep") if isinstance(numbers, dict) else None
+        if swept and swept["found"]:
+            tell(self.channels, *doubles_in_words(self.link, context, swept))
+
+
+def tell(channels: Sequence[str], subject: str, text: str) -> None:
+    """Writes a notice to the log and hands it to each channel; one that fails is logged and stops no other."""
+    log.error("%s\n%s", subject, text)
+    for channel in channels:
+        try:
+            send(channel, subject, text)
+        except Exception as failure:  # noqa: BLE001 - a notice that cannot go out must not hide what it is about
+            log.error("the notice could not be sent by connection %r: %s", channel, type(failure).__name__)
+
+
+def doubles_in_words(link: str, context: Any, swept: Mapping[str, Any]) -> tuple[str, str]:
+    """Subject and text about what a sweep found; no names and no amounts, they are behind the login."""
+    base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
+    proposal = swept["proposal"]
+    lines = [
+        f"Link: {link}",
+        f"Airflow run: {context['ti'].run_id}",
+        f"In the ledger twice: {swept['duplicates']}",
+        f"With our stamp, made by nothing of ours: {swept['orphans']}",
+        f"In force although given up or refused: {swept['unaccounted']}",
+        "What to do: look at the dead letters of stage sweep"
+        + (f"; proposal {proposal} voids the doubles once a person approves it" if proposal else ""),
+    ]
+    if base:
+        lines.append(f"Look at: {base}/tieout/" + (f"proposals/{proposal}" if proposal else "dead-letters"))
+    return f"Tieout: {swept['found']} documents of {link} are in the ledger that should not be", "\n".join(lines)
 
 
 def in_words(link: str, context: Any) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tieout.model.errors import AuthenticationFailed
-from tieout.orchestration.notices import FailureNotice, in_words
+from tieout.orchestration.notices import DoublesNotice, FailureNotice, in_words
 from tieout.orchestration.outcomes import StepsFailed
 
 
@@ -100,3 +100,29 @@ def test_the_notice_goes_to_each_channel_that_answers(
 def test_the_end_of_a_run_whose_step_failed_sends_no_second_notice(chat: list[tuple[str, dict[str, Any]]]) -> None:
     FailureNotice("acme", ["chat"]).notify({"ti": Instance("summarise"), "exception": wrapped(StepsFailed("deliver"))})
     assert chat == []
+
+
+@dataclass
+class Closing(Instance):
+    """The step that closed a run whose sweep found `found` documents."""
+
+    task_id: str = "summarise"
+    found: int = 0
+
+    def xcom_pull(self, task_ids: str) -> Any:
+        assert task_ids == "summarise"
+        swept = {"duplicates": self.found, "orphans": 0, "unaccounted": 0, "found": self.found, "proposal": 7}
+        return {"read": 1, "sweep": swept}
+
+
+def test_what_the_ledger_has_twice_is_told_and_nothing_else(
+    chat: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example")
+    notice = DoublesNotice(link="acme", channels=["chat"])
+    notice.notify({"ti": Closing()})
+    assert chat == []
+    notice.notify({"ti": Closing(found=2)})
+    ((_, message),) = chat
+    for part in ("2 documents of acme", "In the ledger twice: 2", "https://airflow.example/tieout/proposals/7"):
+        assert part in message["text"]
