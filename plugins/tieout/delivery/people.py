@@ -5,6 +5,7 @@ Nobody may mark an intent as done without a document, nor send one again whose f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.engine import Connection
 from tieout.delivery import letters
 from tieout.delivery.clock import Clock, system_clock
 from tieout.delivery.states import LIVE, Change, Journal, State, apply
+from tieout.delivery.uncertain import makes_a_document
 from tieout.model.errors import TieoutError
 from tieout.store.engine import dumps
 
@@ -94,6 +96,28 @@ def accept(
         detail=_noted(note),
     )
     _make(conn, journal, change)
+
+
+def accept_as(conn: Connection, intent_id: int, who: str, vendor_id: str, note: str = "") -> None:
+    """`accept` as a page or a shell does it, where nobody has the vendor's declarations at hand.
+
+    The crosswalk row says by the operation's name whether there is one (uncertain.makes_a_document). The document's
+    content comes with the next extract.
+
+    Raises:
+        NotPossible: as `accept`, or what was given cannot be an id.
+    """
+    if not _ID.fullmatch(vendor_id):
+        raise NotPossible("a vendor's id has 1 to 100 characters and no blanks")
+    operation = conn.exec_driver_sql(
+        "select operation from tieout.intent where intent_id = %(id)s", {"id": intent_id}
+    ).scalar_one_or_none()
+    if operation is None:
+        raise NotPossible(f"there is no intent {intent_id}")
+    accept(conn, intent_id, who, creates=makes_a_document(operation), vendor_id=vendor_id, note=note)
+
+
+_ID = re.compile(r"\S{1,100}")
 
 
 def cancel(conn: Connection, intent_id: int, who: str, note: str, clock: Clock = system_clock) -> None:

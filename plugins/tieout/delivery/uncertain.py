@@ -162,6 +162,16 @@ class Try:
     detail: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the audit trail; `actor` is a worker, or `person:` and a name."""
+
+    at: datetime
+    actor: str
+    event: str
+    detail: Mapping[str, Any]
+
+
 def standings(conn: Connection, *, link: str | None = None) -> list[Standing]:
     """Counts and amounts by link, target, kind, state and currency."""
     rows = conn.exec_driver_sql(
@@ -233,6 +243,15 @@ def tries(conn: Connection, intent_id: int) -> list[Try]:
         {"id": intent_id},
     )
     return [Try(*row) for row in rows]
+
+
+def history(conn: Connection, intent_id: int) -> list[Event]:
+    """What the audit trail has of it, first to last."""
+    rows = conn.exec_driver_sql(
+        "select at, actor, event, detail from tieout.audit_event where subject = %(subject)s order by seq",
+        {"subject": f"intent:{intent_id}"},
+    )
+    return [Event(*row) for row in rows]
 
 
 def makes_a_document(operation: str) -> bool:

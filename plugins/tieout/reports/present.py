@@ -45,6 +45,18 @@ def duration(start: Any, end: Any) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
+def age(since: Any, now: datetime) -> str:
+    """How long ago an instant is, in its two largest units: "3 d 4 h"; empty where there is none."""
+    instant = _instant(since)
+    if instant is None:
+        return ""
+    seconds = max(int((now - instant).total_seconds()), 0)
+    for unit, size, next_unit, next_size in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            return f"{seconds // size} {unit} {seconds % size // next_size} {next_unit}"
+    return f"{seconds} s"
+
+
 def words(name: str) -> str:
     """`in_flight` -> "in flight"."""
     return name.replace("_", " ")

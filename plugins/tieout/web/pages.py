@@ -35,7 +35,12 @@ _jinja = Environment(
     lstrip_blocks=True,
 )
 _jinja.filters.update(
-    amount=present.amount, moment=present.moment, words=present.words, plain=present.plain, duration=present.duration
+    amount=present.amount,
+    moment=present.moment,
+    words=present.words,
+    plain=present.plain,
+    duration=present.duration,
+    age=present.age,
 )
 _jinja.globals["PARTS"] = present.PARTS
 

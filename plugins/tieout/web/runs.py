@@ -13,6 +13,7 @@ from tieout.scenarios.checking import docs_pages
 from tieout.store.dead_letters import Filter
 from tieout.web import safety
 from tieout.web.pages import Dependency, Pages, Visitor, back_to
+from tieout.web.writes import ASKED_WORDS
 
 
 def add(app: FastAPI, reader: Dependency, operator: Dependency, pages: Pages) -> None:
@@ -21,7 +22,11 @@ def add(app: FastAPI, reader: Dependency, operator: Dependency, pages: Pages) ->
 
     @app.get("/")
     def overview(request: Request, visitor: Visitor = Depends(reader)) -> HTMLResponse:
-        return pages.render("overview.html", request, visitor, links=sources.links())
+        waiting, ages = sources.waiting_writes()
+        return pages.render(
+            "overview.html", request, visitor, links=sources.links(), waiting=waiting, asked=ASKED_WORDS,
+            oldest=ages[0] if ages else None,
+        )  # fmt: skip
 
     @app.get("/runs/{run_id}")
     def run(request: Request, run_id: UUID, visitor: Visitor = Depends(reader)) -> HTMLResponse:

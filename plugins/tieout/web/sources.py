@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
+from tieout.delivery import uncertain
+from tieout.delivery.uncertain import Age
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -61,6 +64,15 @@ class Sources:
         )
         with self.open_engine().connect() as conn:
             return conn.execute(query).scalar_one_or_none()
+
+    def waiting_writes(self) -> tuple[Mapping[str, int], Sequence[Age]]:
+        """State -> how many writes are uncertain, held or refused; and the oldest of each link, oldest first."""
+        with self.open_engine().connect() as conn:
+            counts: Counter[str] = Counter()
+            for standing in uncertain.standings(conn):
+                if standing.state in uncertain.ASKED:
+                    counts[standing.state] += standing.count
+            return counts, uncertain.ages(conn)
 
     def letters(self, which: Filter) -> Sequence[DeadLetter]:
         """Dead letters, at most a page."""
