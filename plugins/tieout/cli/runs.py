@@ -9,7 +9,7 @@ import typer
 
 from tieout.cli import show
 from tieout.cli.opened import store
-from tieout.model.errors import ConfigurationFault
+from tieout.model.errors import ConfigurationFault, RateLimited
 from tieout.model.settings import load_settings
 from tieout.reports.present import amount
 from tieout.scenarios import checking
@@ -58,6 +58,8 @@ def quote_to_cash(
         show.console.print(f"run {numbers['run_id']}", markup=False)
         for what, page in checking.docs_pages(docs).items():
             show.console.print(f"Data Docs of {what}: {docs / page}", markup=False, soft_wrap=True)
+    if numbers["goes_on_in"] is not None:
+        raise RateLimited("a vendor's limit is used up; what was posted until now is settled", numbers["goes_on_in"])
 
 
 def _require_run(run_id: str, link: str) -> None:

@@ -7,8 +7,6 @@ Each step takes the run's id and can be repeated: Airflow's tasks and the comman
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -16,15 +14,13 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from tieout.delivery.deliver import deliver as deliver_intents
-from tieout.delivery.deliver import deliver_until_settled
-from tieout.delivery.limits import DeliverySummary
-from tieout.model.errors import BooksDoNotClose, SuiteStopped
+from tieout.model.errors import BooksDoNotClose, RateLimited, SuiteStopped
 from tieout.scenarios import checking, masters, posting, settlement, summary, sweep
 from tieout.scenarios import write_back as writing
+from tieout.scenarios.delivering import deliver_side, require_no_limit
 from tieout.scenarios.extraction import extract_side
 from tieout.scenarios.rules import load_rules
-from tieout.scenarios.services import Services, Side
+from tieout.scenarios.services import Services
 from tieout.store import proposals, runs
 
 NAME = "quote_to_cash"
@@ -85,12 +81,16 @@ def transform(services: Services, run_id: str) -> Numbers:
 
 
 def deliver(services: Services, run_id: str) -> Numbers:
-    """Posts what is planned into the ledger, exactly once."""
+    """Posts what is planned into the ledger, exactly once.
+
+    Raises:
+        RateLimited: the ledger's limit is used up for longer than a step waits; called again, it goes on.
+    """
 
     def work(run: UUID) -> Numbers:
         with services.engine.connect() as conn:
             since = conn.execute(text("select clock_timestamp()")).scalar_one()
-        numbers = _deliver(services, services.ledger, run)
+        numbers = deliver_side(services, services.ledger, run, NAME, PATIENCE_SECONDS)
         numbers["answers_staged"] = settlement.stage_answers(services, since, run)
         numbers["settled"] = settlement.settle(services, run)
         with services.engine.begin() as conn:
@@ -98,6 +98,8 @@ def deliver(services: Services, run_id: str) -> Numbers:
         if numbers["answers_staged"]:
             # They are staged rows like any other. Left to the next run, its check would never find nothing to do.
             numbers |= _check_answers(services, run)
+        if STOPPED not in numbers:
+            require_no_limit(services.ledger, numbers)
         return numbers
 
     return _step(services, run_id, "deliver", work)
@@ -112,13 +114,15 @@ def _check_answers(services: Services, run: UUID) -> Numbers:
 
 
 def write_back(services: Services, run_id: str) -> Numbers:
-    """Brings confirmed facts back to the CRM."""
+    """Brings confirmed facts back to the CRM. Raises RateLimited as `deliver`."""
 
     def work(run: UUID) -> Numbers:
         planned = writing.plan(services, run)
         # Customers that this run created: compared now, so that the next run need not judge them.
         compared = masters.plan(services, run)
-        return {"planned": planned, "masters": compared, **_deliver(services, services.crm, run)}
+        delivered = deliver_side(services, services.crm, run, NAME, PATIENCE_SECONDS)
+        require_no_limit(services.crm, delivered)
+        return {"planned": planned, "masters": compared, **delivered}
 
     return _step(services, run_id, "write_back", work)
 
@@ -159,14 +163,23 @@ def summarise(services: Services, run_id: str) -> Numbers:
 def run(
     services: Services, trigger: str = "cli", on_step: Callable[[str, Mapping[str, Any]], None] | None = None
 ) -> Numbers:
-    """All steps in a row, as the DAG does them. Returns the summary with `run_id`."""
+    """All steps in a row, as the DAG does them. Returns the summary with `run_id`, and `goes_on_in` (seconds) when a
+    vendor's limit left work for a later run."""
     run_id = start(services, trigger)
     numbers: Numbers = {}
+    goes_on_in: float | None = None
     for name in STEPS:
-        numbers = globals()[name](services, run_id)
+        try:
+            numbers = globals()[name](services, run_id)
+        except RateLimited as limit:
+            if name not in ("deliver", "write_back"):
+                raise
+            # What was posted is brought back and counted now; the rest is the next run's.
+            goes_on_in = max(limit.retry_after, goes_on_in or 0.0)
+            continue
         if on_step:
             on_step(name, numbers)
-    return {"run_id": run_id, **numbers}
+    return {"run_id": run_id, "goes_on_in": goes_on_in, **numbers}
 
 
 def _step(services: Services, run_id: str, name: str, work: Callable[[UUID], Numbers]) -> Numbers:
@@ -177,26 +190,6 @@ def _step(services: Services, run_id: str, name: str, work: Callable[[UUID], Num
     with services.engine.begin() as conn:
         runs.end_step(conn, run, name, numbers)
     return numbers
-
-
-def _deliver(services: Services, side: Side, run_id: UUID) -> Numbers:
-    worker = f"{NAME}:{socket.gethostname()}:{os.getpid()}"
-
-    def once() -> DeliverySummary:
-        return deliver_intents(services.engine, side.name, side.connector, run_id, worker, link=services.link.name)
-
-    rounds = deliver_until_settled(once, PATIENCE_SECONDS)
-    last = rounds[-1]
-    return {
-        "sent": sum(part.sent for part in rounds),
-        "calls": sum(part.send_calls for part in rounds),
-        "look_ups": sum(part.look_up_calls for part in rounds),
-        "outcomes": dict(sum((part.outcomes for part in rounds), start=type(last.outcomes)())),
-        "states": dict(sum((part.states for part in rounds), start=type(last.states)())),
-        "alarms": [alarm for part in rounds for alarm in part.alarms],
-        "waiting": last.waiting,
-        "stopped": last.stopped,
-    }
 
 
 def _steps(services: Services, run_id: UUID) -> dict[str, Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from tieout.connectors.base import Connector
+from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.registry import allowance
 from tieout.connectors.registry import connect as connect_system
+from tieout.delivery.gate import SharedGate
 from tieout.mapping.load import apply_overrides, load_link, load_system, mappings_hash
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.connection import Connection
@@ -22,16 +25,24 @@ from tieout.quality.suites import suites_hash
 from tieout.scenarios.credentials import from_environment
 from tieout.store.engine import connect as connect_store
 
+#: Sessions of the store that are kept, and as many again for a moment: two for each worker of a delivery.
+POOL = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two systems of a link. `name` is its connection's name: staging and intents are keyed by it."""
+    """One of the two systems of a link. `name` is its connection's name: staging and intents are keyed by it.
+
+    `open` gives another connector of the same connection, for another thread; it shares the token and the `gate`.
+    """
 
     name: str
     system: str
     connector: Connector
     mappings: Mapping[str, EntityMapping]
     host: str
+    open: Callable[[], Connector] | None = None
+    gate: SharedGate | None = None
 
     def record_url(self, record_id: str) -> str:
         """Where a person opens the record: stands on the invoice, so that finance finds the order."""
@@ -98,6 +109,8 @@ def open_services(
     link = find_link(settings, link_name)
     get = connections or (lambda name: from_environment(name, settings))
     with ExitStack() as stack:
+        engine = connect_store(settings.require_database_url(), pool_size=POOL)
+        stack.callback(engine.dispose)
         sides = []
         for name, system in ((link.crm, link.crm_system), (link.ledger, link.ledger_system)):
             connection = get(name)
@@ -105,13 +118,13 @@ def open_services(
                 raise ConfigurationFault(
                     f"link {link.name}: connection {name!r} is for {connection.system}; the link expects {system}"
                 )
-            connector = connect_system(connection, on_secret=on_secret)
+            gate = SharedGate(engine, name, allowance(connection))
+            opener = partial(connect_system, connection, on_secret=on_secret, gate=gate, shelf=TokenShelf())
+            connector = opener()
             stack.callback(connector.close)
             mappings = {
                 entity: apply_overrides(mapping, link)
                 for entity, mapping in load_system(settings.include / "mappings", system).items()
             }
-            sides.append(Side(name, system, connector, mappings, connection.host))
-        engine = connect_store(settings.require_database_url())
-        stack.callback(engine.dispose)
+            sides.append(Side(name, system, connector, mappings, connection.host, opener, gate))
         yield Services(settings, engine, link, sides[0], sides[1], actor)
