@@ -1,5 +1,5 @@
-"""What a person is told when a step has failed for good, or when the ledger has a document twice: always in the log, and
-by the link's channels.
+"""What a person is told when a step has failed for good, or when the ledger has a document twice: in the log always,
+and by the link's channels.
 
 A channel is the id of an Airflow connection named under `notify:` in the link's file:
 - type `smtp`: an e-mail; the connection's extra holds `to` (a list or one address) and `from_email`;
