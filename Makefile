@@ -13,7 +13,7 @@ export PYTHONPATH := plugins:.
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help setup demo stop test bench lint docs lock clean
+.PHONY: help setup demo stop test bench chaos lint docs lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ test: lint  ## lint, then the fast tests, then those that start servers and a re
 
 bench: $(DEV)  ## measurements beside peers, printed as ratios
 	$(BIN)/python -m bench
+
+chaos: $(DEV)  ## kill, stop, cut, fill and skew real processes; a table of what came of it (about half an hour)
+	$(BIN)/python -m tests.chaos
 
 lint: $(DEV)  ## ruff, mypy, the import rule
 	$(BIN)/ruff check .

@@ -50,12 +50,19 @@ class Proxy:
     def rules(self, seed: int = 1, **rules: float) -> Counter[str]:
         """Each request suffers the named faults with these probabilities, writes as given, reads a third of it.
 
-        `down=1` closes the port. Returns how often each fault happened since the last call.
+        `down=1` closes the port. Returns how often each fault has happened since the start.
         """
-        assert self._process.stdin is not None
         unknown = set(rules) - {*FAULTS, "down"}
         assert not unknown, unknown
-        self._process.stdin.write(json.dumps({"seed": seed, "rules": rules}) + "\n")
+        return self._say({"seed": seed, "rules": rules})
+
+    def happened(self) -> Counter[str]:
+        """How often each fault has happened since the start."""
+        return self._say({})
+
+    def _say(self, what: dict[str, object]) -> Counter[str]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(what) + "\n")
         self._process.stdin.flush()
         return Counter(json.loads(self._answer()))
 
@@ -101,14 +108,17 @@ class _Server:
         print(self.port, flush=True)
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             given = json.loads(line)
-            self.rules, self.random = given["rules"], random.Random(given["seed"])
-            if self.rules.pop("down", 0) and self.server is not None:
-                self.server.close()
-                self.server = None
-            elif self.server is None:
-                await self.listen()
+            if given:
+                self.rules, self.random = given["rules"], random.Random(given["seed"])
+                await self.open_or_close(bool(self.rules.pop("down", 0)))
             print(json.dumps(self.happened), flush=True)
-            self.happened.clear()
+
+    async def open_or_close(self, close: bool) -> None:
+        if close and self.server is not None:
+            self.server.close()
+            self.server = None
+        elif not close and self.server is None:
+            await self.listen()
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream)

@@ -190,6 +190,23 @@ class Run:
         """Intents of the kind whose fate is open."""
         return self.count(f"{_OPEN} and kind = '{kind}'")
 
+    def is_open(self) -> bool:
+        """Whether anything is left to do."""
+        return self.count(_OPEN) > 0
+
+    def keep(self, number: int, **changes: Any) -> list[Child]:
+        """Sees to it that so many workers live."""
+        living = self.world.nursery.living()
+        return living + [self.start(**changes) for _ in range(number - len(living))]
+
+    def wait_for_sends(self, number: int) -> None:
+        """Until so many further sends were begun, or nothing is left to send."""
+        sql = "select coalesce(max(attempt_id), 0) from tieout.attempt"
+        end, wanted = time.monotonic() + PATIENCE, self.count(sql) + number
+        while self.count(sql) < wanted and self.is_open():
+            assert time.monotonic() < end, f"{number} sends did not happen\n{self.world.log}"
+            time.sleep(0.02)
+
     def settle(self, workers: int = 2) -> tuple[float, Judged]:
         """Lets sound workers finish; (seconds from now until no intent is open and the books equal the oracle, judged).
 

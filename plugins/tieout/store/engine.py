@@ -68,6 +68,8 @@ def connect(url: str, *, application_name: str = "tieout", pool_size: int = 5) -
         pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=pool_size,
+        # What is bound is bodies and answers: people's names and addresses must not get into a log by an error.
+        hide_parameters=True,
         json_serializer=dumps,
         json_deserializer=loads,
         connect_args={
@@ -101,6 +103,12 @@ def _raise_in_words(error: BaseException, *, gone: bool, url: sa.URL | None) -> 
         raise Retriable(f"the database refused for now (SQLSTATE {state}): try again") from error
     if state == "57014":
         return  # cancelled by a person or a time-out: not a database that is gone
+    if state in ("53100", "53200"):
+        what = "disk is full" if state == "53100" else "memory is used up"
+        raise Retriable(
+            f"the database's {what} (SQLSTATE {state}): what was not committed is undone; give it room, and the next "
+            "run carries on from there"
+        ) from error
     at = f"{url.host or url.query.get('host', 'the local socket')}/{url.database}" if url is not None else "?"
     # psycopg gives no SQLSTATE for a session that the server refuses: its words have to do.
     refused = _REFUSED.search(str(error)) if gone else None

@@ -78,3 +78,15 @@ def test_a_database_that_does_not_exist_is_no_reason_to_try_again(postgres_serve
 def test_a_mistake_of_ours_stays_what_it_is(engine: Engine) -> None:
     with engine.connect() as conn, pytest.raises(DBAPIError, match="syntax error"):
         conn.execute(sa.text("selec 1"))
+
+
+def test_a_full_disk_is_tried_again_and_told_in_words(engine: Engine) -> None:
+    raising = "do $$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$"
+    with engine.connect() as conn, pytest.raises(Retriable, match="disk is full"):
+        conn.exec_driver_sql(raising)
+
+
+def test_what_is_bound_is_in_no_error(engine: Engine) -> None:
+    with engine.connect() as conn, pytest.raises(DBAPIError) as caught:
+        conn.exec_driver_sql("select %(name)s / 0", {"name": 711})
+    assert "division by zero" in str(caught.value) and "711" not in str(caught.value)
