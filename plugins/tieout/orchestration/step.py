@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from tieout.orchestration.connections import get_connection, keep_secret
 from tieout.orchestration.outcomes import Reaction, StepsFailed, judge
@@ -77,14 +78,23 @@ class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed b
 
     def execute(self, context: Any) -> Any:
         """The step's numbers (the run's id for the first step), kept as the task's XCom."""
+        return self.go_on(context)
+
+    def go_on(self, context: Any, event: Any = None, since: str | None = None) -> Any:
+        """The same, also after a wait for a vendor's limit: every step carries on where it stopped.
+
+        Args:
+            event: the trigger's, not needed.
+            since: when the first of these waits began, in ISO format.
+        """
         failed = unsuccessful(context, self.closes) if self.closes else ""
         try:
             result = self._start(context) if self.step == START else self._step(context)
         except Exception as error:  # noqa: BLE001 - every error gets its verdict; none is swallowed
             # What does not close after a failed step is that step's consequence, not another fault.
-            raise_verdict(StepsFailed(f"{failed}; {error}") if failed else error, context)
+            raise_verdict(StepsFailed(f"{failed}; {error}") if failed else error, since)
         if failed:
-            raise_verdict(StepsFailed(failed), context)
+            raise_verdict(StepsFailed(failed))
         return result
 
     def _start(self, context: Any) -> str:
@@ -122,17 +132,20 @@ def unsuccessful(context: Any, task_ids: Sequence[str]) -> str:
     return "not everything was done: " + ", ".join(f"{task} is {state}" for task, state in bad.items())
 
 
-def raise_verdict(error: Exception, context: Any) -> NoReturn:
-    """Raises what Airflow understands in place of `error`: always raises."""
+def raise_verdict(error: Exception, since: str | None = None) -> NoReturn:
+    """Raises what Airflow understands in place of `error`: always raises.
+
+    A wait is deferred: no worker is held, and the triggerer has the task go on by itself.
+    """
     verdict = judge(error)
     if verdict.reaction is Reaction.RETRY:
         raise error
-    if verdict.reaction is Reaction.WAIT and _may_wait(context):
-        log.warning("%s; the task gives its worker back for %.0f s", error, verdict.after)
-        raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=verdict.after)) from error
+    now = datetime.now(UTC)
+    first = datetime.fromisoformat(since) if since else now
+    if verdict.reaction is Reaction.WAIT and now - first < LONGEST_STAY:
+        moment = now + timedelta(seconds=verdict.after)
+        log.warning("%s; the task gives its worker back and goes on at %s", error, moment.isoformat(timespec="seconds"))
+        raise TaskDeferred(
+            trigger=DateTimeTrigger(moment), method_name=StepTask.go_on.__name__, kwargs={"since": first.isoformat()}
+        ) from error
     raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-
-
-def _may_wait(context: Any) -> bool:
-    first = context["ti"].get_first_reschedule_date(context)
-    return first is None or datetime.now(UTC) - first < LONGEST_STAY
