@@ -61,6 +61,13 @@ _STEPS: tuple[tuple[str, str], ...] = (
         "dead_letter_id, entity, message, expected, found, remedy, times_seen, last_seen, closed_at, closed_by "
         "from tieout.dead_letter where source_id = any(:ids)",
     ),
+    (
+        "proposal",
+        "select p.proposed_at as at, "
+        "p.kind || ' by ' || p.proposed_by || ': ' || m.action || ', ' || p.state as title, p.proposal_id, "
+        "p.reason, p.decided_by, p.decided_at, p.note, m.vendor_id, m.vendor_number, m.currency, m.amount_minor, m.why "
+        "from tieout.proposal_item m join tieout.proposal p using (proposal_id) where m.source_id = any(:ids)",
+    ),
 )
 
 

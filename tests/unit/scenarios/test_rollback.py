@@ -21,6 +21,7 @@ from tests.unit.scenarios.conftest import BeginWith
 from tieout.scenarios import approval, quote_to_cash, rollback, taken_back
 from tieout.scenarios.rollback import Which
 from tieout.scenarios.services import Services
+from tieout.scenarios.trace import trace
 from tieout.store import proposals
 from tieout.store.proposals import NotAllowed, Proposal
 
@@ -96,6 +97,9 @@ def test_a_run_is_taken_back_to_the_cent_and_not_billed_again(begin_with: BeginW
     assert set(outcomes(services).values()) == {("reversed", "rolled_back")}
     shown = {row["Tieout_Invoice_Status__c"] for row in world.crm.rows("Order", ["Tieout_Invoice_Status__c"])}
     assert shown == {"PAID", "VOIDED"}
+
+    steps = [step.title for step in trace(services.engine, world.ids["order:A-1"]) if step.step == "proposal"]
+    assert steps == ["rollback by Ann: void, done"]
 
     # Again and again: nothing more is reversed, nothing is billed by itself, the books close.
     approved(services, found)
