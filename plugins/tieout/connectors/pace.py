@@ -177,6 +177,13 @@ def abandoned(pace: Pace, ticket: str) -> Pace:
     return replace(pace, slots={name: until for name, until in pace.slots.items() if name != ticket})
 
 
+def closed_for(pace: Pace, allowance: Allowance, now: datetime) -> float:
+    """Seconds until batch work may go on: what the vendor asked for, or the end of the day's calls; else 0."""
+    asked = 0.0 if pace.open_at is None else max(_seconds(pace.open_at - now), 0.0)
+    day = _day_wait(pace, allowance, Ask(""), now)
+    return max(asked, 0.0 if day is None else day.seconds)
+
+
 def useful_workers(pace: Pace, allowance: Allowance) -> int:
     """How many callers can be kept busy: no more than are tried at once, nor than the window's rate needs.
 

@@ -40,19 +40,31 @@ class Session:
         self.gate = gate
         self._hear = hear
 
-    def get(self, path: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Any:
-        """The JSON of a GET. Raises as HttpClient.read."""
-        return self.read(Call("GET", path, params or {}, headers or {}))[1]
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        is_counted: bool = True,
+    ) -> Any:
+        """The JSON of a GET. Raises as HttpClient.read. `is_counted`: the vendor counts it among those it allows."""
+        if is_counted:
+            return self.read(Call("GET", path, params or {}, headers or {}))[1]
+        return self._read(Call("GET", path, params or {}, headers or {}), True, self._send)[1]
 
     def read(self, call: Call, *, as_json: bool = True) -> tuple[Reply, Any]:
         """The answer to a call that changes nothing (whatever its method), with its JSON. Raises as HttpClient.read."""
 
+        patience = self.http.limits.longest_wait
+        return self._read(call, as_json, lambda prepared, token: self._once(prepared, token, patience))
+
+    def _read(self, call: Call, as_json: bool, once: Callable[[Call, Token], Reply]) -> tuple[Reply, Any]:
         def send() -> Reply:
-            patience = self.http.limits.longest_wait
             token = self.tokens.current()
-            reply = self._once(call, token, patience)
+            reply = once(call, token)
             if reply.status == 401:
-                reply = self._once(call, self.tokens.replace(token), patience)
+                reply = once(call, self.tokens.replace(token))
             return reply
 
         return self.http.read(send, as_json=as_json)
@@ -94,8 +106,6 @@ class Session:
     ) -> Reply:
         """One call through the gate. `latest`: the clock's time after which it is not sent any more."""
         http, clock = self.http, self.http.clock
-        url = call.url if "://" in call.url else f"{self._base_url(token)}{call.url}"
-        prepared = replace(call, url=url)
         ticket, heard = self._enter(priority, patience), None
         started = clock.monotonic()
         try:
@@ -103,7 +113,7 @@ class Session:
                 # The sender's claim is measured by `limits.longest_write`: bytes may not leave after it.
                 raise NotSent(f"{self.name}: signing in took more than {http.limits.start_within:g} s")
             heard = Heard(fine=False)
-            reply = http.once(prepared, f"Bearer {token.value}", deadline)
+            reply = self._send(call, token, deadline)
             heard = self._hear(reply)
             return reply
         except NotSent:
@@ -113,6 +123,10 @@ class Session:
             if heard is not None:
                 heard = replace(heard, seconds=clock.monotonic() - started, kind=_kind(call))
             self.gate.leave(ticket, heard)
+
+    def _send(self, call: Call, token: Token, deadline: float | None = None) -> Reply:
+        url = call.url if "://" in call.url else f"{self._base_url(token)}{call.url}"
+        return self.http.once(replace(call, url=url), f"Bearer {token.value}", deadline)
 
     def _enter(self, priority: int, patience: float) -> str:
         clock = self.http.clock

@@ -85,6 +85,16 @@ class SharedGate:
             # The answer to the call must not be lost for this; the slot is a lease and ends by itself.
             log.warning("pace.not_noted", connection=self.name, error=str(error))
 
+    def closed_for(self) -> float:
+        """Seconds until batch work may go on, where the vendor or the day's budget says so; 0 when it may now.
+
+        Raises:
+            Retriable: the store is gone.
+        """
+        with self._engine.connect() as conn:
+            found, now = load(conn, self.name)
+        return pace.closed_for(found, self.allowance, now)
+
     def workers(self) -> int:
         """How many callers can be kept busy now. Raises Retriable when the store is gone."""
         with self._engine.connect() as conn:

@@ -16,6 +16,7 @@ from tieout.connectors.base import Connector
 from tieout.delivery.crew import Progress, deliver_by_crew
 from tieout.delivery.deliver import deliver, deliver_until_settled
 from tieout.delivery.limits import DeliverySummary, Limits
+from tieout.delivery.states import State
 from tieout.model.errors import RateLimited
 from tieout.scenarios.services import Services, Side
 
@@ -49,7 +50,7 @@ def deliver_side(services: Services, side: Side, run_id: UUID, scenario: str, pa
             )
 
         rounds = _rounds(side, one, patience)
-    return _numbers(rounds)
+    return {**_numbers(rounds), "goes_on_in": _goes_on_in(side, rounds[-1], patience)}
 
 
 def _rounds(side: Side, one: One, patience: float) -> list[DeliverySummary]:
@@ -80,8 +81,15 @@ def _numbers(rounds: list[DeliverySummary]) -> dict[str, Any]:
         "alarms": [alarm for part in rounds for alarm in part.alarms],
         "waiting": last.waiting,
         "stopped": last.stopped,
-        "goes_on_in": last.asked_to_wait,
     }
+
+
+def _goes_on_in(side: Side, last: DeliverySummary, patience: float) -> float | None:
+    """Seconds until the vendor's limit lets go of what waits. What an earlier step met is still in the way."""
+    if last.asked_to_wait is not None or side.gate is None or not last.waiting.get(State.READY):
+        return last.asked_to_wait
+    seconds = side.gate.closed_for()
+    return seconds if seconds > patience else None
 
 
 def require_no_limit(side: Side, numbers: Mapping[str, Any]) -> None:

@@ -86,7 +86,7 @@ class XeroSession:
 
     def connections(self) -> list[Mapping[str, object]]:
         """The organisations that the app is joined to."""
-        answer = self.raw.get("/connections")
+        answer = self.raw.get("/connections", is_counted=False)
         items = answer if isinstance(answer, list) else []
         return [item for item in items if isinstance(item, dict)]
 
