@@ -4,6 +4,7 @@ runs.py        quote-to-cash, runs, trace, differences
 proposals.py   rollback, sweep
 people.py      dead letters, aliases, intents, the audit trail
 setup.py       links, mappings, suites, migrations, doctor, generated docs
+simulate.py    the posting protocol under seeded faults
 sandbox.py     the sandbox and loading CSV folders into it
 """
 
@@ -15,7 +16,7 @@ import typer
 from sqlalchemy.exc import ProgrammingError
 from typer.core import TyperGroup
 
-from tieout.cli import people, proposals, runs, sandbox, setup
+from tieout.cli import people, proposals, runs, sandbox, setup, simulate
 from tieout.model import logs
 from tieout.model.errors import Retriable, TieoutError
 
@@ -58,6 +59,7 @@ runs.register(app)
 people.register(app)
 proposals.register(app)
 setup.register(app)
+simulate.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 
 

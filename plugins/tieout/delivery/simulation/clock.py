@@ -1,7 +1,7 @@
 """Virtual time: one true time of the simulated world, the database's clock beside it, and each process's own clocks.
 
-The true time never jumps and never goes back. The database's clock is the true one plus an error that may be set forward
-or back; a process's monotonic clock begins anywhere, its wall clock may be wrong. Nothing here sleeps.
+The true time never jumps and never goes back. The database's clock is the true one plus an error that may be set
+forward or back; a process's monotonic clock begins anywhere, its wall clock may be wrong. Nothing here sleeps.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A ledger in memory that implements `Target` with every class of guard, and does what networks do to a request.
 
 It is the counterpart of the delivery, not a copy of any vendor: a durable key, a key that is kept for a while, a unique
-number, or nothing but a look-up. Faults come one for each call, from lists or from a function (faults.py says which there
-are); time comes from the same world as the delivery's. What it applied is told to a `Witness`: the oracle keeps its books
-from that alone.
+number, or nothing but a look-up. Faults come one for each call, from lists or from a function (faults.py says which
+there are); time comes from the same world as the delivery's. What it applied is told to a `Witness`: the oracle keeps
+its books from that alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Version:
 class Document:
     """A vendor's document with all its versions. `stamp` is the doc_uid that made it; None when a person did."""
 
-    __slots__ = ("vendor_id", "natural_key", "stamp", "versions")
+    __slots__ = ("natural_key", "stamp", "vendor_id", "versions")
 
     def __init__(self, vendor_id: str, natural_key: str, stamp: str | None, body: bytes, at: float) -> None:
         self.vendor_id, self.natural_key, self.stamp = vendor_id, natural_key, stamp
@@ -242,9 +242,8 @@ class MemoryLedger:
             self._apply(operation, request, at)
 
     def owes(self) -> bool:
-        """May something that was sent still take effect or come to be seen?"""
-        longest = max((operation.look_up_lag for operation in self.operations.values()), default=0.0)
-        seen = self.clock.seconds - longest
+        """May something that was sent still take effect or come to be seen? (By a look-up that is not `stale`.)"""
+        seen = self.clock.seconds - self.lag
         return bool(self.pending) or any(version.at > seen for each in self.documents for version in each.versions)
 
     def _apply_all(self, operation: Operation, requests: Iterable[Request], by: str) -> list[Answer]:
@@ -273,7 +272,7 @@ class MemoryLedger:
         return self._applied(operation, request, made.vendor_id, made=True)
 
     def _change(self, operation: Operation, request: Request, content: Mapping[str, Any], at: float) -> Answer:
-        same = [each for each in self.documents if each.natural_key == request.natural_key]
+        same = [each for each in self.documents if _is_meant(each, request, content)]
         there = next((each for each in same if each.is_live), same[-1] if same else None)
         if there is None:
             return Answer(request.doc_uid, "refused", reason="not_found", http_status=404)
@@ -298,7 +297,7 @@ class MemoryLedger:
         sent = json.loads(request.body)
         found = []
         for each in self.documents:
-            version = each.seen(self.clock.seconds - lag) if each.natural_key == request.natural_key else None
+            version = each.seen(self.clock.seconds - lag) if _is_meant(each, request, sent) else None
             if version is None or not (version.live or sent.get("void")):
                 continue
             there = json.loads(version.body)
@@ -331,6 +330,13 @@ class MemoryLedger:
     def live(self, natural_key: str) -> list[Document]:
         """The live documents with this number, oldest first."""
         return [each for each in self.documents if each.natural_key == natural_key and each.is_live]
+
+
+def _is_meant(document: Document, request: Request, content: Mapping[str, Any]) -> bool:
+    """By the vendor's id where the body has it, else by the number."""
+    if "id" in content:
+        return bool(document.vendor_id == content["id"])
+    return document.natural_key == request.natural_key
 
 
 def _raiser(error: Exception) -> Callable[[], Sequence[Answer]]:
