@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from multiprocessing import get_context
 from threading import Barrier
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from tests.scenarios.format import Given, Step
-from tests.scenarios.world import World
+from tests.scenarios.world import World, services_of
+from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tests.unit.scenarios.conftest import BeginWith
+from tieout.model.link import Link
 from tieout.scenarios import approval, quote_to_cash, rollback, taken_back
 from tieout.scenarios.rollback import Which
 from tieout.scenarios.services import Services
 from tieout.scenarios.trace import trace
 from tieout.store import proposals
+from tieout.store.engine import connect
 from tieout.store.proposals import NotAllowed, Proposal
 
 ACCOUNT = {"name": "Acme Ltd", "tax_id": "GB980780684", "street": "1 High Street", "city": "Leeds",
@@ -257,3 +263,42 @@ def test_a_closed_period_is_left_alone_or_credited_as_the_links_policy_says(begi
     assert closed["original"] == closed["reversed"] == found.sums()["GBP"]["credit"] == 36828
     assert {one["Status"] for one in world.hand.all("Invoices")} == {"PAID"}
     assert {note["RemainingCredit"] for note in world.hand.all("CreditNotes")} == {Decimal(0)}
+
+
+def _deliver_elsewhere(database_url: str, sandbox_url: str, link: Link, proposal_id: int) -> None:
+    """In a process of its own, to be killed."""
+    there = cast(SandboxProcess, SimpleNamespace(url=sandbox_url))
+    engine = connect(database_url)
+    with services_of(link, crm_connection(there, "crm"), ledger_connection(there, "ledger"), engine) as services:
+        taken_back.deliver(services, proposal_id)
+
+
+def test_a_delivery_that_is_killed_after_it_sent_reverses_nothing_twice(
+    begin_with: BeginWith, sandbox: SandboxProcess, database_url: str
+) -> None:
+    world, services = begin_with(given(order("A-1", "50"), order("A-2", "60")))
+    run_id = UUID(quote_to_cash.run(services)["run_id"])
+    pay(world, "A-2", "10")
+    found = approved(services, rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test"))
+    sandbox.faults({"system": "xero", "method": "P*", "path": "*/CreditNotes", "fault": "slow", "times": 1,
+                    "params": {"seconds": 60}})  # fmt: skip
+    worker = get_context("spawn").Process(
+        target=_deliver_elsewhere, args=(database_url, sandbox.url, services.link, found.proposal_id)
+    )
+    worker.start()
+    try:
+        end = time.monotonic() + 120
+        while not sandbox.hits():
+            assert worker.is_alive() and time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        worker.kill()
+        worker.join()
+    for _ in range(3):
+        with services.engine.begin() as conn:  # leases end, quiet periods pass
+            conn.execute(text("update tieout.intent set not_before = now() where state = 'UNKNOWN'"))
+            conn.execute(text("update tieout.intent set lease_until = now() where state in ('CLAIMED', 'IN_FLIGHT')"))
+        done = taken_back.deliver(services, found.proposal_id)
+    assert done["closing"]["GBP"]["reversed"] == done["closing"]["GBP"]["original"] == 36828
+    assert len(world.hand.all("CreditNotes")) == 1
+    assert sorted(reversals(services)) == [("credit_memo", "CONFIRMED"), ("void", "CONFIRMED")]
