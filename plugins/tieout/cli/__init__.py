@@ -1,6 +1,7 @@
 """The command line: the same scenarios as in Airflow, and what people do beside them. Imports nothing of airflow.
 
-runs.py        quote-to-cash, runs, trace, differences
+scenarios.py   a command for each scenario: quote-to-cash
+runs.py        runs, trace, differences
 proposals.py   rollback, sweep
 people.py      dead letters, aliases, intents, the audit trail
 setup.py       links, mappings, suites, migrations, doctor, generated docs
@@ -16,7 +17,7 @@ import typer
 from sqlalchemy.exc import ProgrammingError
 from typer.core import TyperGroup
 
-from tieout.cli import people, proposals, runs, sandbox, setup, simulate
+from tieout.cli import people, proposals, runs, sandbox, scenarios, setup, simulate
 from tieout.model import logs
 from tieout.model.errors import Retriable, TieoutError
 
@@ -55,6 +56,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+scenarios.register(app)
 runs.register(app)
 people.register(app)
 proposals.register(app)

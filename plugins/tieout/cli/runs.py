@@ -1,20 +1,17 @@
-"""`tieout quote-to-cash`, `tieout runs`, `tieout trace`, `tieout differences`."""
+"""`tieout runs`, `tieout trace`, `tieout differences`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated
 
 import typer
 
 from tieout.cli import show
 from tieout.cli.opened import store
-from tieout.model.errors import ConfigurationFault, RateLimited
+from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import load_settings
 from tieout.reports.present import amount
-from tieout.scenarios import checking
-from tieout.scenarios import quote_to_cash as scenario
-from tieout.scenarios.services import find_link, open_services
+from tieout.scenarios.services import find_link
 from tieout.scenarios.summary import NO_CURRENCY
 from tieout.scenarios.trace import trace as trace_key
 from tieout.store import documents
@@ -26,56 +23,9 @@ Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command("quote-to-cash")(quote_to_cash)
     app.command("runs")(list_runs)
     app.command("trace")(trace)
     app.command("differences")(differences)
-
-
-def quote_to_cash(
-    link: LinkName,
-    step: Annotated[str | None, typer.Option(help=f"Only this step of --run-id: {', '.join(scenario.STEPS)}.")] = None,
-    run_id: Annotated[str | None, typer.Option(help="The run whose step is done (again).")] = None,
-    json: Json = False,
-) -> None:
-    """Won deals and orders become invoices; numbers, status and payments come back."""
-    if (step is None) != (run_id is None):
-        raise ConfigurationFault("--step and --run-id go together: `tieout runs` lists the runs")
-    if step is not None and step not in scenario.STEPS:
-        raise ConfigurationFault(f"no step {step!r}; expected one of {', '.join(scenario.STEPS)}")
-    if run_id is not None:
-        _require_run(run_id, link)
-    with open_services(link) as services:
-        if step is not None:
-            show.as_json(getattr(scenario, step)(services, run_id))
-            return
-        numbers = scenario.run(services, on_step=None if json else _progress)
-        docs = checking.docs_folder(services.settings.home, numbers["run_id"])
-    if json:
-        show.as_json(numbers)
-    else:
-        show.summary(numbers)
-        show.console.print(f"run {numbers['run_id']}", markup=False)
-        for what, page in checking.docs_pages(docs).items():
-            show.console.print(f"Data Docs of {what}: {docs / page}", markup=False, soft_wrap=True)
-    if numbers["goes_on_in"] is not None:
-        raise RateLimited("a vendor's limit is used up; what was posted until now is settled", numbers["goes_on_in"])
-
-
-def _require_run(run_id: str, link: str) -> None:
-    try:
-        wanted = UUID(run_id)
-    except ValueError:
-        raise ConfigurationFault(f"--run-id {run_id!r}: expected the id of a run; `tieout runs` lists them") from None
-    with store() as engine, engine.connect() as conn:
-        found = store_runs.get(conn, wanted)
-    if found is None or found.link != link:
-        raise ConfigurationFault(f"link {link} has no run {run_id}: `tieout runs --link {link}` lists them")
-
-
-def _progress(name: str, numbers: Any) -> None:
-    if name != "summarise":
-        show.console.print(f"{name} done", markup=False)
 
 
 def list_runs(

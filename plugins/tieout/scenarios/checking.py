@@ -14,6 +14,7 @@ from tieout.quality.check import Book, CheckCounts, EntityStopped, check_entity
 from tieout.quality.docs import render
 from tieout.quality.run import SuiteResult
 from tieout.scenarios.services import Services
+from tieout.scenarios.steps import Reads
 from tieout.store import dead_letters, watermarks
 
 BOOK = Book(
@@ -41,10 +42,11 @@ def docs_pages(folder: Path) -> dict[str, str]:
     return {words: page for words, page in pages.items() if (folder / page).is_file()}
 
 
-def check(services: Services, run_id: UUID, part: str = "") -> dict[str, Any]:
-    """Checks every staged entity.
+def check(services: Services, run_id: UUID, reads: Reads, part: str = "") -> dict[str, Any]:
+    """Checks the staged entities that a scenario reads.
 
     Args:
+        reads: which entities of which side.
         part: folder of its own for the Data Docs, below the run's, of a later check in one run: ANSWERS.
 
     Returns:
@@ -56,11 +58,9 @@ def check(services: Services, run_id: UUID, part: str = "") -> dict[str, Any]:
     results: dict[str, SuiteResult] = {}
     by_entity: dict[str, dict[str, int]] = {}
     stopped: list[str] = []
-    for side in (services.crm, services.ledger):
-        for name, mapping in sorted(side.mappings.items()):
-            if not mapping.is_staged:
-                continue
-            entity = mapping.staged_entity()
+    for side, names in ((services.crm, reads["crm"]), (services.ledger, reads["ledger"])):
+        for name in sorted(names):
+            entity = side.mappings[name].staged_entity()
             try:
                 counts = check_entity(
                     services.engine, entity, side.name, services.suite(side.system, name), run_id, BOOK

@@ -19,11 +19,22 @@ from tieout.scenarios.delivering import deliver_side, require_no_limit
 from tieout.scenarios.extraction import extract_side
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
-from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, finish, step
+from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, Reads, finish, step
 from tieout.store import proposals
 
 NAME = "quote_to_cash"
 STEPS = ("extract", "check", "transform", "deliver", "write_back", "summarise")
+
+READS: Reads = {
+    "crm": (
+        "account", "contact", "currency", "exchange_rate", "opportunity", "opportunity_line", "order",
+        "order_line", "price", "product", "quote", "quote_line",
+    ),
+    "ledger": (
+        "account", "credit_memo", "currency", "invoice", "organisation", "payment", "product",
+        "tax_rate",
+    ),
+}  # fmt: skip
 
 #: Number of the step `deliver` that says why a suite stopped the ledger's answers.
 STOPPED = "answers_stopped"
@@ -42,13 +53,14 @@ def start(
 def extract(services: Services, run_id: str) -> Numbers:
     """Reads what changed in both systems into staging."""
     return step(services, run_id, "extract", lambda run: {
-        side.name: extract_side(services, side, run) for side in (services.crm, services.ledger)
+        services.crm.name: extract_side(services, services.crm, run, READS["crm"]),
+        services.ledger.name: extract_side(services, services.ledger, run, READS["ledger"]),
     })  # fmt: skip
 
 
 def check(services: Services, run_id: str) -> Numbers:
     """Runs the suites over what was staged; bad rows go into quarantine."""
-    return step(services, run_id, "check", lambda run: checking.check(services, run))
+    return step(services, run_id, "check", lambda run: checking.check(services, run, READS))
 
 
 def transform(services: Services, run_id: str) -> Numbers:
@@ -89,7 +101,7 @@ def deliver(services: Services, run_id: str) -> Numbers:
 def _check_answers(services: Services, run: UUID) -> Numbers:
     """What was posted is posted, whatever a suite says of the answer: the run goes on and ends with the reason."""
     try:
-        return {"answers_checked": checking.check(services, run, checking.ANSWERS)["checked"]}
+        return {"answers_checked": checking.check(services, run, READS, checking.ANSWERS)["checked"]}
     except SuiteStopped as error:
         return {STOPPED: str(error)}
 

@@ -6,7 +6,7 @@ can be called again at any time; Airflow's tasks (orchestration/step.py) and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,10 @@ Numbers = dict[str, Any]
 Step = Callable[[Services, str], Numbers]
 #: Called after each step with its name and numbers.
 OnStep = Callable[[str, Mapping[str, Any]], None]
+
+#: `crm` and `ledger` -> the entities that a scenario reads; several scenarios may read the same one, and share its
+#: watermark.
+Reads = Mapping[str, Collection[str]]
 
 #: Seconds that a step waits for what is due soon (a throttled call, a quiet period); then the next run does it.
 PATIENCE_SECONDS = 60.0
