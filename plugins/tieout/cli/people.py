@@ -1,4 +1,4 @@
-"""What people decide: dead letters, aliases, intents that wait; and the audit trail of all that."""
+"""What people decide: dead letters and aliases; and the audit trail of all that. Writes that wait: intents.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from sqlalchemy import text
 from tieout.cli import show
 from tieout.cli.opened import store
 from tieout.cli.runs import Json, LinkName
-from tieout.delivery import people
 from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import load_settings
 from tieout.scenarios.services import find_link
@@ -19,20 +18,20 @@ from tieout.store import aliases, audit, dead_letters
 By = Annotated[str, typer.Option(help="Your name; it stands in the audit trail.")]
 Note = Annotated[str, typer.Option(help="What is worth keeping about it.")]
 Link = Annotated[str | None, typer.Option(help="Only this link.")]
-Intent = Annotated[int, typer.Argument(help="Its id: `tieout intents list` shows it.")]
 Limit = Annotated[int, typer.Option(min=1, max=5000, help="How many at most.")]
 Ids = Annotated[list[int], typer.Argument(help="Their ids.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the groups."""
-    for name, group in (("dead-letters", letters), ("alias", alias), ("intents", intents), ("audit", trail)):
+    from tieout.cli import intents  # takes its options from here
+
+    for name, group in (("dead-letters", letters), ("alias", alias), ("intents", intents.app), ("audit", trail)):
         app.add_typer(group, name=name)
 
 
 letters = typer.Typer(help="Records that cannot go on, with the reason and what to do.", no_args_is_help=True)
 alias = typer.Typer(help="Products and customers that a person recognised.", no_args_is_help=True)
-intents = typer.Typer(help="Documents on their way to a system.", no_args_is_help=True)
 trail = typer.Typer(help="The audit trail.", no_args_is_help=True)
 
 
@@ -112,51 +111,6 @@ def list_aliases(link: Link = None) -> None:
         found = aliases.listing(conn, link)
     rows = [(one.link, one.entity, one.found, one.canonical, one.approved_by, one.approved_at) for one in found]
     show.table("Aliases", ("link", "entity", "found", "stands for", "approved by", "at (UTC)"), rows)
-
-
-@intents.command("list")
-def list_intents(
-    state: Annotated[
-        str | None, typer.Option(help="READY, UNKNOWN, HELD, REJECTED ...; all that waits by default.")
-    ] = None,
-    limit: Limit = 200,
-) -> None:
-    """Documents that are not settled, oldest first."""
-    with store() as engine, engine.connect() as conn:
-        rows = conn.execute(
-            text(
-                "select intent_id, link, kind, source_id, natural_key, state, reason, message, owner, updated_at "
-                "from tieout.intent where state = :state or (cast(:state as text) is null "
-                "and state in ('READY','CLAIMED','IN_FLIGHT','UNKNOWN','HELD')) order by updated_at limit :limit"
-            ),
-            {"state": state, "limit": limit},
-        ).all()
-    columns = ("id", "link", "kind", "record", "number", "state", "reason", "what is wrong", "owner", "since (UTC)")
-    show.table("Intents", columns, rows)
-
-
-@intents.command("look-up-again")
-def look_up_again(intent_id: Intent, by: By, note: Note = "") -> None:
-    """The next delivery looks a held document up once more."""
-    with store() as engine, engine.begin() as conn:
-        people.look_up_again(conn, intent_id, by, note)
-    typer.echo("it is looked up by the next delivery")
-
-
-@intents.command("cancel")
-def cancel_intent(intent_id: Intent, by: By, note: Annotated[str, typer.Option(help="Why.")]) -> None:
-    """Gives a held document up; refused where it may stand in the ledger."""
-    with store() as engine, engine.begin() as conn:
-        people.cancel(conn, intent_id, by, note)
-    typer.echo("cancelled")
-
-
-@intents.command("try-again")
-def try_again(intent_id: Intent, by: By, note: Note = "") -> None:
-    """Sends a refused document once more, where every send was definitely refused."""
-    with store() as engine, engine.begin() as conn:
-        people.try_again(conn, intent_id, by, note)
-    typer.echo("it is sent by the next delivery")
 
 
 @trail.command("verify")

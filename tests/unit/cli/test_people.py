@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.support.delivery import intent, plan, run_until_settled, states
+from tests.support.delivery import intent, plan, run, run_until_settled, states
 from tests.support.ledger import MemoryLedger, VirtualClock
 from tests.unit.cli.conftest import Command
 from tieout.model.errors import Rejection
@@ -167,6 +167,62 @@ def test_a_refused_document_is_sent_once_more(command: Command, engine: Engine, 
         refused = str(conn.execute(text("select intent_id from tieout.intent")).scalar_one())
     assert command("intents", "try-again", refused, "--by", "ann", "--note", "account made").exit_code == 0
     assert states(engine) == {"3": "READY"}
+
+
+def test_intents_are_chosen_and_counted(command: Command, engine: Engine, ledger: MemoryLedger) -> None:
+    _held(engine, ledger)
+    ledger.faults = iter(["lost_answer"])
+    plan(engine, [intent(2, owner="bob")], ledger.clock)
+    run(engine, ledger)
+    chosen = {
+        options: [each["number"] for each in json.loads(command("intents", "list", "--json", *options).stdout)]
+        for options in ((), ("--owner", "bob"), ("--target", "books"), ("--link", "nowhere"), ("--state", "UNKNOWN"),
+                        ("--reason", "number_taken"), ("--limit", "1"))
+    }  # fmt: skip
+    assert list(chosen.values()) == [
+        ["INV-1", "INV-2"], ["INV-2"], ["INV-1", "INV-2"], [], ["INV-2"], ["INV-1"], ["INV-1"],
+    ]  # fmt: skip
+    numbers = json.loads(command("intents", "counts", "--json").stdout)
+    assert [(each["state"], each["count"], each["amount_minor"]) for each in numbers["standings"]] == [
+        ("UNKNOWN", 1, 1000), ("HELD", 1, 1000),
+    ]  # fmt: skip
+    assert {each["owner"] for each in numbers["owners"]} == {"finance", "bob"}
+    assert "10.00" in command("intents", "counts").stdout
+    wrong = command("intents", "list", "--state", "held")
+    assert wrong.exit_code == 65 and "expected one of READY" in wrong.stderr
+
+
+def test_one_intent_is_shown_with_what_was_tried(command: Command, engine: Engine, ledger: MemoryLedger) -> None:
+    shown = json.loads(command("intents", "show", _held(engine, ledger)).stdout)
+    assert shown["state"] == "HELD" and shown["candidates"] == [ledger.documents[0].vendor_id]
+    assert [each["outcome"] for each in shown["attempts"]] == ["refused", "found_different"]
+    assert [each["detail"].get("to") for each in shown["history"]][-1] == "HELD"
+    assert command("intents", "show", "4711").exit_code == 65
+
+
+def test_the_found_document_is_accepted(command: Command, engine: Engine, ledger: MemoryLedger) -> None:
+    held = _held(engine, ledger)
+    assert command("intents", "accept", held, "--by", "ann", "--note", "the same").exit_code == 0
+    assert states(engine) == {"1": "CONFIRMED"}
+    with engine.connect() as conn:
+        crossed = conn.execute(text("select vendor_id, decided_by from tieout.crosswalk")).one()
+    assert crossed == (ledger.documents[0].vendor_id, "ann")
+
+
+def test_which_document_is_accepted_has_to_be_clear(command: Command, engine: Engine, ledger: MemoryLedger) -> None:
+    plan(engine, [intent(3)], ledger.clock)
+    unclear = command("intents", "accept", "1", "--by", "ann")
+    assert unclear.exit_code == 65 and "--vendor-id" in unclear.stderr
+    not_held = command("intents", "accept", "1", "--by", "ann", "--vendor-id", "v-1")
+    assert not_held.exit_code == 65 and "is READY" in not_held.stderr
+    assert states(engine) == {"3": "READY"}
+
+
+def test_a_held_document_is_given_to_somebody(command: Command, engine: Engine, ledger: MemoryLedger) -> None:
+    held = _held(engine, ledger)
+    assert "it is sales's" in command("intents", "assign", held, "sales", "--by", "ann").stdout
+    assert json.loads(command("intents", "list", "--json", "--owner", "sales").stdout)[0]["number"] == "INV-1"
+    assert command("intents", "assign", held, " ", "--by", "ann").exit_code == 65
 
 
 def test_a_whole_audit_trail_is_said_to_be_whole(command: Command, letters: list[int]) -> None:
