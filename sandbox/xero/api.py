@@ -88,7 +88,8 @@ class Api:
         now = self.books.now()
         try:
             client = self._authorise(request, path)
-            headers = self.limiter.enter(client, self.books.setting("limits"), now)
+            minute = float(self.books.setting("minute_seconds"))
+            headers = self.limiter.enter(client, self.books.setting("limits"), now, minute)
         except Problem as problem:
             return _json(problem.status, problem.body(), problem.headers)
         try:

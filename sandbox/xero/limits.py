@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.xero.errors import Problem, too_many
 
-_WINDOWS = {"minute": 60, "day": 86_400, "app_minute": 60}  # seconds
+_WINDOWS = {"minute": 60.0, "day": 86_400.0, "app_minute": 60.0}  # seconds
 _HEADERS = {"day": "X-DayLimit-Remaining", "minute": "X-MinLimit-Remaining", "app_minute": "X-AppMinLimit-Remaining"}
 
 
@@ -24,9 +24,14 @@ class Limiter:
     def reset(self) -> None:
         self._calls.clear()
 
-    def enter(self, client: str, limits: Mapping[str, Any], now: datetime) -> dict[str, str]:
-        """Counts the call in; headers for its answer. Raises Problem (429), and then it does not count."""
-        for which, seconds in _WINDOWS.items():
+    def enter(self, client: str, limits: Mapping[str, Any], now: datetime, minute: float = 60.0) -> dict[str, str]:
+        """Counts the call in; headers for its answer. Raises Problem (429), and then it does not count.
+
+        Args:
+            minute: seconds of a minute, for those who cannot wait for one.
+        """
+        for which, length in _WINDOWS.items():
+            seconds = minute if which == "minute" else length
             calls, limit = self._window(client, which, seconds, now), limits.get(which)
             if limit is not None and len(calls) >= limit:
                 wait = calls[-limit] + timedelta(seconds=seconds) - now
@@ -42,7 +47,7 @@ class Limiter:
         """The answer is made."""
         self._open[client] = self._open.get(client, 1) - 1
 
-    def _window(self, client: str, which: str, seconds: int, now: datetime) -> deque[datetime]:
+    def _window(self, client: str, which: str, seconds: float, now: datetime) -> deque[datetime]:
         calls = self._calls.setdefault((client, which), deque())
         while calls and calls[0] <= now - timedelta(seconds=seconds):
             calls.popleft()

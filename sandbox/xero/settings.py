@@ -28,6 +28,7 @@ DEFAULTS: Mapping[str, Any] = {
     "rates": {"EUR": "1.17", "USD": "1.27"},
     # Calls for each organisation and client; null is no limit.
     "limits": {"minute": 60, "day": 5000, "concurrent": 5, "app_minute": 10000},
+    "minute_seconds": 60,  # of the minute's limit
     "idempotency_seconds": 360,
     "token_seconds": 1800,
     "refresh_grace_seconds": 1800,
@@ -133,6 +134,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "clients": _clients,
     "period_lock_date": _lock_date,
     "end_of_year_lock_date": _lock_date,
+    "minute_seconds": _seconds,
     "idempotency_seconds": _seconds,
     "token_seconds": _seconds,
     "refresh_grace_seconds": _seconds,

@@ -234,7 +234,7 @@ def test_without_a_word_of_the_vendor_the_documented_day_counts() -> None:
 def test_workers_are_as_many_as_the_rate_needs() -> None:
     pace = Pace(width=5.0, answer_seconds=0.3)
     assert useful_workers(pace, XERO) == 2
-    assert useful_workers(Pace(width=5.0, answer_seconds=3.0), XERO) == 5
+    assert useful_workers(Pace(width=5.0, answer_seconds=2.0), XERO) == 4
     assert useful_workers(Pace(width=5.0, answer_seconds=0.3, has_window=False), XERO) == 5
     assert useful_workers(Pace(width=1.4), Allowance()) == 1
 

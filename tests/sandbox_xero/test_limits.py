@@ -25,6 +25,14 @@ def test_the_minute_limit_counts_down_and_opens_again(xero: Xero) -> None:
     assert xero.http.get("Organisation").status_code == 200
 
 
+def test_a_minute_may_be_shorter_for_those_who_measure(xero: Xero) -> None:
+    xero.settings(limits={"minute": 1}, minute_seconds=6)
+    assert xero.http.get("Organisation").status_code == 200
+    assert int(xero.http.get("Organisation").headers["Retry-After"]) <= 6
+    xero.settings(clock_offset_seconds=7)
+    assert xero.http.get("Organisation").status_code == 200
+
+
 def test_a_refused_call_has_no_effect(xero: Xero) -> None:
     xero.settings(limits={"minute": 1})
     assert xero.http.get("Organisation").status_code == 200

@@ -39,6 +39,8 @@ NEWEST, FADE = 0.2, 1.01
 MOST_KINDS = 40
 #: Spacing of batch calls, as a share of an even one: below 1, so that a gap can be made up for.
 CATCH_UP = 0.8
+#: What a worker does between two calls, seconds: with a busy store and machine.
+OWN_SECONDS = 0.25
 #: Longest and shortest time between two looks for a free slot, seconds.
 LONGEST_LOOK, SHORTEST_LOOK = 0.25, 0.02
 
@@ -192,7 +194,7 @@ def useful_workers(pace: Pace, allowance: Allowance) -> int:
     most = max(int(pace.width), 1)
     if not pace.has_window or allowance.calls is None or pace.answer_seconds is None:
         return most
-    return min(most, ceil(allowance.calls / allowance.window * pace.answer_seconds * 1.2) + 1)
+    return min(most, ceil(allowance.calls / allowance.window * (pace.answer_seconds * 1.2 + OWN_SECONDS)) + 1)
 
 
 # -- may it go? --------------------------------------------------------------------------------------------------------
