@@ -11,6 +11,7 @@ sandbox.py     the sandbox and loading CSV folders into it
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import typer
@@ -19,10 +20,10 @@ from typer.core import TyperGroup
 
 from tieout.cli import people, proposals, runs, sandbox, scenarios, setup, simulate
 from tieout.model import logs
-from tieout.model.errors import Retriable, TieoutError
+from tieout.model.errors import RateLimited, Retriable, TieoutError
 
-#: Exit codes, after sysexits.h: bad data or configuration; try again later.
-FATAL, TRY_AGAIN = 65, 75
+#: Exit codes, after sysexits.h: bad data or configuration; try again later. Beyond them: a vendor's limit is used up.
+FATAL, TRY_AGAIN, LIMITED = 65, 75, 79
 #: SQLSTATE of a table or schema that is not there.
 NOT_MIGRATED = ("42P01", "3F000")
 
@@ -34,6 +35,10 @@ class Commands(TyperGroup):
         """Runs the command that the arguments name."""
         try:
             return super().invoke(ctx)
+        except RateLimited as error:
+            again = datetime.now(UTC) + timedelta(seconds=error.retry_after)
+            _say(f"RateLimited: {error}; run it again after {again:%Y-%m-%d %H:%M:%S} UTC, and it goes on")
+            raise typer.Exit(LIMITED) from error
         except Retriable as error:
             _say(f"{type(error).__name__}: {error} (it may work when it is tried again)")
             raise typer.Exit(TRY_AGAIN) from error
