@@ -17,7 +17,7 @@ from psycopg import sql
 
 from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import ColumnType, StagedEntity
-from tieout.store.staging_tables import all_columns, table_name
+from tieout.store.staging_tables import all_columns, current_image, table_name
 from tieout.store.staging_usual import Usual
 
 #: How COPY takes a declared type.
@@ -40,16 +40,7 @@ def current_hashes(
     Raises:
         ConfigurationFault: the table is missing.
     """
-    # One look into the key for each id, whatever the planner believes of a table that has just grown.
-    query = sql.SQL(
-        "select c._source_id, c._hash from unnest({ids}::text[]) i cross join lateral ("
-        " select _source_id, case when not _deleted then _hash end as _hash from {table}"
-        " where _connection = {connection} and _source_id = i offset 0) c"
-    ).format(
-        ids=sql.Literal(_array(ids)),
-        table=table_name(entity),
-        connection=sql.Literal(connection_name),
-    )
+    query = look_up(entity, connection_name, ids)
     raw.execute("set local jit = off; set local enable_seqscan = off; set local enable_bitmapscan = off")
     try:
         return dict(raw.execute(query).fetchall())
@@ -57,6 +48,15 @@ def current_hashes(
         raise ConfigurationFault(
             f"staging.{entity.table} does not exist: staging.ensure has to run before records are staged"
         ) from None
+
+
+def look_up(entity: StagedEntity, connection_name: str, ids: Sequence[str]) -> sql.Composed:
+    """The query of `current_hashes`."""
+    wanted = sql.SQL("_source_id, case when not _deleted then _hash end as _hash")
+    return sql.SQL("select c.* from unnest({ids}::text[]) i cross join lateral {image} c").format(
+        ids=sql.Literal(_array(ids)),
+        image=current_image(entity, connection_name, sql.Identifier("i"), wanted),
+    )
 
 
 def insert(raw: psycopg.Connection[Any], entity: StagedEntity, connection_name: str, rows: Usual, run_id: UUID) -> int:

@@ -17,7 +17,7 @@ from psycopg import sql
 from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity
 from tieout.store import conversion
-from tieout.store.staging_tables import all_columns, table_name
+from tieout.store.staging_tables import all_columns, current_image, table_name
 
 
 class Row(NamedTuple):
@@ -47,13 +47,10 @@ def merge(
     return counted[0], counted[1]
 
 
-# Each incoming row finds its current image by the key: a plan that reads the whole table for each chunk would make
-# the load quadratic, and the temporary table has no statistics to warn the planner.
 _SETTINGS = """
 set local timezone = 'UTC';
 set local jit = off;
-set local enable_hashjoin = off;
-set local enable_mergejoin = off;
+set local enable_seqscan = off;
 set local work_mem = '64MB';
 create temporary table if not exists tieout_incoming (id text, notes text, body text storage external)
     on commit delete rows
@@ -99,7 +96,7 @@ def _merge_statement(entity: StagedEntity, connection_name: str, run_id: UUID) -
                 select id as _key, j as _json, h as _new_hash, existed as _existed, old_m as _old_m, old_d as _old_d,
                     {values}, {modified} as _m, {problems} as _found from (
                     select *, {candidates} from (
-                        select b.*, c._source_id is not null as existed, c._modified_at as old_m, c._deleted as old_d
+                        select b.*, c._hash is not null as existed, c._modified_at as old_m, c._deleted as old_d
                         from (
                             select *, {hash} as h from (
                                 select *, {raws} from (
@@ -107,15 +104,14 @@ def _merge_statement(entity: StagedEntity, connection_name: str, run_id: UUID) -
                                     from pg_temp.tieout_incoming offset 0
                                 ) l1 offset 0
                             ) l2 offset 0
-                        ) b left join {table} c on c._connection = {connection} and c._source_id = b.id
+                        ) b left join lateral {image} c on true
                         where c._hash is distinct from b.h or c._deleted
                         offset 0
                     ) l3 offset 0
                 ) l4
             ) l5 where not _existed or {newer}
         ), old as (
-            insert into {superseded} ({all}) select {current} from fresh f
-            join {table} c on c._connection = {connection} and c._source_id = f._key where f._existed
+            insert into {superseded} ({all}) select c.* from fresh f cross join lateral {whole_image} c where f._existed
         ), written as (
             insert into {table} ({keys}, {names}, {written})
             select {connection}, _key, {names}, _json, _new_hash, _m, false, _found, {run}, clock_timestamp(),
@@ -140,7 +136,8 @@ def _merge_statement(entity: StagedEntity, connection_name: str, run_id: UUID) -
         run=sql.Literal(run_id),
         newer=newer,
         all=sql.SQL(", ").join(all_columns(entity)),
-        current=sql.SQL(", ").join(sql.SQL("c.{}").format(n) for n in all_columns(entity)),
+        image=current_image(entity, connection_name, sql.SQL("b.id"), sql.SQL("_hash, _modified_at, _deleted")),
+        whole_image=current_image(entity, connection_name, sql.SQL("f._key"), sql.SQL(", ").join(all_columns(entity))),
         keys=sql.SQL("_connection, _source_id"),
         names=sql.SQL(", ").join(names),
         written=sql.SQL(", ").join(written),

@@ -75,6 +75,26 @@ def lock_table(raw: psycopg.Connection[Any], table: str, connection_name: str) -
     raw.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{connection_name}/{table}"])
 
 
+def current_image(
+    entity: StagedEntity, connection_name: str, source_id: sql.Composable, wanted: sql.Composable
+) -> sql.Composed:
+    """A subselect for `lateral`: these columns of the current image of one record, by one look into the primary key.
+
+    The bounds and the order are what makes it so. By `_source_id = ...` alone the other index on the table fits as
+    well, and while a table's statistics are older than what is in it, the planner believes that it holds one row and
+    takes either: the whole table was then read once for each record.
+    """
+    return sql.SQL(
+        "(select {wanted} from {table} where _connection = {connection}"
+        " and _source_id >= {id} and _source_id <= {id} order by _source_id limit 1)"
+    ).format(
+        wanted=wanted,
+        table=table_name(entity),
+        connection=sql.Literal(connection_name),
+        id=source_id,
+    )
+
+
 def bump_table(conn: Connection, table: str, connection_name: str, ids: Sequence[str]) -> int:
     """Gives rows of `staging.<table>` a new `_version`; 0 when there is no such table."""
     with driver(conn) as raw:

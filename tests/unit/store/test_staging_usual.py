@@ -12,11 +12,13 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 from sqlalchemy.engine import Engine
 
 from tieout.model.staged import StagedEntity, StagedField
 from tieout.store import encoding, staging
 from tieout.store.engine import driver
+from tieout.store.staging_insert import look_up
 from tieout.store.staging_merge import Row, merge
 from tieout.store.staging_usual import split
 
@@ -149,3 +151,24 @@ def test_ids_of_any_letters_are_found_again(engine: Engine) -> None:
     assert staging.stage(engine, ENTITY, "it's", [batch], RUN).inserted == len(batch)
     assert staging.stage(engine, ENTITY, "it's", [batch], RUN).unchanged == len(batch)
     assert [json.loads(row["_payload"])["Id"] for row in images(engine, "it's")] == sorted(r["Id"] for r in batch)
+
+
+def test_the_look_up_takes_the_key_whatever_the_planner_believes(engine: Engine) -> None:
+    """VACUUM amid an uncommitted load says that the table has pages but no row: then any index seems as good, and by
+    the other one each record read the whole table."""
+    with engine.begin() as conn:
+        staging.ensure(conn, ENTITY)
+    with engine.connect() as loading, engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+        loading.exec_driver_sql(
+            "insert into staging.vendor_usual (_connection, _source_id, _payload, _hash, _deleted, _problems, _run_id,"
+            " _staged_at, _version) select 'vendor', n::text, '{}', '', false, '{}', gen_random_uuid(), now(),"
+            " nextval('staging.version') from generate_series(1, 2000) n"
+        )
+        other.exec_driver_sql("vacuum staging.vendor_usual")
+        loading.commit()
+        believed = other.scalar(sa.text("select reltuples from pg_class where relname = 'vendor_usual'"))
+        assert believed == 0, "the trap is set"
+    with engine.begin() as conn, driver(conn) as raw:
+        query = sql.SQL("explain ") + look_up(ENTITY, "vendor", [str(n) for n in range(500)])
+        plan = "\n".join(row[0] for row in raw.execute(query))
+    assert "Index Scan using vendor_usual_pkey" in plan
