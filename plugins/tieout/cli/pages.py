@@ -32,7 +32,8 @@ def _commands() -> str:
     parts = [
         "# The command line\n",
         f"{command.help}\n",
-        "Exit codes: 0 done, 65 a person has to act, 75 try again later, 79 a vendor's limit is used up: the message says until when.\n",
+        "Exit codes: 0 done, 65 a person has to act, 75 try again later, 79 a vendor's limit is used up: the message "
+        "says until when.\n",
     ]
     for path, one in walk("tieout", command):
         parts.append(f"## `{path}`\n")
