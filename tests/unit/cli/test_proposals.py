@@ -103,11 +103,19 @@ def test_what_cannot_be_done_is_said_in_words(command: Command, arguments: tuple
 
 
 @pytest.mark.slow
-def test_sweep_of_an_empty_ledger_finds_nothing(
-    command: Command, connect_demo: Callable[..., None], sandbox: SandboxProcess
+def test_the_doctor_complains_until_somebody_sweeps(
+    command: Command, connect_demo: Callable[..., None], sandbox: SandboxProcess, engine: Engine
 ) -> None:
     connect_demo(sandbox)
+    promise = "duplicates are found within 24 h"
+    assert promise not in command("doctor", "demo").output  # nothing was ever posted
+    with engine.begin() as conn:
+        add(conn, [replace(intent(1), link="demo", target="xero_demo")], RUN, "test")
+        conn.exec_driver_sql("update tieout.intent set state = 'CONFIRMED', sends = 1, vendor_id = 'v-1'")
+    before = command("doctor", "demo").output
+    assert f"{promise}: swept never" in before and "tieout sweep demo" in before
     found = json.loads(command("sweep", "demo", "--json").output)
     assert (found["found"], found["proposal"], found["overdue"]) == (0, None, False)
-    none = command("rollback", "propose", "demo", "--by", "Ann", "--reason", "x", "--document", "INV-1")
+    assert f"{promise}: swept up to" in command("doctor", "demo").output
+    none = command("rollback", "propose", "demo", "--by", "Ann", "--reason", "x", "--document", "INV-9")
     assert (none.exit_code, "no document of this link" in none.output) == (65, True)
