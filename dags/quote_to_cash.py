@@ -18,7 +18,11 @@ from tieout.orchestration.dag_kit import Flow, Step, dags_for_links
 from tieout.orchestration.step import Scenario
 
 FLOW = Flow(
-    scenario=Scenario(name="quote_to_cash", module="tieout.scenarios.quote_to_cash"),
+    scenario=Scenario(
+        name="quote_to_cash",
+        module="tieout.scenarios.quote_to_cash",
+        reports=("deliver", "write_back", "summarise"),
+    ),
     steps=(
         Step("extract", "Reads what changed in both systems since the last run, and stages it."),
         Step("check", "Runs the expectation suites over what was staged; failing rows become dead letters."),

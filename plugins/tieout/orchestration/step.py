@@ -39,11 +39,13 @@ class Scenario:
         name: as in `sync_run.scenario` and in the DAG's id.
         module: has `start` and a function for each step.
         services: `module:function`, a context manager that takes the link's name, connections, on_secret.
+        reports: steps after which the gauges of metrics.py are sent; the services then have engine, crm and ledger.
     """
 
     name: str
     module: str
     services: str = "tieout.scenarios.services:open_services"
+    reports: tuple[str, ...] = ()
 
     def function(self, step: str) -> Callable[..., Any]:
         """The scenario's function of that name."""
@@ -115,11 +117,21 @@ class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed b
             raise StepsFailed("the run never started: see the task start")
         log.info("%s of %s for link %s, sync run %s", self.step, self.scenario.name, self.link, run_id)
         with self.scenario.open(self.link) as services:
-            numbers: dict[str, Any] = self.scenario.function(self.step)(services, run_id)
+            try:
+                numbers: dict[str, Any] = self.scenario.function(self.step)(services, run_id)
+            finally:
+                if self.step in self.scenario.reports:
+                    _report(services, self.link)
         log.info("%s: %s", self.step, numbers)
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra = {"link": self.link, "sync_run": run_id}
         return numbers
+
+
+def _report(services: Any, link: str) -> None:
+    from tieout.orchestration import metrics  # with the store, which a DAG file does not import
+
+    metrics.report(services.engine, link, (services.crm.name, services.ledger.name))
 
 
 def unsuccessful(context: Any, task_ids: Sequence[str]) -> str:
