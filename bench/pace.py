@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from uuid import uuid4
 
 import httpx
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Engine
 
 from bench.quote_to_cash import _sandbox as sandbox_in
@@ -157,6 +159,7 @@ def naive(connection: Connection, seconds: float) -> Tally:
 
 def measure(latencies: Sequence[float], minute: float, minutes: int, beside: bool = True) -> list[Row]:
     """A row of ours and, with `beside`, one of the naive client for each latency."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     home = Path(tempfile.mkdtemp(prefix="tieout-bench-"))
     rows: list[Row] = []
     try:
