@@ -99,6 +99,11 @@ def _mark_documents(conn: Connection, found: Proposal) -> dict[str, int]:
     versions: dict[str, int] = {}
     for entity, items in sorted(by_entity.items()):
         judged = documents.latest(conn, found.link, entity, sorted(items))
+        # A run that is at work on it would write what became of its invoice over what is written here.
+        if at_work := [one.source_number or key for key, one in judged.items() if one.outcome == "pending"]:
+            raise NotAllowed(
+                f"proposal {found.proposal_id}: a run is at work on {_named(at_work)}; approve it when that has ended"
+            )
         waiting = [
             replace(
                 judgement, outcome="pending", reason="rolled_back", doc_uid=str(items[source_id].intents[0]["doc_uid"]),

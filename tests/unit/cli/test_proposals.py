@@ -102,6 +102,19 @@ def test_what_cannot_be_done_is_said_in_words(command: Command, arguments: tuple
     assert (result.exit_code, words in result.output) == (65, True), result.output
 
 
+def test_nothing_is_approved_while_a_run_is_at_work_on_the_record(
+    command: Command, engine: Engine, proposed: int
+) -> None:
+    with engine.begin() as conn:
+        conn.exec_driver_sql("update tieout.document set outcome = 'pending'")
+        found = proposals.get(conn, proposed)
+    assert found is not None
+    refused = command("rollback", "approve", str(proposed), "--by", "Ben", "--hash", found.items_hash)
+    assert (refused.exit_code, "a run is at work on 1" in refused.output) == (65, True)
+    with engine.connect() as conn:
+        assert conn.exec_driver_sql("select state from tieout.proposal").scalar_one() == "proposed"
+
+
 @pytest.mark.slow
 def test_the_doctor_complains_until_somebody_sweeps(
     command: Command, connect_demo: Callable[..., None], sandbox: SandboxProcess, engine: Engine
