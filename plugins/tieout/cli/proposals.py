@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
@@ -67,12 +68,12 @@ def list_proposals(
     with store() as engine, engine.connect() as conn:
         found = proposals.listing(conn, link, state)
     if json:
-        show.as_json([{**asdict(one), "sums": one.sums()} for one in found])
+        show.as_json([{**asdict(one.proposal), "documents": one.documents, "sums": one.sums} for one in found])
         return
     rows = [
-        (one.proposal_id, one.kind, one.link, one.state, len(one.items), _sums_in_words(one), one.reason,
+        (one.proposal_id, one.kind, one.link, one.state, each.documents, _in_words(each.sums), one.reason,
          one.proposed_by, f"{one.proposed_at:%Y-%m-%d %H:%M}", one.decided_by)
-        for one in found
+        for each in found for one in [each.proposal]
     ]  # fmt: skip
     columns = ("id", "kind", "link", "state", "documents", "to be reversed", "reason", "by", "at (UTC)", "decided by")
     show.table("Proposals", columns, rows, ("documents",))
@@ -175,10 +176,8 @@ def _show(found: Proposal, json: bool, states: dict[int, str] | None = None) -> 
     typer.echo(f"hash {found.items_hash}")
 
 
-def _sums_in_words(found: Proposal) -> str:
-    return ", ".join(
-        f"{amount(part['void'] + part['credit'], currency)} {currency}" for currency, part in found.sums().items()
-    )
+def _in_words(sums: Mapping[str, Mapping[str, int]]) -> str:
+    return ", ".join(f"{amount(part['void'] + part['credit'], currency)} {currency}" for currency, part in sums.items())
 
 
 def _run_id(run: str | None) -> UUID | None:

@@ -27,7 +27,7 @@ Action = Literal["void", "credit", "none"]
 #: Characters of a hash that name it well enough for a person to type.
 SHORTEST_HASH = 12
 #: Documents of one proposal: what is approved at once has to fit into one transaction, and before one pair of eyes.
-MOST_ITEMS = 5_000
+MOST_ITEMS = 20_000
 
 
 class NotAllowed(Fatal):
@@ -167,16 +167,47 @@ def get(conn: Connection, proposal_id: int) -> Proposal | None:
     return None if row is None else Proposal(**row._mapping, items=_items(conn, [proposal_id]).get(proposal_id, ()))
 
 
-def listing(conn: Connection, link: str | None = None, state: str | None = None, limit: int = 200) -> list[Proposal]:
-    """Proposals with their items, newest first."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A proposal without its items, and what they come to: how many, and `sums` as `sums()` gives them."""
+
+    proposal: Proposal
+    documents: int
+    sums: Mapping[str, Mapping[str, int]]
+
+
+def listing(conn: Connection, link: str | None = None, state: str | None = None, limit: int = 200) -> list[Listed]:
+    """Proposals, newest first."""
     query = sa.select(*_COLUMNS).order_by(proposal.c.proposal_id.desc()).limit(limit)
     if link is not None:
         query = query.where(proposal.c.link == link)
     if state is not None:
         query = query.where(proposal.c.state == state)
-    rows = conn.execute(query).all()
-    items = _items(conn, [row.proposal_id for row in rows])
-    return [Proposal(**row._mapping, items=items.get(row.proposal_id, ())) for row in rows]
+    found = [Proposal(**row._mapping) for row in conn.execute(query)]
+    added = _sums(conn, [one.proposal_id for one in found])
+    return [
+        Listed(one, sum(part["documents"] for part in added[one.proposal_id].values()), added[one.proposal_id])
+        for one in found
+    ]
+
+
+def _sums(conn: Connection, ids: Sequence[int]) -> dict[int, dict[str, dict[str, int]]]:
+    rows = conn.execute(
+        sa.text(
+            "select proposal_id, coalesce(currency, '') as currency, action, count(*) as documents, "
+            "cast(coalesce(sum(amount_minor), 0) as bigint) as minor from tieout.proposal_item "
+            "where proposal_id = any(:ids) group by 1, 2, 3 order by 1, 2"
+        ),
+        {"ids": list(ids)},
+    )
+    found: dict[int, dict[str, dict[str, int]]] = defaultdict(dict)
+    for row in rows:
+        part = found[row.proposal_id].setdefault(
+            row.currency, dict.fromkeys(("void", "credit", "none", "documents"), 0)
+        )
+        part[row.action] += row.minor
+        part["documents"] += row.documents
+    return found
 
 
 def locked(conn: Connection, proposal_id: int) -> Proposal:

@@ -45,6 +45,10 @@ def test_what_is_read_is_what_was_proposed(engine: Engine) -> None:
     assert [(item.vendor_id, item.action) for item in found.items] == [("v-1", "void"), ("v-2", "credit"),
                                                                        ("v-3", "none")]  # fmt: skip
     assert proposals.items_hash(found.kind, found.link, found.target, found.items) == found.items_hash
+    with engine.connect() as conn:
+        (listed,) = proposals.listing(conn, "acme", "proposed")
+        assert proposals.listing(conn, "other") == proposals.listing(conn, state="done") == []
+    assert (listed.proposal.proposal_id, listed.documents, listed.sums) == (found.proposal_id, 3, found.sums())
     assert found.sums() == {"EUR": {"void": 0, "credit": 6000, "none": 0, "documents": 1},
                             "GBP": {"void": 12000, "credit": 0, "none": 100, "documents": 2}}  # fmt: skip
 
