@@ -43,11 +43,16 @@ ENTITIES: dict[str, dict[str, str]] = {
         "product_id": "text",
         "code": "text",
         "name": "text",
+        "description": "text",
         "active": "boolean",
         "tax_code": "text",
         "price": "decimal",
+        "stock": "decimal",  # on hand; none where the ledger does not count it
+        "quantity_prices": "text",  # prices from a quantity on, a line each
+        "ledger_id": "text",  # the item's, as the CRM keeps it
         "modified_at": "instant",
     },
+    "price_book": {"price_book_id": "text", "name": "text", "is_standard": "boolean", "active": "boolean"},
     "quote": {
         "quote_id": "text",
         "number": "text",
@@ -166,15 +171,33 @@ ENTITIES: dict[str, dict[str, str]] = {
     },
     "price": {
         "price_id": "text",
+        "price_book_id": "text",
         "product_id": "text",
         "product_code": "text",
         "currency": "text",
         "unit_price": "decimal",
         "active": "boolean",
+        "follows_standard": "boolean",
         "modified_at": "instant",
     },
     "currency": {"code": "text", "name": "text", "rate": "decimal", "is_base": "boolean", "active": "boolean"},
     "tax_rate": {"tax_code": "text", "name": "text", "rate_percent": "decimal", "status": "text"},
+    # What the CRM shows of a customer's credit, in the customer's currency; finance owns all but name and parent.
+    "credit": {
+        "account_id": "text",
+        "name": "text",
+        "number": "text",
+        "parent_id": "text",
+        "currency": "text",
+        "credit_limit_minor": "minor",
+        "open_balance_minor": "minor",
+        "overdue_minor": "minor",
+        "available_minor": "minor",
+        "credit_currency": "text",
+        "credit_rates": "text",
+        "credit_as_of": "instant",
+        "modified_at": "instant",
+    },
     # Lock dates: nothing may be dated on or before them.
     "organisation": {
         "organisation_id": "text",
@@ -207,3 +230,4 @@ WRITE_BACK: dict[str, dict[str, str]] = {
     },
 }
 WRITE_BACK["opportunity"] = WRITE_BACK["order"]
+WRITE_BACK["quote"] = {"price_outdated": "boolean", "price_message": "text"}

@@ -16,6 +16,8 @@ class Schedule(_Part):
     """When the link's DAGs run: cron in the link's time zone; None means by hand only."""
 
     quote_to_cash: str | None = None
+    product_sync: str | None = None
+    credit_sync: str | None = None
 
 
 class SplitPart(_Part):
@@ -64,6 +66,27 @@ class Policies(_Part):
     #: Code of the item that freight is billed on; None means that freight on an order holds the order.
     freight_product_code: str | None = None
     default_tax_code: str | None = None
+    #: hold: what takes a customer above its credit limit waits for a person (scenarios/credit/gate.py).
+    credit: Literal["off", "hold"] = "off"
+    #: What the ledger was last read longer ago than this says nothing about credit.
+    credit_max_age_hours: Annotated[int, Field(ge=1, le=8760)] = 24
+    #: closed: without a limit, or with data that is too old, an order waits; open: it goes on.
+    credit_fails: Literal["open", "closed"] = "closed"
+
+
+class Products(_Part):
+    """How products and prices go from the ledger to the CRM.
+
+    Attributes:
+        price_list: CSV file below the data home or include/ with prices in further currencies, validity dates and
+            quantity breaks (scenarios/products/price_list.py); None: only the ledger's own price.
+        price_book: name of a price book that gets every price too, beside the standard one.
+        whole_read_hours: the ledger does not tell of deleted items; so often they are all read and compared.
+    """
+
+    price_list: str | None = None
+    price_book: str | None = None
+    whole_read_hours: Annotated[int, Field(ge=1, le=744)] = 24
 
 
 class Link(_Part):
@@ -94,6 +117,7 @@ class Link(_Part):
     policies: Policies = Policies()
     tolerances: Tolerance = Tolerance()
     sweep_within_hours: Annotated[int, Field(ge=1, le=744)] = 24
+    products: Products = Products()
     schedules: Schedule = Schedule()
     owners: dict[str, str] = {}
     notify: tuple[str, ...] = ()

@@ -57,6 +57,7 @@ def fill(engine: Engine) -> dict[str, int]:
     checked = {
         "sync_run.state": "running", "intent.state": "READY", "dead_letter.state": "open", "proposal.kind": "rollback",
         "proposal_item.action": "none", "proposal.by_machine": True,
+        "credit_limit.shares_with": "another",
     }  # fmt: skip
     with engine.begin() as conn:
         for table in reflected.sorted_tables:
@@ -66,14 +67,16 @@ def fill(engine: Engine) -> dict[str, int]:
             for column in table.columns:
                 if column.foreign_keys:
                     row[column.name] = conn.execute(sa.select(next(iter(column.foreign_keys)).column)).scalar()
+                elif (known := checked.get(f"{table.name}.{column.name}")) is not None:
+                    row[column.name] = known
                 elif column.identity is None and not column.nullable and column.server_default is None:
                     kind = column.type
-                    row[column.name] = checked.get(f"{table.name}.{column.name}") or (
+                    row[column.name] = (
                         uuid4() if isinstance(kind, sa.Uuid)
                         else b"{}" if isinstance(kind, sa.LargeBinary)
                         else {} if isinstance(kind, sa.JSON)
                         else 1 if isinstance(kind, sa.Integer)
-                        else sa.func.now() if isinstance(kind, sa.DateTime)
+                        else sa.func.now() if isinstance(kind, sa.DateTime | sa.Date)
                         else "x"
                     )  # fmt: skip
             conn.execute(table.insert().values(row))

@@ -23,6 +23,15 @@ _WRITE_BACK = {
     "Tieout_Refunded_On__c": FieldNeed("date", writable=True),
     "Tieout_Message__c": _text(255, writable=True),
 }
+_CREDIT = {
+    "Tieout_Credit_Limit__c": FieldNeed("double", writable=True),
+    "Tieout_Open_Balance__c": FieldNeed("double", writable=True),
+    "Tieout_Overdue_Amount__c": FieldNeed("double", writable=True),
+    "Tieout_Available_Credit__c": FieldNeed("double", writable=True),
+    "Tieout_Credit_Currency__c": _text(3, writable=True),
+    "Tieout_Credit_Rates__c": _text(255, writable=True),
+    "Tieout_Credit_As_Of__c": FieldNeed("datetime", writable=True),
+}
 _DOCUMENT = {
     "Freight__c": FieldNeed("currency"),
     "Expected_Tax__c": FieldNeed("currency"),
@@ -37,14 +46,30 @@ STANDARD = Required(
             "Is_Person__c": FieldNeed("boolean"),
             "Tieout_Ledger_Id__c": _text(36, unique=True, writable=True),
             "Tieout_Ledger_Number__c": _text(50, writable=True),
+            **_CREDIT,
         },
         "Contact": {"Email": _READ},
-        "Product2": {"ProductCode": _READ, "Tax_Code__c": _text(40)},
+        "Product2": {
+            "Name": FieldNeed(writable=True),
+            "ProductCode": FieldNeed(writable=True),
+            "Description": FieldNeed(writable=True),
+            "IsActive": FieldNeed(writable=True),
+            "Tax_Code__c": _text(40),
+            "Tieout_Item_Id__c": _text(36, unique=True, writable=True),
+            "Tieout_Stock__c": FieldNeed("double", writable=True),
+            "Tieout_Quantity_Prices__c": FieldNeed("textarea", writable=True),
+        },
+        "PricebookEntry": {"UnitPrice": FieldNeed(writable=True), "IsActive": FieldNeed(writable=True)},
         "Order": {"OrderNumber": _READ, **_DOCUMENT, **_WRITE_BACK},
         "OrderItem": {"UnitPrice": _READ, "Discount_Percent__c": FieldNeed("percent"), "Tax_Code__c": _text(40)},
         "Opportunity": {"Amount": _READ, "Product_Code__c": _text(80), **_DOCUMENT, **_WRITE_BACK},
         "OpportunityLineItem": {"UnitPrice": _READ, "Tax_Code__c": _text(40)},
-        "Quote": {"ShippingHandling": _READ, "Tax": _READ},
+        "Quote": {
+            "ShippingHandling": _READ,
+            "Tax": _READ,
+            "Tieout_Price_Outdated__c": FieldNeed("boolean", writable=True),
+            "Tieout_Price_Message__c": _text(255, writable=True),
+        },
         "QuoteLineItem": {"UnitPrice": _READ, "Tax_Code__c": _text(40)},
         "Ledger_Invoice__c": {
             "Ledger_Invoice_Id__c": _text(36, unique=True, writable=True),
@@ -61,5 +86,5 @@ STANDARD = Required(
             "Paid_On__c": FieldNeed("date", writable=True),
         },
     },
-    create=frozenset({"Ledger_Invoice__c"}),
+    create=frozenset({"Ledger_Invoice__c", "Product2", "PricebookEntry"}),
 )
