@@ -39,15 +39,21 @@ class Replaced:
     what: str
 
 
-def encode_all(records: Sequence[Mapping[str, Any]]) -> list[tuple[bytes, list[Replaced]]]:
-    """As `encode` for each: what makes a record suspicious is looked for in all of them at once."""
+def encode_all(records: Sequence[Mapping[str, Any]]) -> tuple[list[bytes], dict[int, list[Replaced]]]:
+    """As `encode` for each; what was replaced by the record's number, of those in which something was.
+
+    What makes a record suspicious is looked for in all of them at once.
+    """
     try:
         bodies = [_encoder.encode(record) for record in records]
     except (UnicodeEncodeError, TypeError):
-        return [encode(record) for record in records]
-    if not _is_suspicious(b"\n".join(bodies)) and max(map(len, bodies), default=0) <= SUSPICIOUS_BYTES:
-        return [(body, []) for body in bodies]
-    return [_checked(record, body) for record, body in zip(records, bodies, strict=True)]
+        checked = [encode(record) for record in records]
+    else:
+        if not _is_suspicious(b"\n".join(bodies)) and max(map(len, bodies), default=0) <= SUSPICIOUS_BYTES:
+            return bodies, {}
+        checked = [_checked(record, body) for record, body in zip(records, bodies, strict=True)]
+    replaced = {number: what for number, (_, what) in enumerate(checked) if what}
+    return [body for body, _ in checked], replaced
 
 
 def encode(record: Mapping[str, Any]) -> tuple[bytes, list[Replaced]]:

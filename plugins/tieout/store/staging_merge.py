@@ -21,12 +21,10 @@ from tieout.store.staging_tables import all_columns, current_image, table_name
 
 
 class Row(NamedTuple):
-    """A record on its way: its JSON, what had to be replaced in it, its modification time and values as they came."""
+    """A record on its way: its JSON, and what had to be replaced in it."""
 
     body: bytes
     notes: str | None
-    modified: Any
-    values: tuple[Any, ...]
 
 
 def merge(

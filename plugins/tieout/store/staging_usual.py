@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from typing import Any
 
 from tieout.model.staged import ColumnType, StagedEntity
 from tieout.store.conversion import DECIMAL_DIGITS_AFTER, DECIMAL_DIGITS_BEFORE
+from tieout.store.staging_chunks import Chunk, paths
 from tieout.store.staging_merge import Row
 
 _INT64 = 2**63
@@ -59,39 +60,32 @@ class Usual:
     modified: list[datetime | None]
 
 
-def paths(entity: StagedEntity) -> list[list[str]]:
-    """Where the values stand that `split` wants of each record: the declared ones, then the modification time."""
-    all_paths = [field.path for field in entity.fields] + ([entity.modified] if entity.modified else [])
-    return [path.split(".") for path in all_paths]
-
-
-def split(entity: StagedEntity, rows: Mapping[str, Row]) -> tuple[Usual, dict[str, Row]]:
+def split(entity: StagedEntity, chunk: Chunk) -> tuple[Usual, dict[str, Row]]:
     """The rows that are usual, converted, and the others as they came."""
-    if not rows or any(_PLACE_IN_LIST.fullmatch(step) for path in paths(entity) for step in path[1:]):
-        return Usual([], [], [], [[] for _ in entity.fields], []), dict(rows)
-    odd = {place for place, row in enumerate(rows.values()) if row.notes is not None}
-    found = list(zip(*(row.values for row in rows.values()), strict=True))
+    found = list(zip(*chunk.values, strict=True))
+    if not found or any(_PLACE_IN_LIST.fullmatch(step) for path in paths(entity) for step in path[1:]):
+        return Usual([], [], [], [[] for _ in entity.fields], []), _others(chunk, range(len(chunk.bodies)))
+    odd = set(chunk.notes)
+    modified_at = _timestamps(found[-2])
+    odd.update(modified_at[2])
     hashed: list[Iterable[str]] = []
     columns: list[list[Any]] = []
-    modified: list[Any] = [None] * len(rows)
     for field, values in zip(entity.fields, found, strict=False):
-        texts, converted, unusual = _READ[field.type](values)
+        again = field.path == entity.modified and field.type == "timestamp"
+        texts, converted, unusual = modified_at if again else _READ[field.type](values)
         columns.append(converted)
         odd.update(unusual)
         if not field.echo and field.path != entity.modified:
             hashed.append(_elements(texts, plain=field.type not in ("text", "json")))
-    if entity.modified:
-        _, modified, unusual = _timestamps(found[-1])
-        odd.update(unusual)
-    contents = zip(*hashed, strict=True) if hashed else ((),) * len(rows)
-    usual = Usual(
-        list(rows), [_hash(content) for content in contents], [r.body for r in rows.values()], columns, modified
-    )
+    contents = zip(*hashed, strict=True) if hashed else ((),) * len(chunk.bodies)
+    usual = Usual(list(chunk.places), [_hash(content) for content in contents], chunk.bodies, columns, modified_at[1])
     if not odd:
         return usual, {}
-    keep = [place not in odd for place in range(len(rows))]
-    others = {source_id: row for place, (source_id, row) in enumerate(rows.items()) if place in odd}
-    return only(usual, keep), others
+    return only(usual, [place not in odd for place in range(len(chunk.bodies))]), _others(chunk, odd)
+
+
+def _others(chunk: Chunk, wanted: Collection[int]) -> dict[str, Row]:
+    return {one: Row(chunk.bodies[n], chunk.notes.get(n)) for one, n in chunk.places.items() if n in wanted}
 
 
 def only(usual: Usual, keep: Sequence[bool]) -> Usual:

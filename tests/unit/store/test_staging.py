@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import ColumnType, StagedEntity, StagedField
-from tieout.store import dead_letters, staging
+from tieout.store import dead_letters, staging, staging_chunks
 
 RUN = uuid4()
 ORDER = StagedEntity(
@@ -259,7 +259,8 @@ def test_nul_in_an_undeclared_field_is_no_problem(staged: Engine) -> None:
 
 
 def test_many_chunks_and_pages(staged: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "CHUNK_RECORDS", 7)
+    monkeypatch.setattr(staging_chunks, "CHUNK_RECORDS", 7)
+    monkeypatch.setattr(staging_chunks, "PART_RECORDS", 3)
     pages = [[order(i) for i in range(start, start + 10)] for start in range(0, 50, 10)]
     assert staging.stage(staged, ORDER, "crm", iter(pages), RUN) == staging.Counts(read=50, inserted=50)
     assert staging.stage(staged, ORDER, "crm", iter(pages), RUN) == staging.Counts(read=50, unchanged=50)

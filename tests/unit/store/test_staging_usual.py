@@ -18,6 +18,7 @@ from sqlalchemy.engine import Engine
 from tieout.model.staged import StagedEntity, StagedField
 from tieout.store import encoding, staging
 from tieout.store.engine import driver
+from tieout.store.staging_chunks import chunks, notes_of
 from tieout.store.staging_insert import look_up
 from tieout.store.staging_merge import Row, merge
 from tieout.store.staging_usual import split
@@ -77,8 +78,8 @@ def by_postgresql(engine: Engine, connection: str, records: Sequence[dict[str, A
     rows = {}
     for record in records:
         body, replaced = encoding.encode(record)
-        notes = staging._notes(replaced, {tuple(f.path.split(".")): f.column for f in ENTITY.fields})
-        rows[encoding.clean_text(str(record["Id"]))] = Row(body, notes, None, ())
+        notes = notes_of(replaced, {tuple(f.path.split(".")): f.column for f in ENTITY.fields})
+        rows[encoding.clean_text(str(record["Id"]))] = Row(body, notes)
     with engine.begin() as conn, driver(conn) as raw:
         merge(raw, ENTITY, connection, rows, RUN)
 
@@ -104,9 +105,8 @@ def test_both_ways_give_the_same_rows(engine: Engine, batch: list[dict[str, Any]
 
 
 def usual_ones(*records: dict[str, Any]) -> list[str]:
-    reader = staging._reader(ENTITY)
-    rows = {str(r["Id"]): Row(encoding.encode(r)[0], None, r.get("Modified"), reader(r)) for r in records}
-    return split(ENTITY, rows)[0].ids
+    (chunk,) = chunks(ENTITY, [records])
+    return split(ENTITY, chunk)[0].ids
 
 
 @pytest.mark.parametrize(
@@ -172,3 +172,24 @@ def test_the_look_up_takes_the_key_whatever_the_planner_believes(engine: Engine)
         query = sql.SQL("explain ") + look_up(ENTITY, "vendor", [str(n) for n in range(500)])
         plan = "\n".join(row[0] for row in raw.execute(query))
     assert "Index Scan using vendor_usual_pkey" in plan
+
+
+def test_the_newest_image_of_a_record_counts_wherever_it_came() -> None:
+    """In whole parts of usual records and in parts that are gone through one by one."""
+
+    def one(source_id: str, day: int, text: str = "x") -> dict[str, Any]:
+        return {"Id": source_id, "Modified": f"2026-03-{day:02d}T00:00:00Z", "C_text": text}
+
+    pages = [
+        [one("a", 2), one("b", 2, "\x00"), one("c", 2)],
+        [one("d", 2), one("e", 2)],
+        [one("a", 1), one("b", 3), one("c", 3, "\x00"), one("d", 3), one("f", 1)],
+        [one("a", 3)],
+    ]
+    (chunk,) = chunks(ENTITY, pages)
+    assert chunk.read == 11
+    assert {source_id: chunk.values[place][-2][8:10] for source_id, place in chunk.places.items()} == {
+        "a": "03", "b": "03", "c": "03", "d": "03", "e": "02", "f": "01",
+    }  # fmt: skip
+    assert [json.loads(chunk.bodies[place])["Id"] for place in chunk.places.values()] == list(chunk.places)
+    assert list(chunk.notes) == [chunk.places["c"]], "what was replaced in an image that is gone is no problem"
