@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from tests.support.delivery import LIMITS, child, intent, plan, run, states
-from tests.support.invariants import check_always, check_ended, sees_committed_intent
+from tests.support.invariants import check_always, check_ended
 from tests.support.ledger import MemoryLedger, VirtualClock
 from tieout.connectors.base import Request
 from tieout.delivery.crew import Progress, deliver_by_crew
@@ -19,8 +19,8 @@ from tieout.model.errors import AuthenticationFailed
 
 
 @pytest.fixture
-def ledger(engine: Engine) -> MemoryLedger:
-    return MemoryLedger(VirtualClock(), before_send=sees_committed_intent(engine))
+def ledger() -> MemoryLedger:
+    return MemoryLedger(VirtualClock())
 
 
 def crew(
