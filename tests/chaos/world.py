@@ -93,6 +93,11 @@ class World:
         answer = httpx.post(url, json={"records": records}, timeout=60).raise_for_status()
         return [str(id_) for id_ in answer.json()["ids"]]
 
+    def lock(self, accounts: Sequence[str]) -> None:
+        """The next write of each of these accounts finds it locked by somebody else."""
+        url = f"{self.sandbox.url}/salesforce/_sandbox/lock"
+        httpx.post(url, json={"ids": list(accounts), "times": 1}, timeout=60).raise_for_status()
+
     @contextmanager
     def run(self, orders: int, *, proxy: bool = False) -> Iterator[Run]:
         """A fresh organisation and database with so many orders planned."""
@@ -172,6 +177,15 @@ class Run:
             "and (not_before is null or not_before <= clock_timestamp())"
         )
 
+    def next_keys(self, kind: str, number: int) -> list[str]:
+        """Natural keys of the next intents of the kind that a worker claims."""
+        sql = (
+            "select natural_key from tieout.intent where kind = %s and state = 'READY' "
+            "and (not_before is null or not_before <= clock_timestamp()) order by intent_id limit %s"
+        )
+        with self.engine.connect() as conn:
+            return list(conn.exec_driver_sql(sql, (kind, number)).scalars())
+
     def doubtful(self, kind: str) -> int:
         """Intents of the kind that a look-up would decide now."""
         return self.count(
@@ -195,8 +209,8 @@ class Run:
         return self.count(_OPEN) > 0
 
     def keep(self, number: int, **changes: Any) -> list[Child]:
-        """Sees to it that so many workers live."""
-        living = self.world.nursery.living()
+        """Sees to it that so many workers live that are not stopped."""
+        living = [child for child in self.world.nursery.living() if not child.is_stopped]
         return living + [self.start(**changes) for _ in range(number - len(living))]
 
     def wait_for_sends(self, number: int) -> None:
