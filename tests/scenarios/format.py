@@ -36,6 +36,9 @@ class Account(_Part):
     postcode: str | None = None
     country: str | None = None
     phone: str | None = None
+    #: The account above it in the CRM, listed before it.
+    parent: str | None = None
+    currency: str = "GBP"
     broken: dict[str, Any] = {}
 
 
@@ -116,6 +119,16 @@ class HandInvoice(_Part):
     tax: str = "OUTPUT2"
 
 
+class CreditLimit(_Part):
+    """What finance approved before the first run; `shares_with` names the customer whose limit it shares."""
+
+    customer: str
+    limit: Decimal | None = None
+    currency: str = ""
+    valid_from: Day = Day(2020, 1, 1)
+    shares_with: str | None = None
+
+
 class Crm(_Part):
     accounts: tuple[Account, ...] = ()
     products: tuple[Product, ...] = ()
@@ -147,6 +160,10 @@ class Step(_Part):
     approve_product: str | None = None
     approve_account: str | None = None
     lock_until: Day | None = None
+    approve_limits: tuple[CreditLimit, ...] | None = None
+    release_order: str | None = None  # a person lets the held order go
+    #: Sales activates it; `refused`: part of what Salesforce answers instead of doing it.
+    activate_order: str | None = None
     nothing: bool | None = None
     # what belongs to the verb
     amount: Decimal | None = None
@@ -154,6 +171,7 @@ class Step(_Part):
     line: int = 1
     to: str | None = None
     set: dict[str, Any] = {}
+    refused: str | None = None
 
     @model_validator(mode="after")
     def _one_verb(self) -> Step:
@@ -163,7 +181,7 @@ class Step(_Part):
 
     @property
     def verbs(self) -> tuple[str, ...]:
-        extras = {"amount", "date", "line", "to", "set"}
+        extras = {"amount", "date", "line", "to", "set", "refused"}
         return tuple(name for name in type(self).model_fields if name not in extras and getattr(self, name) is not None)
 
 
@@ -172,7 +190,12 @@ class Given(_Part):
 
     story: str
     today: Day
+    #: The scenarios that Tieout runs, in order, at the beginning and after each step.
+    runs: tuple[str, ...] = ("quote_to_cash",)
     link: dict[str, Any] = {}
+    credit_limits: tuple[CreditLimit, ...] = ()
+    #: The administrator deployed the validation rule that blocks orders beyond the credit.
+    credit_rule: bool = False
     crm: Crm
     ledger: Ledger = Ledger()
     steps: tuple[Step, ...] = ()

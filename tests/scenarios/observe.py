@@ -17,6 +17,9 @@ SHOWN = {
     "due": "Tieout_Amount_Due__c", "paid": "Tieout_Amount_Paid__c", "paid_on": "Tieout_Paid_On__c",
     "refunded": "Tieout_Refunded__c", "refunded_on": "Tieout_Refunded_On__c", "message": "Tieout_Message__c",
     "tax_id": "Tax_Id__c", "ledger_number": "Tieout_Ledger_Number__c",
+    "credit_limit": "Tieout_Credit_Limit__c", "open_balance": "Tieout_Open_Balance__c",
+    "overdue": "Tieout_Overdue_Amount__c", "available": "Tieout_Available_Credit__c",
+    "credit_currency": "Tieout_Credit_Currency__c", "credit_rates": "Tieout_Credit_Rates__c",
 }  # fmt: skip
 Document = Mapping[str, Any]
 
@@ -96,7 +99,8 @@ def _unlike(wanted: ExpectedInvoice, found: Document) -> Iterator[str]:
 
 
 def _held(world: World, expect: Expect) -> Iterator[str]:
-    names = {id_: key.split(":", 1)[1] for key, id_ in world.ids.items() if key.startswith(("order:", "deal:"))}
+    kinds = ("order:", "deal:", "account:")
+    names = {id_: key.split(":", 1)[1] for key, id_ in world.ids.items() if key.startswith(kinds)}
     with world.engine.connect() as conn:
         rows = conn.execute(
             text("select source_id, outcome, reason from tieout.document where outcome in ('held', 'quarantined')")

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from tests.scenarios.format import FOLDER, Deal, Given, HandInvoice, Line, Order, Product, Step, read_exact
+from tests.scenarios.format import FOLDER, CreditLimit, Deal, Given, HandInvoice, Line, Order, Product, Step, read_exact
 from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tieout.connectors.registry import connect as connect_system
@@ -18,19 +18,21 @@ from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.mapping.load import apply_overrides, load_system
 from tieout.model.connection import Connection
 from tieout.model.link import Link
+from tieout.model.money import to_minor
 from tieout.model.settings import load_settings
-from tieout.scenarios import quote_to_cash
+from tieout.scenarios import credit_sync, quote_to_cash
 from tieout.scenarios.crm_load import KEY_FIELD, STANDARD_PRICE_BOOK, ConnectorCrm, CrmRecord, Ref, load
 from tieout.scenarios.demo_doors import Doors
 from tieout.scenarios.ledger_hand import LedgerHand
 from tieout.scenarios.services import Services, Side
-from tieout.store import aliases
+from tieout.store import aliases, credit
 
 LOAD_ORDER = (
     "Account", "Contact", "Product2", "PricebookEntry", "Opportunity", "OpportunityLineItem", "Quote", "QuoteLineItem",
     "Order", "OrderItem",
 )  # fmt: skip
 MANY_CALLS = 100_000  # a minute: the scenarios are about books, not about limits
+SCENARIOS = {one.NAME: one for one in (quote_to_cash, credit_sync)}
 LINE_FIELDS = {"quantity": "Quantity", "price": "UnitPrice", "discount": "Discount_Percent__c", "tax": "Tax_Code__c"}
 
 
@@ -61,11 +63,16 @@ class World:
         products = [*map(Product.model_validate, read_exact(FOLDER / "catalogue.yaml")), *self.given.crm.products]
         self._fill_ledger(products)
         self._fill_crm(products)
+        if self.given.credit_limits:
+            self._approve_limits(None, self.given.credit_limits)
 
     def run(self) -> dict[str, Any]:
         """One run of Tieout, as the command line does it."""
+        numbers: dict[str, Any] = {}
         with services_of(self.link, self._crm, self._ledger, self.engine) as services:
-            return quote_to_cash.run(services)
+            for name in self.given.runs:
+                numbers = SCENARIOS[name].run(services)
+        return numbers
 
     def happen(self, step: Step) -> None:
         """Does one step of given.yaml."""
@@ -119,7 +126,8 @@ class World:
             fields = {
                 "Name": account.name, "Tax_Id__c": account.tax_id, "Is_Person__c": account.person is not None,
                 "BillingStreet": account.street, "BillingCity": account.city, "BillingPostalCode": account.postcode,
-                "BillingCountry": account.country, "Phone": account.phone, "CurrencyIsoCode": "GBP",
+                "BillingCountry": account.country, "Phone": account.phone, "CurrencyIsoCode": account.currency,
+                "ParentId": Ref(f"account:{account.parent}") if account.parent else None,
             }  # fmt: skip
             yield _record("Account", key, fields)
             if account.person:
@@ -198,6 +206,27 @@ class World:
 
     def _change_contact(self, step: Step, name: str) -> None:
         self.hand.change("Contacts", {"ContactID": self._contact(name), **step.set})
+
+    def _approve_limits(self, step: Step | None, limits: tuple[CreditLimit, ...]) -> None:
+        rows = [
+            credit.Limit(
+                self.ids[f"account:{one.customer}"], one.valid_from, one.currency or None,
+                None if one.limit is None else to_minor(one.limit, one.currency),
+                self.ids[f"account:{one.shares_with}"] if one.shares_with else None,
+            )
+            for one in limits
+        ]  # fmt: skip
+        with self.engine.begin() as conn:
+            change = credit.propose(conn, self.link.name, rows, "a clerk", "given.yaml")
+            credit.decide(conn, change, "a controller", approved=True)
+
+    def _activate_order(self, step: Step, name: str) -> None:
+        record = {"Id": self.ids[f"order:{name}"], "Status": "Activated"}
+        if step.refused is None:
+            self._update("Order", record)
+            return
+        answer = self.crm.update("Order", [record])[0]
+        assert answer.id is None and step.refused in answer.error, f"{name}: {answer.error or 'was activated'}"
 
     def _approve_product(self, step: Step, found: str) -> None:
         assert step.to is not None

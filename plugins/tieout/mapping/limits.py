@@ -86,6 +86,7 @@ XERO: dict[str, dict[str, Limit]] = {
     },
     "Items": {
         **_plain("ItemID", "IsSold", "IsPurchased", "SalesDetails.AccountCode", "SalesDetails.TaxType"),
+        **_computed("IsTrackedAsInventory"),
         **_texts(30, "Code", required=True),
         **_texts(50, "Name"),
         **_texts(4000, "Description"),
@@ -164,6 +165,10 @@ _BILLING = {
 
 SALESFORCE: dict[str, dict[str, Limit]] = {
     "Account": {
+        **_texts(3, "Tieout_Credit_Currency__c"), **_texts(255, "Tieout_Credit_Rates__c"),
+        **_plain("Tieout_Credit_As_Of__c"),
+        **_numbers(3, "Tieout_Credit_Limit__c", "Tieout_Open_Balance__c", "Tieout_Overdue_Amount__c",
+                   "Tieout_Available_Credit__c"),
         **_SYSTEM,
         **_BILLING,
         **_texts(255, "Name", required=True),
@@ -180,10 +185,15 @@ SALESFORCE: dict[str, dict[str, Limit]] = {
         **_plain("AccountId"),
         **_computed("Name", "MasterRecordId"),
     },
-    "Product2": {**_SYSTEM, **_texts(255, "Name", "ProductCode"), **_texts(40, "Tax_Code__c"), **_plain("IsActive")},
+    "Product2": {
+        **_SYSTEM, **_texts(255, "Name", "ProductCode"), **_texts(40, "Tax_Code__c"), **_plain("IsActive"),
+        **_texts(4000, "Description"), **_texts(36, "Tieout_Item_Id__c"), **_texts(32000, "Tieout_Quantity_Prices__c"),
+        **_numbers(4, "Tieout_Stock__c"),
+    },
+    "Pricebook2": {**_SYSTEM, **_texts(255, "Name", "Description"), **_plain("IsActive"), **_computed("IsStandard")},
     "PricebookEntry": {
         **_SYSTEM, **_numbers(6, "UnitPrice"),
-        **_plain("Product2Id", "Pricebook2Id", "IsActive", "Product2.ProductCode"),
+        **_plain("Product2Id", "Pricebook2Id", "IsActive", "UseStandardPrice", "Product2.ProductCode"),
     },
     "Order": {
         **_SYSTEM, **_WRITE_BACK, **_BILLED,
@@ -206,8 +216,8 @@ SALESFORCE: dict[str, dict[str, Limit]] = {
     "QuoteLineItem": {**_LINE, **_plain("QuoteId", "LineNumber", "SortOrder", "OpportunityLineItemId")},
     "Quote": {
         **_SYSTEM,
-        **_plain("OpportunityId", "AccountId", "Status"),
-        **_texts(255, "Name"),
+        **_plain("OpportunityId", "AccountId", "Status", "Tieout_Price_Outdated__c"),
+        **_texts(255, "Name", "Tieout_Price_Message__c"),
         **_numbers(2, "ShippingHandling", "Tax"),
         **_computed("QuoteNumber", "Subtotal", "TotalPrice", "GrandTotal", "Discount"),
     },
