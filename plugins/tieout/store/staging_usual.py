@@ -22,10 +22,8 @@ from tieout.store.staging_chunks import Chunk, paths
 from tieout.store.staging_merge import Row
 
 _INT64 = 2**63
-#: Up to so many characters no plain number is out of range: it needs no closer look.
-_SHORT = min(DECIMAL_DIGITS_BEFORE, DECIMAL_DIGITS_AFTER)
-_PLAIN = re.compile(rf"-?[0-9]{{1,{DECIMAL_DIGITS_BEFORE}}}(\.[0-9]{{1,{DECIMAL_DIGITS_AFTER}}})?")
-_NOT_SHORT_AND_PLAIN = re.compile(r"[^-0-9.\n]|-0")
+#: Numbers in range, written without an exponent, a line each.
+_PLAIN = re.compile(rf"(?:-?[0-9]{{1,{DECIMAL_DIGITS_BEFORE}}}+(?:\.[0-9]{{1,{DECIMAL_DIGITS_AFTER}}}+)?+\n)*+")
 _WHOLE = re.compile(r"-?[0-9]{1,18}(\.0*)?")
 _DATE = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(
@@ -111,7 +109,7 @@ def _elements(texts: Texts, *, plain: bool) -> Iterable[str]:
     if not plain:
         joined = "".join(filter(None, texts))
         # Asked of the whole column first: mostly there is nothing to quote in it.
-        if _QUOTED.search(joined) or "null" in joined.lower():
+        if (not joined.isalnum() and _QUOTED.search(joined)) or "null" in joined.lower():
             return ["NULL" if text is None else _element(text) for text in texts]
     return ["NULL" if text is None else text for text in texts]
 
@@ -158,13 +156,11 @@ def _decimals(values: Sequence[Any]) -> _Column:
     if odd:
         values = [None if place in odd else value for place, value in enumerate(values)]
     texts = [None if value is None else str(value) for value in values]
-    if (
-        _NOT_SHORT_AND_PLAIN.search("\n".join(filter(None, texts)))
-        or max(map(len, filter(None, texts)), default=0) > _SHORT
-    ):
+    lines = "\n".join([*filter(None, texts), ""])
+    if "-0" in lines or not _PLAIN.fullmatch(lines):
         for place, text in enumerate(texts):
             # A zero with a sign is one without in PostgreSQL.
-            if text and not (_PLAIN.fullmatch(text) and (text[:2] != "-0" or values[place])):
+            if text and not (_PLAIN.fullmatch(text + "\n") and (text[0] != "-" or values[place])):
                 odd.add(place)
     return texts, list(values), odd
 
