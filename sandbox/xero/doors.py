@@ -43,6 +43,8 @@ _AMOUNTS = (
     "CurrencyRate",
     "EffectiveRate",
     "DisplayTaxRate",
+    "QuantityOnHand",
+    "TotalCostPool",
 )
 _LINE_AMOUNTS = ("Quantity", "UnitAmount", "LineAmount", "TaxAmount", "DiscountRate", "DiscountAmount")
 
@@ -119,6 +121,10 @@ class Doors:
         if isinstance(kept["UpdatedDateUTC"], str):
             kept["UpdatedDateUTC"] = _instant(kept["UpdatedDateUTC"])
         _decimals(kept, _AMOUNTS)
+        for field in ("SalesDetails", "PurchaseDetails"):
+            if isinstance(kept.get(field), dict):
+                kept[field] = dict(kept[field])
+                _decimals(kept[field], ("UnitPrice",))
         lines = kept.get("LineItems") or []
         if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
             raise Refused("LineItems must be a list of objects")
@@ -177,6 +183,9 @@ def _complete(books: Books, table: str, kept: Record) -> Record:
         else:
             blank |= {"RemainingCredit": total}
         return blank | kept
+    if table == "Items":
+        return {"IsSold": True, "IsPurchased": True, "IsTrackedAsInventory": "QuantityOnHand" in kept,
+                "SalesDetails": {}, "PurchaseDetails": {}} | kept  # fmt: skip
     if table == "Contacts":
         return {"Name": "", "ContactStatus": "ACTIVE"} | kept
     return kept

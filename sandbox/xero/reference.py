@@ -282,4 +282,8 @@ def _item(books: Books, existing: Record | None, element: Record) -> Record:
             if details.get("UnitPrice") is not None:
                 record[field]["UnitPrice"] = read_number(details["UnitPrice"], "UnitPrice")
         record.setdefault(field, {})
+    if not record["IsSold"]:
+        record |= {"SalesDetails": {}, "Description": ""}
+    if not record["IsPurchased"]:
+        record |= {"PurchaseDetails": {}, "PurchaseDescription": ""}
     return record

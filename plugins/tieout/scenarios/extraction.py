@@ -21,9 +21,12 @@ OVERLAP = timedelta(minutes=5)
 
 
 def extract_side(
-    services: Services, side: Side, run_id: UUID, only: Collection[str] | None = None
+    services: Services, side: Side, run_id: UUID, only: Collection[str] | None = None, whole: Collection[str] = ()
 ) -> dict[str, dict[str, int]]:
     """Stages all entities of one system, or only those named.
+
+    Args:
+        whole: entities that are read whole this time, so that what is gone is seen where the system does not tell.
 
     Returns:
         entity -> read, inserted, updated, unchanged, deleted, rejected.
@@ -34,7 +37,7 @@ def extract_side(
         Fatal: a watermark is in the future.
     """
     return {
-        entity: _extract(services, side, mapping, run_id)
+        entity: _extract(services, side, mapping, run_id, whole=entity in whole)
         for entity, mapping in sorted(side.mappings.items())
         if mapping.is_staged and (only is None or entity in only)
     }
@@ -52,7 +55,9 @@ def read_again(services: Services, side: Side, entity: str, ids: Sequence[str], 
         staging.stage(services.engine, declared, side.name, _records(pages), run_id)
 
 
-def _extract(services: Services, side: Side, mapping: EntityMapping, run_id: UUID) -> dict[str, int]:
+def _extract(
+    services: Services, side: Side, mapping: EntityMapping, run_id: UUID, *, whole: bool = False
+) -> dict[str, int]:
     entity = mapping.staged_entity()
     with services.engine.begin() as conn:
         staging.ensure(conn, entity)
@@ -66,7 +71,7 @@ def _extract(services: Services, side: Side, mapping: EntityMapping, run_id: UUI
             f"(the database's clock says {upto.isoformat()}): "
             "correct the clock, or set the watermark back, and run again"
         )
-    if entity.modified is None:
+    if entity.modified is None or whole:
         counts = _stage_whole(services, side, entity, upto, run_id)
     else:
         pages = side.connector.changed(entity, since, upto)
@@ -85,7 +90,7 @@ def _records(pages: Iterator[Page]) -> Iterator[Sequence[Record]]:
 
 
 def _stage_whole(services: Services, side: Side, entity: StagedEntity, upto: datetime, run_id: UUID) -> Counts:
-    """An entity without modification times is read whole; what is not there any more is marked."""
+    """An entity that is read whole; what is not there any more is marked."""
     seen: set[str] = set()
 
     def noting() -> Iterator[Sequence[Record]]:

@@ -31,6 +31,7 @@ OPERATIONS = {
     "order": "orders.write_back",
     "opportunity": "opportunities.write_back",
     "ledger_invoice": "ledger_invoices.upsert",
+    "quote": "quotes.write_back",
 }
 
 

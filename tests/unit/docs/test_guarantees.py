@@ -25,7 +25,11 @@ def _declared() -> dict[tuple[str, str], Operation]:
 
 def _guard(operation: Operation) -> str:
     if operation.guard is Guard.NATURAL_KEY:
-        return "unique invoice number"
+        return (
+            "unique invoice number"
+            if operation.name != "prices.create"
+            else "one entry of a product, book and currency"
+        )
     if operation.guard is Guard.SHORT_KEY:
         return "idempotency key for minutes"
     if operation.guard is Guard.DURABLE_KEY:

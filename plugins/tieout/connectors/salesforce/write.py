@@ -27,10 +27,18 @@ JSON_BODY = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an operation writes: the object, and the field that finds the record (`Id`, or an external id)."""
+    """What an operation writes: the object, and what finds the record.
+
+    Attributes:
+        key: the field that names the record: `Id`, or an external id (then it is an upsert).
+        makes: it is for records that are not there yet, each of which another document of ours may refer to.
+        unique: instead of `key`, the fields of which Salesforce takes each combination once: an insert.
+    """
 
     obj: str
     key: str = "Id"
+    makes: bool = False
+    unique: tuple[str, ...] = ()
 
 
 SHAPES = {
@@ -38,15 +46,24 @@ SHAPES = {
     "orders.write_back": Shape("Order"),
     "opportunities.write_back": Shape("Opportunity"),
     "ledger_invoices.upsert": Shape("Ledger_Invoice__c", "Ledger_Invoice_Id__c"),
+    "products.upsert": Shape("Product2", "Tieout_Item_Id__c", makes=True),
+    "products.update": Shape("Product2"),
+    # A price book entry's product, book and currency can never be changed, and each combination is there once.
+    "prices.create": Shape("PricebookEntry", makes=True, unique=("Product2Id", "Pricebook2Id", "CurrencyIsoCode")),
+    "prices.update": Shape("PricebookEntry"),
+    "quotes.write_back": Shape("Quote"),
 }
 
 
 def operations(time_out: float, latest_apply: float, look_up_lag: float) -> dict[str, Operation]:
-    """The declarations: each sets fields of one record, so doing it twice is doing it once."""
+    """The declarations. What sets fields of a record that is there does the same when it is done twice."""
     return {
-        name: Operation(name, Guard.DURABLE_KEY, BATCH, False, time_out, latest_apply, look_up_lag, repeatable=True)
-        for name in SHAPES
-    }
+        name: Operation(
+            name, Guard.NATURAL_KEY if shape.unique else Guard.DURABLE_KEY, BATCH, shape.makes, time_out, latest_apply,
+            look_up_lag, repeatable=not shape.makes,
+        )
+        for name, shape in SHAPES.items()
+    }  # fmt: skip
 
 
 def send(session: Session, data: str, operation: Operation, requests: Sequence[Request]) -> list[Answer]:
@@ -95,7 +112,12 @@ def _send_good(
     if shape.key != "Id":
         path += f"/{shape.obj}/{shape.key}"
     records = b",".join(body for body in bodies if body is not None)
-    call = Call("PATCH", path, headers=JSON_BODY, body=b'{"allOrNone":false,"records":[' + records + b"]}")
+    call = Call(
+        "POST" if shape.unique else "PATCH",
+        path,
+        headers=JSON_BODY,
+        body=b'{"allOrNone":false,"records":[' + records + b"]}",
+    )
     priority = max(request.priority for request in requests)
     return answered(
         requests, lambda: session.write(call, priority), lambda reply: _judge(session, shape, requests, reply)
@@ -108,6 +130,8 @@ def _body(shape: Shape, request: Request) -> bytes | None:
     if not fields or "attributes" in fields:
         return None
     front = b'{"attributes":{"type":"' + shape.obj.encode() + b'"},'
+    if shape.unique:
+        return front + request.body.lstrip()[1:] if _combination(shape, fields) else None
     try:
         key = _key(shape, request, fields)
     except ValueError:
@@ -141,7 +165,7 @@ def _judge(session: Session, shape: Shape, requests: Sequence[Request], reply: R
     answers = []
     for number, request in enumerate(requests):
         item = results[number] if complete else None
-        if shape.key == "Id":
+        if shape.key == "Id" and not shape.unique:
             item = _of_record(_key(shape, request, body_object(request)), results, item)
         elif item is not None and item.get("success") and ids.count(str(item.get("id"))[:15]) != 1:
             item = None  # one id for two items: somebody's result is missing
@@ -197,6 +221,8 @@ def look_up(session: Session, data: str, operation: Operation, requests: Sequenc
     """See base.Target.look_up: each record as it is now, with the sent fields that differ. Gone: an empty list."""
     shape = SHAPES[operation.name]
     sent = {request.doc_uid: body_object(request) or {} for request in requests}
+    if shape.unique:
+        return _look_up_combinations(session, data, shape, sent)
     keys = {request.doc_uid: _key_or_none(shape, request, sent[request.doc_uid]) for request in requests}
     there: dict[str, Record] = {}
     wanted = list(dict.fromkeys(key for key in keys.values() if key is not None))
@@ -211,6 +237,33 @@ def look_up(session: Session, data: str, operation: Operation, requests: Sequenc
         match = there.get(key if shape.key == "Id" else key.lower()) if key is not None else None
         found[uid] = [] if match is None else [_found(match, sent[uid])]
     return found
+
+
+def _look_up_combinations(
+    session: Session, data: str, shape: Shape, sent: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[Found]]:
+    """The records that are inserted, by the fields that make them unique; the first of these narrows the query."""
+    wanted = {uid: _combination(shape, fields) for uid, fields in sent.items()}
+    there: dict[tuple[str, ...], list[Record]] = {}
+    firsts = sorted({each[0] for each in wanted.values() if each})
+    for start in range(0, len(firsts), IDS_AT_ONCE):
+        some = firsts[start : start + IDS_AT_ONCE]
+        fields = [name for uid, body in sent.items() if (of := wanted[uid]) and of[0] in some for name in body]
+        names = list({name.lower(): name for name in ["Id", *shape.unique, *fields]}.values())
+        for record in query_all(session, data, soql.select(names, shape.obj, [soql.among(shape.unique[0], some)])):
+            there.setdefault(_combination(shape, record) or (), []).append(record)
+    return {
+        uid: [_found(record, sent[uid]) for record in there.get(each, ())] if each else []
+        for uid, each in wanted.items()
+    }
+
+
+def _combination(shape: Shape, fields: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The values that make the record unique, ids in their long form; None where one is missing."""
+    values = [fields.get(name) for name in shape.unique]
+    if not all(isinstance(value, str) and value for value in values):
+        return None
+    return tuple(soql.id_18(str(value)) if soql.is_id(str(value)) else str(value) for value in values)
 
 
 def _key_or_none(shape: Shape, request: Request, fields: Mapping[str, Any]) -> str | None:
