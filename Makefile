@@ -13,7 +13,7 @@ export PYTHONPATH := plugins:.
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help setup demo stop test bench chaos lint docs lock clean
+.PHONY: help setup demo stop test bench chaos simulate mutants lint docs lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,14 @@ bench: $(DEV)  ## measurements beside peers, printed as ratios
 
 chaos: $(DEV)  ## kill, stop, cut, fill and skew real processes; a table of what came of it (about half an hour)
 	$(BIN)/python -m tests.chaos
+
+SCHEDULES ?= 20000
+SEED ?= 0
+simulate: $(DEV)  ## the posting protocol under seeded faults on all cores: make simulate SCHEDULES=1000000 SEED=0
+	$(BIN)/tieout simulate --schedules $(SCHEDULES) --seed $(SEED)
+
+mutants: $(DEV)  ## bugs planted in the posting protocol: by which invariant the simulator catches each, and how soon
+	$(BIN)/python -m tests.mutants
 
 lint: $(DEV)  ## ruff, mypy, the import rule
 	$(BIN)/ruff check .

@@ -1,61 +1,50 @@
-"""The invariants of docs/delivery.md as checks over the database and the ledger of tests/support/ledger.py.
-
-Each raises AssertionError with the invariant's name. S4 is checked while bytes leave (`sees_committed_intent`).
-"""
+"""The simulator's invariants for tests without a plan: over a target's rows and its ledger, each an AssertionError."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
 
+import psycopg
 from sqlalchemy.engine import Engine
 
-from tests.support.ledger import MemoryLedger
 from tieout.connectors.base import Request
-from tieout.delivery.states import TERMINAL, chain_of
-from tieout.store import audit
+from tieout.delivery.simulation import invariants
+from tieout.delivery.simulation.ledger import MemoryLedger
+from tieout.delivery.simulation.oracle import Broken
+from tieout.delivery.simulation.rows import Rows, read
 
 
-def sees_committed_intent(engine: Engine) -> Callable[[Sequence[Request]], None]:
-    """S4: before a byte leaves, another session sees a committed IN_FLIGHT intent, `sent_at` and these bytes' hash."""
+def _watch(engine: Engine) -> psycopg.Connection[tuple[object, ...]]:
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(url, autocommit=True)
+
+
+def sees_committed_intent(engine: Engine, ledger: Callable[[], MemoryLedger]) -> Callable[[Sequence[Request]], None]:
+    """S4 and C3 as a ledger's `before_send`, in a session beside the worker's."""
 
     def check(requests: Sequence[Request]) -> None:
-        with engine.connect() as conn:
-            for request in requests:
-                found = conn.exec_driver_sql(
-                    "select i.state, i.sent_at, a.request_hash from tieout.intent i join tieout.attempt a "
-                    "using (intent_id, fence) where i.doc_uid = %(uid)s and a.kind = 'send'",
-                    {"uid": request.doc_uid},
-                ).all()
-                assert len(found) == 1, f"S4: {request.doc_uid} is sent with {len(found)} attempts under its fence"
-                row = found[0]
-                assert row.state == "IN_FLIGHT" and row.sent_at is not None, f"S4: {request.doc_uid} is {row.state}"
-                assert row.request_hash == hashlib.sha256(request.body).hexdigest(), "S4: other bytes than committed"
+        books = ledger()
+        with _watch(engine) as watch:
+            try:
+                operation = books.operation(requests[0].operation)
+                invariants.committed_before_send(watch, "books", operation, requests, books.clock.now)
+            except Broken as broken:
+                raise AssertionError(str(broken)) from broken
 
     return check
 
 
 def check_always(engine: Engine, ledger: MemoryLedger, target: str) -> None:
     """What holds at any moment between two transactions."""
-    with engine.connect() as conn:
-        intents = [dict(r) for r in conn.exec_driver_sql("select * from tieout.intent").mappings()]
-        crosswalk = [dict(r) for r in conn.exec_driver_sql("select * from tieout.crosswalk").mappings()]
-        events = [
-            dict(r)
-            for r in conn.exec_driver_sql(
-                "select * from tieout.audit_event where chain = %(chain)s order by seq", {"chain": chain_of(target)}
-            ).mappings()
-        ]
-        broken = audit.verify(conn, chain_of(target))
-    assert broken is None, f"S19: {broken}"
-    _one_live_document(intents, ledger)
-    _confirmed_is_there(intents, ledger)
+    with _watch(engine) as watch:
+        rows = read(watch, target)
+    try:
+        invariants.check_rows(rows, ledger)
+    except Broken as broken:
+        raise AssertionError(str(broken)) from broken
     _same_key_same_bytes(ledger)
-    _crosswalk_is_one_to_one(crosswalk, ledger)
-    _audit_tells_every_change(intents, events)
-    _ready_only_after_quiet(intents, events, ledger)
+    _looked_up_after_quiet(rows, ledger)
 
 
 def check_ended(engine: Engine, *, terminal: tuple[str, ...] = ("CONFIRMED", "REJECTED", "HELD")) -> None:
@@ -67,30 +56,6 @@ def check_ended(engine: Engine, *, terminal: tuple[str, ...] = ("CONFIRMED", "RE
         assert row.state != "HELD" or (row.reason and row.owner), f"L2: {row.doc_uid}"
 
 
-def _one_live_document(intents: list[dict[str, Any]], ledger: MemoryLedger) -> None:
-    stamps = Counter(each.stamp for each in ledger.documents if each.stamp)
-    known = {each["doc_uid"] for each in intents}
-    for stamp, live in stamps.items():
-        assert live == 1, f"S1: {live} live documents of {stamp}"
-        assert stamp in known, f"S2: a document of {stamp}, which no intent has"
-
-
-def _confirmed_is_there(intents: list[dict[str, Any]], ledger: MemoryLedger) -> None:
-    bodies = {each.vendor_id: each for each in ledger.documents}
-    for each in intents:
-        if each["state"] == "CONFIRMED" and each["reason"] != "accepted":
-            there = bodies.get(each["vendor_id"])
-            assert there is not None, f"S3: {each['doc_uid']} is confirmed and not there"
-            if b"{{vendor_id:" not in bytes(each["body"]) and ledger.operation(each["operation"]).creates:
-                assert there.body == bytes(each["body"]) or _changed_later(each, intents), "S3: content differs"
-
-
-def _changed_later(intent: dict[str, Any], intents: list[dict[str, Any]]) -> bool:
-    return any(
-        other["natural_key"] == intent["natural_key"] and other["revision"] > intent["revision"] for other in intents
-    )
-
-
 def _same_key_same_bytes(ledger: MemoryLedger) -> None:
     bytes_of: dict[str, set[bytes]] = defaultdict(set)
     for sent in ledger.sent:
@@ -99,45 +64,16 @@ def _same_key_same_bytes(ledger: MemoryLedger) -> None:
         assert len(bodies) == 1, f"S5: {len(bodies)} bodies under the key {key}"
 
 
-def _crosswalk_is_one_to_one(crosswalk: list[dict[str, Any]], ledger: MemoryLedger) -> None:
-    stamp_of = {each.vendor_id: each.stamp for each in ledger.documents}
-    for row in crosswalk:
-        assert stamp_of.get(row["vendor_id"], row["doc_uid"]) in (None, row["doc_uid"]), f"S7: {row}"
-    for column in ("vendor_id", "doc_uid"):
-        seen = Counter((row["target"], row[column]) for row in crosswalk)
-        assert all(count == 1 for count in seen.values()), f"S7: {column} twice"
-
-
-def _audit_tells_every_change(intents: list[dict[str, Any]], events: list[dict[str, Any]]) -> None:
-    last: dict[str, str] = {}
-    for event in events:
-        subject, detail = event["subject"], event["detail"]
-        if event["event"] == "intent.created":
-            assert subject not in last, f"S19: {subject} was created twice"
-            last[subject] = "READY"
-        elif event["event"] == "intent.state":
-            assert last[subject] == detail["from"], f"S19: {subject} was {last[subject]}, the row says {detail}"
-            by_person = event["actor"].startswith("person:")
-            assert detail["from"] not in TERMINAL or by_person, f"S8: {subject} changed after {detail['from']}"
-            last[subject] = detail["to"]
-    for each in intents:
-        told = last.get(f"intent:{each['intent_id']}")
-        assert told == each["state"], f"S19: {each['doc_uid']} is {each['state']}, its last row says {told}"
-
-
-def _ready_only_after_quiet(intents: list[dict[str, Any]], events: list[dict[str, Any]], ledger: MemoryLedger) -> None:
-    by_subject = {f"intent:{each['intent_id']}": each for each in intents}
-    for event in events:
-        detail = event["detail"]
-        if event["event"] != "intent.state" or (detail["from"], detail["to"]) != ("UNKNOWN", "READY"):
+def _looked_up_after_quiet(rows: Rows, ledger: MemoryLedger) -> None:
+    """S6, by the times of the audit rows: these tests' clocks never jump."""
+    for event in rows.events:
+        if event.event != "intent.state" or (event.detail["from"], event.detail["to"]) != ("UNKNOWN", "READY"):
             continue
-        intent = by_subject[event["subject"]]
-        at = (event["at"] - ledger.clock.start).total_seconds()
-        sends = [s.at for s in ledger.sent if s.request.doc_uid == intent["doc_uid"] and s.at < at]
-        looks = [when for when, uid in ledger.looked_up if uid == intent["doc_uid"] and when < at]
-        assert looks, f"S6: {event['subject']} became READY without a look-up"
-        if sends:
-            # Added up here: the code that is tested is not asked how long it should have waited.
-            declared = ledger.operation(intent["operation"])
-            quiet = declared.time_out + declared.latest_apply + declared.look_up_lag
-            assert max(looks) >= max(sends) + quiet - 1e-6, f"S6: looked up {max(looks) - max(sends)} s after the send"
+        intent = rows.by_id[int(event.subject.removeprefix("intent:"))]
+        at = (event.at - ledger.clock.start).total_seconds()
+        sends = [sent.at for sent in ledger.sent if sent.request.doc_uid == intent.doc_uid and sent.at < at]
+        looks = [when for when, uid in ledger.looked_up if uid == intent.doc_uid and when < at]
+        declared = ledger.operation(intent.operation)
+        quiet = declared.time_out + declared.latest_apply + declared.look_up_lag
+        last = max(sends, default=float("-inf"))  # a lost worker may have died before it sent anything
+        assert looks and max(looks) >= last + quiet - 1e-6, f"S6: {intent.natural_key} was looked up too early"

@@ -40,7 +40,7 @@ def loads(text: str | bytes) -> Any:
     return json.loads(text, parse_float=Decimal)
 
 
-def connect(url: str, *, application_name: str = "tieout", pool_size: int = 5) -> Engine:
+def connect(url: str, *, application_name: str = "tieout", pool_size: int = 5, pre_ping: bool = True) -> Engine:
     """An engine for the store. Sessions run in UTC; a dead connection in the pool is replaced before it is used.
 
     A database that is gone, restarting or full of sessions shows as `Retriable` with words, whatever was running.
@@ -49,6 +49,7 @@ def connect(url: str, *, application_name: str = "tieout", pool_size: int = 5) -
         url: `postgresql+psycopg://...`; `postgresql://` and `postgres://` are taken as that.
         application_name: what `pg_stat_activity` shows.
         pool_size: connections kept; as many again may be opened for a moment.
+        pre_ping: False saves a round trip each time a connection is taken, where the server cannot have gone away.
 
     Raises:
         ConfigurationFault: the URL cannot be read or names another kind of database.
@@ -65,7 +66,7 @@ def connect(url: str, *, application_name: str = "tieout", pool_size: int = 5) -
     )
     engine = sa.create_engine(
         parsed.set(drivername="postgresql+psycopg"),
-        pool_pre_ping=True,
+        pool_pre_ping=pre_ping,
         pool_size=pool_size,
         max_overflow=pool_size,
         # What is bound is bodies and answers: people's names and addresses must not get into a log by an error.

@@ -19,7 +19,9 @@ CREATING = [name for name, each in OPERATIONS.items() if each.creates]
 
 @pytest.fixture
 def ledger(engine: Engine) -> MemoryLedger:
-    return MemoryLedger(VirtualClock(), before_send=sees_committed_intent(engine), lag=5.0)
+    books = MemoryLedger(VirtualClock(), lag=5.0)
+    books.before_send = sees_committed_intent(engine, lambda: books)
+    return books
 
 
 @pytest.mark.parametrize("operation", CREATING)

@@ -47,7 +47,9 @@ def meanwhile_at(point: str, what: Callable[[], object]) -> Callable[[str], None
 
 @pytest.fixture
 def ledger(engine: Engine) -> MemoryLedger:
-    return MemoryLedger(VirtualClock(), before_send=sees_committed_intent(engine))
+    books = MemoryLedger(VirtualClock())
+    books.before_send = sees_committed_intent(engine, lambda: books)
+    return books
 
 
 @pytest.mark.parametrize("workers", [2, 4])

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from tieout.delivery.simulation.faults import Cell, impossible, possible
 
-#: Schedules from which every possible cell must have been met: each cell is then the aim of at least ten of them.
-ROUNDS = 10
+#: Schedules from which every possible cell must have been met: each cell is then the aim of at least four of them.
+ROUNDS = 4
 ENOUGH = ROUNDS * len(possible())
 _TITLES = {
     "send": "Faults of a send, by operation",
     "look_up": "Faults of a look-up, by operation",
+    "found": "What a look-up showed, by operation",
     "point": "Blows to a worker, by named point",
     "act": "What the source and people did, by the state of the intent",
 }

@@ -1,8 +1,9 @@
 """Which faults there are, where each can strike, and where it cannot, with the reason.
 
-A cell is (family, what, where): a fault of a call and the write it hits, a blow to a worker and the named point, an act
-of a person or of the source and the state of the intent that it meets. What they do is in ledger.py, player.py and
-acts.py; how often they struck in coverage.py; each schedule is made around one cell (plan.py).
+A cell is (family, what, where): a fault of a call and the write it hits, what a look-up shows of a write, a blow to a
+worker and the named point, an act of a person or of the source and the state of the intent that it meets. What they do
+is in ledger.py, player.py and acts.py; how often they struck in coverage.py; each schedule is made around one cell
+(plan.py).
 """
 
 from __future__ import annotations
@@ -60,8 +61,14 @@ ACTS = ("revise", "void", "look_up_again", "accept", "cancel", "try_again")
 #: voids it again; a run plans everything once more.
 OTHER_ACTS = ("foreign", "foreign_equal", "foreign_gone", "repeat")
 
+#: What a look-up shows.
+FOUND = ("none", "equal", "different", "many")
+
 Cell = tuple[str, str, str]
 
+_UNIQUE = "the ledger holds one live document under this key"
+_OURS_ALONE = "nobody else writes under this key, and what is ours has our content"
+_IS_THERE = "what is changed is in the ledger"
 _ONE_AT_A_TIME = "this write goes one in a request"
 _CLOCK = (
     "a step of the database's clock while bytes may be on their way ends leases and quiet periods early: nothing is "
@@ -76,6 +83,12 @@ def impossible() -> dict[Cell, str]:
     for name, operation in EVERYTHING.items():
         if operation.batch == 1:
             cells["send", "reordered", name] = _ONE_AT_A_TIME
+        if name != "bare.create":
+            cells["found", "many", name] = _UNIQUE
+    for name in ("durable.create", "short.create", "payment.create"):
+        cells["found", "different", name] = _OURS_ALONE
+    for name in ("document.update", "document.void"):
+        cells["found", "none", name] = _IS_THERE
     for point in WINDOW:
         cells["point", "clock_forward", point] = _CLOCK
     return cells
@@ -86,6 +99,7 @@ def possible() -> tuple[Cell, ...]:
     """Every cell that a long enough run has to meet, in a fixed order."""
     cells: list[Cell] = [("send", fault, name) for fault in SEND for name in EVERYTHING]
     cells += [("look_up", fault, name) for fault in LOOK_UP for name in EVERYTHING]
+    cells += [("found", what, name) for what in FOUND for name in EVERYTHING]
     cells += [("point", blow, point) for blow in BLOWS_BETWEEN for point in BETWEEN]
     cells += [("point", blow, point) for blow in BLOWS_INSIDE for point in INSIDE]
     cells += [("act", act, state) for act in ACTS for state in State]

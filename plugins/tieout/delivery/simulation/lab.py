@@ -10,9 +10,8 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.engine import Engine
 
-from tieout.delivery.simulation.oracle import Broken
 from tieout.store.engine import connect
 
 #: Milliseconds that a session waits for a lock. Who holds it is a worker that stands still until the waiting one has
@@ -25,8 +24,6 @@ alter table tieout.audit_event disable trigger user;
 truncate tieout.intent, tieout.attempt, tieout.crosswalk, tieout.dead_letter, tieout.audit_event, tieout.audit_head;
 alter table tieout.audit_event enable trigger user;
 """
-#: What a claim of READY intents begins with; see C1 in invariants.py.
-_CLAIM = "set state = 'CLAIMED'"
 
 
 @dataclass(slots=True)
@@ -36,13 +33,11 @@ class Lab:
     Attributes:
         watch: a session in autocommit that sees what is committed.
         plays: how many were begun.
-        waited: what a claim waited for that must not wait (C1); None when there was no such thing.
     """
 
     engine: Engine
     watch: psycopg.Connection[Any]
     plays: int = 0
-    waited: Broken | None = None
     _sessions: dict[int, list[Any]] = field(default_factory=dict)
 
     def next_number(self) -> int:
@@ -50,7 +45,6 @@ class Lab:
         if self.plays % PLAYS == 0:
             self.watch.execute(_EMPTY, prepare=False)
         self.plays += 1
-        self.waited = None
         return self.plays
 
     def end_session(self) -> None:
@@ -67,24 +61,16 @@ class Lab:
                 sessions.remove(session)
                 return
 
-    def _failed(self, context: ExceptionContext) -> None:
-        locked = getattr(context.original_exception, "sqlstate", None) == "55P03"
-        if locked and context.statement is not None and _CLAIM in context.statement:
-            where = getattr(context.original_exception, "diag", None)
-            if where is not None and 'relation "intent"' in (where.context or ""):
-                self.waited = Broken("C1", "a claim waited for another worker's claim")
-
 
 @contextmanager
 def opened(database_url: str) -> Iterator[Lab]:
     """A lab on that database; its sessions end with it."""
-    engine = connect(database_url, application_name="simulation")
+    engine = connect(database_url, application_name="simulation", pre_ping=False)
     watch = psycopg.connect(database_url.replace("+psycopg://", "://", 1), autocommit=True, prepare_threshold=0)
     lab = Lab(engine, watch)
     sa.event.listen(engine, "connect", _fast)
     sa.event.listen(engine, "checkout", lab._taken)
     sa.event.listen(engine, "checkin", lab._given_back)
-    sa.event.listen(engine, "handle_error", lab._failed, insert=True)
     try:
         yield lab
     finally:

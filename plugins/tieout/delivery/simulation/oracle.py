@@ -1,8 +1,8 @@
 """The oracle: books of its own, kept line by line from what the ledger really applied, and checks while it happens.
 
 It asks neither the store nor the delivery: it knows the requests' bytes and what the ledger did with them. Here are the
-invariants that can be seen at the vendor's door: S1, S5, S6, S9, S14, and that one poster at a time writes where the
-vendor guards nothing. What needs the store's rows as well is in invariants.py.
+invariants that can be seen at the vendor's door: S1, S5, S6, S9, S14, and that where the vendor guards nothing one
+poster at a time writes (C2), who has just looked (C4). What needs the store's rows as well is in invariants.py.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ class _Send:
     """The last send of a document: when, and whether the ledger has said a definite no to it since."""
 
     at: Moment
-    by: str
     said_no: bool = False
 
 
@@ -88,6 +87,8 @@ class Oracle:
     _key_of: dict[str, str] = field(default_factory=dict)
     _sends: dict[str, _Send] = field(default_factory=dict)
     _looks: dict[str, Moment] = field(default_factory=dict)
+    #: Who looked it up since its last send.
+    _lookers: dict[str, str] = field(default_factory=dict)
 
     # -- what the ledger tells -----------------------------------------------------------------------------------------
 
@@ -98,8 +99,11 @@ class Oracle:
             self.poster = by
         for request in requests:
             self._same_bytes(request)
+            if operation.guard is Guard.LOOK_UP and self._lookers.get(request.doc_uid) != by:
+                raise Broken("C4", f"{request.natural_key} is sent unseen where nothing is guarded")
             self._after_quiet(operation, request)
-            self._sends[request.doc_uid] = _Send(self._now(), by)
+            self._sends[request.doc_uid] = _Send(self._now())
+            self._lookers.pop(request.doc_uid, None)
 
     def answered(self, operation: Operation, answers: Sequence[Answer], by: str) -> None:
         for answer in answers:
@@ -110,6 +114,7 @@ class Oracle:
     def looked(self, operation: Operation, requests: Sequence[Request], by: str) -> None:
         for request in requests:
             self._looks[request.doc_uid] = self._now()
+            self._lookers[request.doc_uid] = by
 
     def applied(self, operation: Operation, request: Request, vendor_id: str, *, made: bool) -> None:
         self.changes += 1

@@ -26,6 +26,9 @@ def check(world: World, rows: Rows) -> None:
             raise Broken("L1", f"{intent.natural_key} ends as {intent.state} ({intent.reason})")
         if intent.state == State.HELD and not (intent.reason and intent.owner):
             raise Broken("L2", f"{intent.natural_key} is held without a reason or an owner")
+        waits = set(intent.depends_on) - set(rows.vendor_id_of)
+        if intent.state == State.HELD and intent.reason.startswith("parent_") and not waits:
+            raise Broken("L1", f"{intent.natural_key} is held for a parent that is well")
     _intents_as_planned(world, rows)
     _letters_name_what_failed(rows)
     _books_agree(world, rows)
@@ -76,6 +79,10 @@ def _letters_name_what_failed(rows: Rows) -> None:
 
 def _books_agree(world: World, rows: Rows) -> None:
     """L4: every live line of the oracle is confirmed with that amount, or held for a person; and the reverse."""
+    bodies = {document.body for document in world.ledger.documents if document.is_live}
+    for intent in rows.intents:
+        if intent.state == State.REJECTED and bytes(intent.body) in bodies:
+            raise Broken("L4", f"{intent.natural_key} is rejected, and the ledger has exactly this document")
     view: dict[str, tuple[int, int]] = {}
     held = {i.source_id for i in rows.intents if i.state == State.HELD}
     voided = {i.vendor_id for i in rows.intents if i.state == State.CONFIRMED and i.kind == "void"}
@@ -127,13 +134,17 @@ def _wanted(world: World, doc: Doc) -> str:
         above = world.doc(ancestor.parent)
         if above is None:
             return State.HELD
-        if above.number in world.touched or above.twin is not None:
+        if above.number in world.touched or _has_twin(world, above):
             return "anything"
         if above.refuse:
             return State.HELD
         ancestor = above
-    if doc.twin is not None or any(other.twin == doc.number for other in world.plan.docs):
+    if _has_twin(world, doc):
         return "anything"  # one of the two is confirmed, the other held: which one is the order's to say
     if doc.refuse and world.content.get(doc.number, 1) == 1:
         return State.REJECTED
     return "live"
+
+
+def _has_twin(world: World, doc: Doc) -> bool:
+    return doc.twin is not None or any(other.twin == doc.number for other in world.plan.docs)

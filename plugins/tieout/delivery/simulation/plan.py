@@ -121,10 +121,15 @@ class Plan:
         ]
 
 
+def cell_of(seed: int) -> Cell:
+    """The cell that the seed's plan is made around: all of them in turn."""
+    return possible()[seed % len(possible())]
+
+
 def make(seed: int) -> Plan:
     """The plan of a seed."""
     chance = random.Random(seed)
-    cell = possible()[seed % len(possible())]
+    cell = cell_of(seed)
     docs, strikes = _around(chance, cell)
     docs = _more_docs(chance, docs, alone=len(docs) if cell[0] == "act" else 0)
     jumps = cell[1] in ("clock_forward", "clock_back")
@@ -147,6 +152,8 @@ def _around(chance: random.Random, cell: Cell) -> tuple[list[Doc], list[Strike]]
     family, what, where = cell
     if family in ("send", "look_up"):
         return _around_call(chance, family, what, where)
+    if family == "found":
+        return _around_found(chance, what, where)
     if family == "point":
         return _around_point(chance, what, where)
     return _around_act(chance, what, where)
@@ -158,6 +165,22 @@ def _around_call(chance: random.Random, call: str, fault: str, operation: str) -
     return docs, [*strikes, *before, Strike(fault, f"{call}:{operation}")]
 
 
+def _around_found(chance: random.Random, what: str, operation: str) -> tuple[list[Doc], list[Strike]]:
+    """An uncertain send, applied or not, and a person's document beside it where there must be another or a second."""
+    docs, strikes = _docs_for(chance, operation)
+    if what == "equal" and operation == "natural.create" and chance.random() < 0.5:
+        return docs, [Strike("foreign_equal", "start")]  # refused as a duplicate of exactly ours
+    if what == "equal" and operation == "durable.create" and chance.random() < 0.5:
+        docs[1] = Doc(1, operation, twin=0)
+    applied = what in ("equal", "many")
+    strikes = [*strikes, Strike("lost_answer" if applied else "lost_request", f"send:{operation}")]
+    if operation in INVOICES and what in ("different", "many"):
+        strikes.append(
+            Strike(chance.choice(("foreign", "foreign_equal")) if what == "many" else "foreign", "after_send")
+        )
+    return docs, strikes
+
+
 def _docs_for(chance: random.Random, operation: str) -> tuple[list[Doc], list[Strike]]:
     """Documents, and acts on them, by which a write of this operation comes about. Two of each: parts of a batch."""
     if operation in INVOICES:
@@ -166,12 +189,22 @@ def _docs_for(chance: random.Random, operation: str) -> tuple[list[Doc], list[St
     if operation == "payment.create":
         return [Doc(0, made), Doc(1, "payment.create", parent=0, pays=True)], []
     act = "revise" if operation == "document.update" else "void"
-    return [Doc(0, made), Doc(1, made)], [Strike(act, "after_describe", doc=0), Strike(act, "after_describe", doc=1)]
+    strikes = [Strike(act, "after_describe", doc=0), Strike(act, "after_describe", doc=1)]
+    if act == "revise" and chance.random() < 0.5:  # a third revision while the second is on its way
+        strikes.append(Strike(act, "after_describe", 2, doc=0))
+    return [Doc(0, made), Doc(1, made)], strikes
 
 
 def _around_point(chance: random.Random, what: str, point: str) -> tuple[list[Doc], list[Strike]]:
     docs = [Doc(number, operation) for number, operation in enumerate(chance.sample(INVOICES, 3))]
     strikes = [Strike(what, point, chance.choice((1, 1, 1, 2)), _seconds(chance, what))]
+    if (what, point) == ("dies", "after_send"):  # as late as it may, its request crawls, and it is gone
+        fate = chance.choice(("late", "lost_request"))
+        strikes = [
+            Strike(what, point),
+            Strike("pause", "before_send", seconds=45.0),
+            *(Strike(fate, f"send:{doc.operation}") for doc in docs),
+        ]
     if "release" in point:  # something is given back when the first request is throttled
         strikes += [Strike("throttled", f"send:{doc.operation}") for doc in docs]
     elif "look_up" in point or "lease" in point:
@@ -184,9 +217,10 @@ def _around_point(chance: random.Random, what: str, point: str) -> tuple[list[Do
 
 
 def _around_act(chance: random.Random, act: str, state: str) -> tuple[list[Doc], list[Strike]]:
-    """The act meets an intent that is in the state: the last of the documents."""
+    """The act meets an intent that is in the state."""
     operation = chance.choice(INVOICES)
     docs = [Doc(0, operation)]
+    about = 0
     first: list[Strike] = []
     where = "after_describe"
     match state:
@@ -199,7 +233,9 @@ def _around_act(chance: random.Random, act: str, state: str) -> tuple[list[Doc],
         case State.UNKNOWN:
             first = [Strike("lost_answer", f"send:{operation}")]
         case State.REJECTED:
-            docs = [Doc(0, operation, refuse=chance.choice(("validation", "period_locked")))]
+            docs = [Doc(0, operation, refuse=chance.choice(("validation", "period_locked", "period_locked")))]
+            if act == "try_again":  # its child is held, and goes on when the period was reopened
+                docs.append(Doc(1, chance.choice(INVOICES), parent=0))
         case State.CANCELLED:
             first = [Strike("cancel", "start", doc=0)]
         case State.HELD if act in ("accept", "look_up_again") or chance.random() < 0.5:
@@ -207,11 +243,11 @@ def _around_act(chance: random.Random, act: str, state: str) -> tuple[list[Doc],
             first = [Strike("foreign", "start", doc=0)]
             where = "settled"
         case State.HELD:
-            docs = [Doc(0, operation, refuse="validation"), Doc(1, operation, parent=0)]
+            docs, about = [Doc(0, operation, refuse="validation"), Doc(1, operation, parent=0)], 1
     more = [Strike("foreign_gone", where, doc=0)] if where == "settled" and chance.random() < 0.5 else []
     if act == "accept":
         more = []
-    return docs, [*first, *more, Strike(act, where, doc=docs[-1].number)]
+    return docs, [*first, *more, Strike(act, where, doc=about)]
 
 
 def _more_docs(chance: random.Random, docs: list[Doc], *, alone: int) -> list[Doc]:

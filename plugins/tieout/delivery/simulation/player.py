@@ -50,13 +50,14 @@ class Died(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of a play. `broken` is None when every invariant held."""
+    """What came of a play. `broken` is None when every invariant held; `books` are the live lines: number, content."""
 
     plan: Plan
     broken: Broken | None
     timeline: Sequence[Happening]
     met: Counter[Cell]
     deliveries: int = 0
+    books: Sequence[tuple[str, int, int]] = ()
 
 
 def play(lab: Lab, plan: Plan) -> Played:
@@ -74,7 +75,8 @@ def play(lab: Lab, plan: Plan) -> Played:
         broken = Broken("E1", f"the play ended with {type(error).__name__} at {where}: {error}")
     if broken is not None:
         world.happens("", "", str(broken))
-    return Played(plan, broken, world.timeline, world.met, player.deliveries)
+    books = sorted((o.natural_key, o.amount, o.revision) for o in world.oracle.lines.values() if o.live)
+    return Played(plan, broken, world.timeline, world.met, player.deliveries, books)
 
 
 @dataclass(slots=True)
@@ -105,7 +107,9 @@ class Player:
         for number, caller in enumerate(world.plan.callers):
             self._enter(number, caller)
         world.stage.run()
-        acts.plan_slice(world, "late", [doc.number for doc in world.plan.docs])
+        left = [doc.number for doc in world.plan.docs if world.create(doc).doc_uid not in world.planned]
+        if left:
+            acts.plan_slice(world, "late", left)
         self._until_settled()
         # What was late has arrived by now, seen or not.
         world.clock.sleep(60.0)
@@ -157,8 +161,8 @@ class Player:
         except Died:
             world.happens(name, "", "is dead")
         except (Retriable, AuthenticationFailed) as error:
-            if self.lab.waited is not None:
-                raise self.lab.waited from None
+            if _waited_for_a_claim(error):
+                raise Broken("C1", "a claim waited for another worker's claim") from error
             world.happens(name, "", f"ends with {type(error).__name__}")
         except KeyError as error:
             if error.args != ("Invoices",):
@@ -316,9 +320,19 @@ class Client:
     def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
         world = self.player.world
         found = world.ledger.look_up(operation, requests, self.worker)
+        for each in found.values():
+            shown = "many" if len(each) > 1 else "none" if not each else "different" if each[0].differences else "equal"
+            world.met["found", shown, operation.name] += 1
         seen = ", ".join(f"{r.natural_key} {len(found[r.doc_uid])}" for r in requests)
         world.happens(self.worker, "look_up", f"{operation.name}: {seen}")
         return found
+
+
+def _waited_for_a_claim(error: Exception) -> bool:
+    """Did a claim give up because another session held one of the rows?"""
+    locked = getattr(getattr(error.__cause__, "diag", None), "context", None) or ""
+    frames = traceback.extract_tb(error.__traceback__)
+    return 'relation "intent"' in locked and any(f.name == "ready" and f.filename.endswith("claim.py") for f in frames)
 
 
 _ACTS = frozenset((*ACTS, *OTHER_ACTS))

@@ -14,7 +14,7 @@ from tieout.delivery.states import chain_of
 
 _INTENTS = """
 select intent_id, doc_uid, kind, operation, revision, source_id, natural_key, idempotency_key, body, currency,
-    amount_minor, frozen, state, reason, owner, vendor_id, sends, sent_at, not_before, lease_until, fence
+    amount_minor, frozen, state, reason, owner, vendor_id, sends, sent_at, depends_on
 from tieout.intent where target = %s order by intent_id
 """
 _CROSSWALK = "select vendor_id, doc_uid, origin from tieout.crosswalk where target = %s"
