@@ -21,12 +21,17 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock of this process that never goes back."""
+        """Seconds on a clock of this machine that never goes back, and that counts the time when it was suspended."""
         ...
 
     def sleep(self, seconds: float) -> None:
         """Waits."""
         ...
+
+
+#: Linux has a clock that goes on while the machine is suspended (a laptop's lid, a virtual machine that is moved). By
+#: `time.monotonic` a worker that wakes up after its lease would think that it has time left to send.
+_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class SystemClock:
@@ -37,7 +42,7 @@ class SystemClock:
         return now.astimezone(UTC)
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.monotonic() if _BOOT_TIME is None else time.clock_gettime(_BOOT_TIME)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

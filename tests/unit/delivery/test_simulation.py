@@ -144,3 +144,11 @@ def test_the_command_replays_a_seed() -> None:
     assert first.exit_code == 0
     assert first.output == second.output
     assert "every invariant holds" in first.output
+
+
+def test_the_command_says_what_does_not_hold(planted: Callable[[], None]) -> None:
+    planted()
+    seed = next(seed for seed in range(1000) if cell_of(seed) == ("send", "late", "short.create"))
+    done = CliRunner().invoke(app, ["simulate", "--seed", str(seed)])
+    assert done.exit_code == 1
+    assert "does not hold: S6" in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Engine
 from tests.support.delivery import LIMITS, intent, plan, rows, run, run_until_settled, states
 from tests.support.invariants import check_always, check_ended, sees_committed_intent
 from tests.support.ledger import OPERATIONS, MemoryLedger, VirtualClock
+from tieout.delivery.clock import system_clock
 from tieout.delivery.deliver import CRASH_POINTS, deliver_until_settled
 from tieout.delivery.limits import DeliverySummary
 
@@ -186,3 +188,10 @@ def test_waiting_for_another_worker_ends_when_that_one_is_done(engine: Engine, l
     run(engine, ledger, "w1", crash=meanwhile_at("after_claim", another))
     assert [round(at) for at in waited] == [0, 2, 4]  # its lease has a minute to go
     assert len(ledger.sent) == 1
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has no such clock")
+def test_the_deadline_before_a_send_is_on_a_clock_that_counts_a_suspended_machine() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    now = system_clock.monotonic()
+    assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)
