@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from tests.chaos import kills, mixed, outages, pauses, wires
+from tests.chaos import in_airflow, kills, mixed, outages, pauses, wires
 from tests.chaos.company import OPERATIONS
 from tests.chaos.proxy import FAULTS
 from tests.chaos.report import Tally, table
@@ -39,6 +39,7 @@ def campaigns(met: kills.Met) -> Iterator[tuple[str, Campaign]]:
     yield "clock_back", lambda world: pauses.database_clock_goes_back(world, 3)
     yield "clock_ahead", lambda world: pauses.database_clock_leaps_ahead(world, 3)
     yield "mixed", lambda world: mixed.everything(world, 5, 8)
+    yield "airflow", lambda _: in_airflow.killed_in_airflow(3)
 
 
 def main(wanted: list[str]) -> int:

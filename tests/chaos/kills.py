@@ -40,6 +40,7 @@ def at_every_point(world: World, kinds: Sequence[str], times: int, met: Met, ord
         with world.run(orders) as run:
             run.prepare(kind)
             _kill_at_points(run, kind, dict.fromkeys(CRASH_POINTS, times), met)
+            world.sandbox.faults()
             tally.add(run, *run.settle())
     return tally
 
