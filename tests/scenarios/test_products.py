@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from tests.support.products import Shop, item
@@ -42,3 +45,164 @@ def test_items_become_products_and_a_second_run_writes_nothing(shop: Shop) -> No
     second = shop.run()
     assert (second["posted"], second["unchanged"], second["put_back"]) == (0, 2, 0)
     assert shop.rows("select count(*), max(intent_id) from tieout.intent") == before
+
+
+def test_a_change_in_the_crm_is_put_back_and_reported_with_both_values(shop: Shop) -> None:
+    shop.items(item("CHAIR", "50.25"))
+    shop.run()
+    chair = shop.product("CHAIR")
+    (entry,) = (row["Id"] for row in shop.crm.rows("PricebookEntry", ("Product2Id",)))
+    shop.update("Product2", Id=chair["Id"], Name="Sale!", Family="Furniture")
+    shop.update("PricebookEntry", Id=entry, UnitPrice=Decimal("1.00"))
+    numbers = shop.run()
+    assert (numbers["posted"], numbers["unchanged"], numbers["put_back"]) == (1, 0, 2)
+    assert shop.product("CHAIR")["Name"] == "Chair"
+    assert shop.prices("CHAIR") == {"GBP": Decimal("50.25")}
+    (detail,) = (row[0]["fields"] for row in shop.rows(
+        "select detail from tieout.audit_event where event = 'master.overwrote' and subject like 'product:%'"
+    ))  # fmt: skip
+    assert detail == {
+        "Name": {"master": "Chair", "overwritten": "Sale!"},
+        "GBP UnitPrice": {"master": "50.25", "overwritten": "1"},
+    }
+    # What finance changes itself is no conflict.
+    items = shop.hand.all("Items")
+    shop.hand.change("Items", {"ItemID": items[0]["ItemID"], "Code": "CHAIR", "Name": "Armchair",
+                               "SalesDetails": {"UnitPrice": Decimal("55.00")}})  # fmt: skip
+    changed = shop.run()
+    assert changed["put_back"] == 0
+    assert (shop.product("CHAIR")["Name"], shop.prices("CHAIR")) == ("Armchair", {"GBP": Decimal("55.00")})
+
+
+def test_what_is_not_sold_any_more_is_deactivated_and_a_quote_of_it_flagged(shop: Shop) -> None:
+    sold, _, gone = shop.items(item("CHAIR", "50.00"), item("DESK", "200.00"), item("LAMP", "9.99"))
+    shop.run()
+    quotes = {code: _quote(shop, code) for code in ("CHAIR", "DESK", "LAMP")}
+    accepted = _quote(shop, "DESK", Status="Accepted")
+    shop.hand.change("Items", {"ItemID": sold, "Code": "CHAIR", "IsSold": False})
+    shop.hand.delete("Items", gone)
+    desk = next(one["ItemID"] for one in shop.hand.all("Items") if one["Code"] == "DESK")
+    shop.hand.change("Items", {"ItemID": desk, "Code": "DESK", "SalesDetails": {"UnitPrice": Decimal("210.5")}})
+
+    numbers = shop.run()
+    # Xero does not tell of a deleted item: it is seen by the next whole read.
+    assert (numbers["cancelled"], numbers["outdated_quotes"]) == (1, 2)
+    with shop.engine.begin() as conn:
+        conn.execute(sa.text("update tieout.watermark set at = at - interval '25 hours' where kind = 'whole'"))
+    numbers = shop.run()
+    assert (numbers["read"], numbers["cancelled"], numbers["outdated_quotes"]) == (3, 2, 3)
+    assert [shop.product(code)["IsActive"] for code in ("CHAIR", "DESK", "LAMP")] == [False, True, False]
+    assert {code: _flag(shop, quotes[code]) for code in quotes} == {
+        "CHAIR": (True, "CHAIR is not sold any more"),
+        "DESK": (True, "DESK: 200.00 is now 210.50"),
+        "LAMP": (True, "LAMP is not sold any more"),
+    }
+    assert _flag(shop, accepted) == (False, None)
+    # Right again: the flag goes. Nothing is written twice.
+    shop.hand.change("Items", {"ItemID": desk, "Code": "DESK", "SalesDetails": {"UnitPrice": Decimal("200.00")}})
+    assert shop.run()["outdated_quotes"] == 2
+    assert _flag(shop, quotes["DESK"]) == (False, None)
+    assert shop.rows("select count(*) from tieout.intent where operation = 'quotes.write_back'") == [(4,)]
+
+
+def test_a_price_list_gives_currencies_dates_and_breaks_and_an_own_price_book(
+    sandbox: SandboxProcess, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEOUT_HOME", str(tmp_path))
+    shop = Shop(sandbox, engine, price_list="prices.csv", price_book="Wholesale")
+    try:
+        shop.insert("Pricebook2", Name="Wholesale", IsActive=True)
+        currencies = {row["IsoCode"] for row in shop.crm.rows("CurrencyType", ("IsoCode",))}
+        assert {"EUR", "USD"} <= currencies and "XAF" not in currencies
+        shop.items(item("CHAIR", "50.00"), item("DESK", None), item("LAMP", "9.00"), item("SOFA", "800.00"))
+        head = "code,currency,price,valid_from,valid_to,from_quantity\n"
+        (tmp_path / "prices.csv").write_text(
+            head + "CHAIR,EUR,58.00,2020-01-01,,\nchair,EUR,55.00,,,10\nCHAIR,USD,60,2020-01-01,2020-12-31,\n"
+            "DESK,GBP,199.00,,,\nLAMP,XAF,5000,,,\nSOFA,EUR,900,,,\nSOFA,EUR,901,,,\n"
+        )
+        numbers = shop.run()
+        assert (numbers["posted"], numbers["held"]) == (2, 2)
+        assert {reason for _, reason, _ in numbers["reasons"]} == {"currency_not_in_crm", "price_list_overlaps"}
+        assert shop.prices("CHAIR") == {"GBP": Decimal("50.00"), "EUR": Decimal("58.00")}
+        assert shop.prices("CHAIR", "Wholesale") == shop.prices("CHAIR")
+        assert shop.product("CHAIR")["Tieout_Quantity_Prices__c"] == "from 10: 55.00 EUR"
+        assert shop.prices("DESK") == {"GBP": Decimal("199.00")}
+        # The euro price ends: the entry is inactive, and the euro price of another product is no more ours.
+        (tmp_path / "prices.csv").write_text(head + "DESK,GBP,199.00,,,\n")
+        numbers = shop.run()
+        assert (numbers["held"], numbers["posted"]) == (0, 2 + 1)
+        assert shop.prices("CHAIR") == shop.prices("CHAIR", "Wholesale") == {"GBP": Decimal("50.00")}
+        assert shop.product("CHAIR")["Tieout_Quantity_Prices__c"] is None
+        assert shop.run()["unchanged"] == 4
+    finally:
+        shop.close()
+
+
+def test_bad_items_wait_with_their_reason_and_the_others_go_on(shop: Shop) -> None:
+    begin = "BRACKET-STAINLESS-STEEL-M8-240"
+    assert len(begin) == 30
+    shop.raw_items(
+        item("NO-PRICE", None), item("NEGATIVE", "-1.00"), item("BELOW", QuantityOnHand=Decimal("-2")),
+        item("twin"), item("TWIN"), {**item("LONG"), "Name": "n" * 300}, item(begin), item("C" * 31),
+        {**item("CUT-1"), "Name": "x" * 50}, {**item("CUT-2"), "Name": "x" * 50}, item("GOOD"),
+    )  # fmt: skip
+    for tail in ("-LEFT", "-RIGHT"):
+        shop.insert("Product2", Name=tail, ProductCode=begin + tail, IsActive=True)
+    numbers = shop.run()
+    assert (numbers["read"], numbers["posted"], numbers["held"], numbers["quarantined"]) == (11, 1, 9, 1)
+    found = dict(shop.rows("select source_number, reason from tieout.document where outcome <> 'posted'"))
+    assert found == {
+        "NO-PRICE": "price_missing", "NEGATIVE": "price_negative", "BELOW": "stock_negative", "twin": "code_shared",
+        "TWIN": "code_shared", "LONG": "text_too_long", begin: "code_cut_shared", "C" * 31: "code_too_long",
+        "CUT-1": "name_cut_shared", "CUT-2": "name_cut_shared",
+    }  # fmt: skip
+    letters = shop.rows("select count(*), count(distinct reason) from tieout.dead_letter where stage = 'transform'")
+    assert letters == [(9, 7)]
+    assert {row["ProductCode"] for row in shop.crm.rows("Product2", ("ProductCode",))} == {
+        "GOOD", begin + "-LEFT", begin + "-RIGHT"
+    }  # fmt: skip
+
+
+def test_a_name_that_the_ledger_had_to_cut_stays_whole_in_the_crm(shop: Shop) -> None:
+    name, code = "Garden table of oiled teak, extensible, with two leaves", "TABLE-GARDEN-TEAK-EXTENSIBLE-2-LEAVES"
+    there = shop.insert("Product2", Name=name, ProductCode=code, IsActive=True)
+    shop.items({**item(code[:30], "899.00"), "Name": name[:50]})
+    numbers = shop.run()
+    assert (numbers["posted"], numbers["put_back"]) == (1, 0)
+    product = shop.product(code)
+    assert (product["Id"], product["Name"]) == (there, name)
+    assert shop.prices(code) == {"GBP": Decimal("899.00")}
+
+
+def test_lost_answers_make_no_second_product_and_no_second_price(shop: Shop) -> None:
+    shop.items(*(item(f"P-{number}", f"{number}.50") for number in range(1, 6)))
+    shop.sandbox.faults({"system": "salesforce", "path": "*/composite/sobjects*", "fault": "lost_answer",
+                         "probability": 1, "times": 2})  # fmt: skip
+    for _ in range(4):
+        numbers = shop.run()
+        shop.later()
+    assert (numbers["read"], numbers["unchanged"], numbers["in_flight"], numbers["held"]) == (5, 5, 0, 0)
+    assert len(shop.sandbox.hits()) == 2
+    assert sorted(row["ProductCode"] for row in shop.crm.rows("Product2", ("ProductCode",))) == [
+        f"P-{number}" for number in range(1, 6)
+    ]
+    assert len(list(shop.crm.rows("PricebookEntry", ("Product2Id",)))) == 5
+
+
+def _quote(shop: Shop, code: str, **fields: Any) -> str:
+    """A quote of one line at the list price of the day."""
+    (book,) = (row["Id"] for row in shop.crm.rows("Pricebook2", ("IsStandard",)) if row["IsStandard"])
+    product = shop.product(code)["Id"]
+    entry = next(row["Id"] for row in shop.crm.rows("PricebookEntry", ("Product2Id",)) if row["Product2Id"] == product)
+    head = {"Name": code, "Pricebook2Id": book, "CurrencyIsoCode": "GBP"}
+    deal = shop.insert("Opportunity", **head, StageName="Prospecting", CloseDate="2026-12-31")
+    quote = shop.insert("Quote", **head, OpportunityId=deal, **fields)
+    # An agreed price is not an outdated one.
+    shop.insert("QuoteLineItem", QuoteId=quote, PricebookEntryId=entry, Quantity=1, UnitPrice=Decimal("1.00"))
+    return quote
+
+
+def _flag(shop: Shop, quote: str) -> tuple[bool, str | None]:
+    names = ("Tieout_Price_Outdated__c", "Tieout_Price_Message__c")
+    (row,) = (row for row in shop.crm.rows("Quote", names) if row["Id"] == quote)
+    return row[names[0]], row[names[1]]

@@ -73,10 +73,6 @@ class Shop:
         assert answer.status_code == 200, answer.text
         return list(answer.json()["ids"])
 
-    def delete_item(self, item: str) -> None:
-        """Finance deletes an item."""
-        self.hand._call("DELETE", f"Items/{item}")
-
     def product(self, code: str) -> Mapping[str, Any]:
         """The CRM's only product of that code."""
         (found,) = (row for row in self.crm.rows("Product2", PRODUCT) if row["ProductCode"] == code)
@@ -104,6 +100,18 @@ class Shop:
         answer = self.crm.insert(name, [fields])[0]
         assert answer.id is not None, answer.error
         return answer.id
+
+    def later(self, minutes: int = 15) -> None:
+        """The store as it is so many minutes later: leases and quiet periods are over."""
+        with self.engine.begin() as conn:
+            for column in ("lease_until", "not_before", "sent_at"):
+                conn.execute(
+                    sa.text(
+                        f"update tieout.intent set {column} = {column} - make_interval(mins => :minutes) "
+                        f"where {column} is not null and state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN')"
+                    ),
+                    {"minutes": minutes},
+                )
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """A question to Tieout's store."""

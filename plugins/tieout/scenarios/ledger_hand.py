@@ -74,6 +74,10 @@ class LedgerHand:
         changed: dict[str, Any] = self._call("POST", what, {what: [record]})[what][0]
         return changed
 
+    def delete(self, what: str, key: str) -> None:
+        """DELETE: one record, where Xero deletes at all (items)."""
+        self._call("DELETE", f"{what}/{key}")
+
     def pay(self, invoice_id: str, amount: Decimal, on: date) -> None:
         """Takes money on an invoice."""
         self._payment({"Invoice": {"InvoiceID": invoice_id}}, amount, on)
@@ -149,7 +153,7 @@ class LedgerHand:
         )
         if answer.status_code >= 300:
             raise VendorFault(f"{method} {path}: HTTP {answer.status_code}: {answer.text[:500]}")
-        content: dict[str, Any] = json.loads(answer.text, parse_float=Decimal)
+        content: dict[str, Any] = json.loads(answer.text or "{}", parse_float=Decimal)
         return content
 
 

@@ -335,11 +335,16 @@ def _events(
         item, kind = key.split("\x1f")
         for name, (want, have) in fields.items():
             place = name if kind == PRODUCT else f"{kind.removeprefix(PRICE + ':')} {name}"
-            by_item[item][place] = {"master": want, "overwritten": have}
+            by_item[item][place] = {"master": _shown(want), "overwritten": _shown(have)}
     for item, shown in by_item.items():
         yield audit.Event(
             services.actor, "master.overwrote", f"{ENTITY}:{item}", {"side": "crm", "fields": shown}, run_id
         )
+
+
+def _shown(value: Any) -> Any:
+    # A frame's decimals have as many places as its type.
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else value
 
 
 def _letters(
