@@ -83,18 +83,17 @@ def append(conn: Connection, chain: str, events: Sequence[Event]) -> None:
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         columns = {name: [row[name] for row in batch] for name in _TYPES}
-        conn.exec_driver_sql(_INSERT, {**columns, "detail": [dumps(detail) for detail in columns["detail"]]})
-    conn.execute(
-        sa.update(audit_head).where(audit_head.c.chain == chain).values(seq=head.seq + len(rows), hash=previous)
-    )
+        end = {"of": chain, "last": batch[-1]["seq"], "tip": batch[-1]["hash"]}
+        conn.exec_driver_sql(_INSERT, {**columns, "detail": [dumps(detail) for detail in columns["detail"]], **end})
 
 
 _TYPES = {
     "chain": "text", "seq": "bigint", "at": "timestamptz", "actor": "text", "event": "text", "subject": "text",
     "run_id": "uuid", "detail": "text", "prev_hash": "text", "hash": "text",
 }  # fmt: skip
-# One statement for a batch: delivery appends several events for each intent.
+# One statement for a batch and the chain's new end: delivery appends several events for each intent.
 _INSERT = f"""
+with moved as (update tieout.audit_head set seq = %(last)s, hash = %(tip)s where chain = %(of)s)
 insert into tieout.audit_event ({", ".join(_TYPES)})
 select {", ".join("detail::jsonb" if name == "detail" else name for name in _TYPES)}
 from unnest({", ".join(f"%({name})b::{type_}[]" for name, type_ in _TYPES.items())}) as t({", ".join(_TYPES)})
@@ -103,15 +102,15 @@ from unnest({", ".join(f"%({name})b::{type_}[]" for name, type_ in _TYPES.items(
 
 def _locked_head(conn: Connection, chain: str) -> sa.Row[Any, Any]:
     """The chain's end, locked until the transaction ends; a chain that is new gets one."""
-    query = sa.select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.chain == chain).with_for_update()
-    head = conn.execute(query).one_or_none()
+    query = "select seq, hash from tieout.audit_head where chain = %(chain)s for update"
+    head = conn.exec_driver_sql(query, {"chain": chain}).one_or_none()
     if head is not None:
         return head
     conn.execute(
         sa.text("insert into tieout.audit_head (chain, seq, hash) values (:chain, 0, :hash) on conflict do nothing"),
         {"chain": chain, "hash": GENESIS},
     )
-    return conn.execute(query).one()
+    return conn.exec_driver_sql(query, {"chain": chain}).one()
 
 
 def verify(conn: Connection, chain: str) -> Broken | None:

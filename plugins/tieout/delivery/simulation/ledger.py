@@ -91,7 +91,7 @@ class Witness(Protocol):
     def applied(self, operation: Operation, request: Request, vendor_id: str, *, made: bool) -> None:
         """A request took effect."""
 
-    def by_person(self, vendor_id: str, natural_key: str, *, live: bool) -> None:
+    def by_person(self, vendor_id: str, natural_key: str, body: bytes, *, live: bool) -> None:
         """A person made or removed a document."""
 
 
@@ -318,14 +318,14 @@ class MemoryLedger:
         made = Document(vendor_id, natural_key, stamp, body, self.clock.seconds if at is None else at)
         self.documents.append(made)
         if stamp is None and self.witness is not None:
-            self.witness.by_person(vendor_id, natural_key, live=True)
+            self.witness.by_person(vendor_id, natural_key, body, live=True)
         return made
 
     def remove(self, document: Document) -> None:
         """A person voids a document by hand."""
         document.versions.append(Version(self.clock.seconds, document.body, False))
         if self.witness is not None:
-            self.witness.by_person(document.vendor_id, document.natural_key, live=False)
+            self.witness.by_person(document.vendor_id, document.natural_key, document.body, live=False)
 
     def live(self, natural_key: str) -> list[Document]:
         """The live documents with this number, oldest first."""

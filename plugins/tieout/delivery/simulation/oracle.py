@@ -130,9 +130,10 @@ class Oracle:
             raise Broken("S14", f"revision {content['revision']} of {request.natural_key} over {line.revision}")
         line.amount, line.revision, line.body = content["amount"], content["revision"], request.body
 
-    def by_person(self, vendor_id: str, natural_key: str, *, live: bool) -> None:
+    def by_person(self, vendor_id: str, natural_key: str, body: bytes, *, live: bool) -> None:
         if live:
-            self.lines[vendor_id] = Line(vendor_id, natural_key, None, "person", 0, 0, b"")
+            amount = int(json.loads(body)["amount"])
+            self.lines[vendor_id] = Line(vendor_id, natural_key, None, "person", amount, 0, body)
         else:
             self.lines[vendor_id].live = False
 
