@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from sandbox.salesforce import ids
+from sandbox.salesforce import formula, ids
 from sandbox.salesforce.errors import Problem, Refused
 from sandbox.salesforce.fields import NUMBER_TYPES, TEXT_TYPES, Field, SObject
 from sandbox.salesforce.incoming import Foreign
@@ -134,9 +134,15 @@ def resolve(org: Org, reference: str, foreign: Foreign) -> str:
 
 
 def rules(org: Org, sobject: SObject, old: Record | None, new: Record) -> Iterator[Problem]:
-    """Complains of each validation rule whose tests all hold."""
+    """Complains of each active validation rule whose formula holds, or whose tests all do."""
     for rule in org.schema.rules.get(sobject.name, ()):
-        if all(_holds(org, sobject, test, old, new) for test in rule.when):
+        if not rule.active:
+            continue
+        if rule.formula is not None:
+            applies = formula.holds(rule.formula, org, sobject, old, new)
+        else:
+            applies = all(_holds(org, sobject, test, old, new) for test in rule.when)
+        if applies:
             fields = (rule.error_field,) if rule.error_field else ()
             yield Problem("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message, fields)
 

@@ -28,6 +28,8 @@ def open_door(org: Org, method: str, path: str, body: bytes) -> Reply:
             return Reply(value=list(org.table(_object(org, rest).name).values()))
         if method != "POST":
             return Reply(405, {"error": "POST is expected"})
+        if name == "validation-rules":
+            return _metadata(org, metadata.validation_rule(_object(org, rest).name, body))
         given = decode(body) if body else {}
         if name == "metadata":
             return _metadata(org, given)
@@ -48,7 +50,9 @@ def open_door(org: Org, method: str, path: str, body: bytes) -> Reply:
         return Reply(400, {"error": "; ".join(problem.message for problem in error.problems)})
     except (ValueError, KeyError, TypeError, AttributeError, ApiError) as error:  # a body of another shape
         return Reply(400, {"error": f"{type(error).__name__}: {error}"})
-    return Reply(404, {"error": f"no door {name!r}; there are metadata, raw, clients, expire, merge, lock"})
+    return Reply(
+        404, {"error": f"no door {name!r}; there are metadata, validation-rules, raw, clients, expire, merge, lock"}
+    )
 
 
 def _metadata(org: Org, given: Any) -> Reply:

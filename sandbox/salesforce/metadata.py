@@ -6,7 +6,11 @@ One document, merged into what was told before (a field told again replaces the 
                   "fields": [...]}],
      "fields": {"Account": [{"name": "Tax_Id__c", "type": "Text", "length": 40}]},
      "rules": [{"object": "Order", "name": "Needs_PO", "when": [{"field": "PoNumber", "blank": true}],
-                "message": "...", "errorField": "PoNumber"}]}
+                "message": "...", "errorField": "PoNumber"},
+               {"object": "Order", "name": "Large", "formula": "TotalAmount > 1000", "active": true, "message": "..."}]}
+
+A rule has tests, or a formula in Salesforce's own language (formula.py); `validation_rule` takes it from the XML file
+of the Metadata API.
 """
 
 from __future__ import annotations
@@ -14,8 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from xml.etree import ElementTree
 
 from sandbox.salesforce.fields import Field, SObject, build, label_of
+from sandbox.salesforce.formula import BadFormula, Node, parse
 from sandbox.salesforce.standard import standard_objects, system_fields
 
 Json = dict[str, Any]
@@ -48,13 +54,16 @@ class BadMetadata(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A validation rule: refused with `message` when all tests of `when` hold for the record about to be saved."""
+    """A validation rule: refused with `message` when all tests of `when`, or the formula, hold for the record about to
+    be saved. One that is not active is kept and does nothing."""
 
     object: str
     name: str
     when: tuple[Mapping[str, Any], ...]
     message: str
     error_field: str | None
+    formula: Node | None = None
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +182,38 @@ def _rule(objects: Mapping[str, SObject], given: Mapping[str, Any]) -> Rule:
             raise BadMetadata(f"{where}: unknown test {sorted(unknown)[0]!r}; known are {', '.join(sorted(TESTS))}")
         if "childCount" not in test and test.get("field") not in sobject.fields:
             raise BadMetadata(f"{where}: no field {test.get('field')!r} on {sobject.name}")
-    if not when or not given.get("message"):
-        raise BadMetadata(f"{where}: needs 'when' with at least one test, and 'message'")
-    return Rule(sobject.name, str(given["name"]), when, str(given["message"]), given.get("errorField"))
+    text = given.get("formula")
+    if bool(when) == bool(text) or not given.get("message"):
+        raise BadMetadata(f"{where}: needs 'when' with at least one test or 'formula', and 'message'")
+    error_field = given.get("errorField")
+    if error_field and sobject.find(str(error_field)) is None:
+        raise BadMetadata(f"{where}: no field {error_field!r} on {sobject.name}")
+    try:
+        formula = parse(str(text), objects, sobject) if text else None
+    except BadFormula as error:
+        raise BadMetadata(f"{where}: {error}") from error
+    active = given.get("active", True) is True
+    return Rule(sobject.name, str(given["name"]), when, str(given["message"]), error_field, formula, active)
+
+
+def validation_rule(sobject: str, xml: bytes) -> Json:
+    """The document of one rule from a `.validationRule-meta.xml` of the Metadata API. Raises BadMetadata."""
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
+        raise BadMetadata(f"the rule is no XML: {error}") from error
+    space = "{http://soap.sforce.com/2006/04/metadata}"
+    if root.tag != f"{space}ValidationRule":
+        raise BadMetadata(f"expected a ValidationRule of the Metadata API, found {root.tag}")
+    said = {str(part.tag).removeprefix(space): (part.text or "").strip() for part in root}
+    missing = {"fullName", "active", "errorConditionFormula", "errorMessage"} - set(said)
+    if missing:
+        raise BadMetadata(f"Required field is missing: {sorted(missing)[0]}")
+    rule = {"object": sobject, "name": said["fullName"], "active": said["active"] == "true",
+            "formula": said["errorConditionFormula"], "message": said["errorMessage"]}  # fmt: skip
+    if said.get("errorDisplayField"):
+        rule["errorField"] = said["errorDisplayField"]
+    return {"rules": [rule]}
 
 
 def _check_references(objects: Mapping[str, SObject]) -> None:

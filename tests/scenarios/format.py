@@ -36,7 +36,7 @@ class Account(_Part):
     postcode: str | None = None
     country: str | None = None
     phone: str | None = None
-    #: The account above it in the CRM, listed before it.
+    #: The account above it in the CRM.
     parent: str | None = None
     currency: str = "GBP"
     broken: dict[str, Any] = {}

@@ -21,6 +21,7 @@ from tieout.model.link import Link
 from tieout.model.money import to_minor
 from tieout.model.settings import load_settings
 from tieout.scenarios import credit_sync, quote_to_cash
+from tieout.scenarios.credit import releasing
 from tieout.scenarios.crm_load import KEY_FIELD, STANDARD_PRICE_BOOK, ConnectorCrm, CrmRecord, Ref, load
 from tieout.scenarios.demo_doors import Doors
 from tieout.scenarios.ledger_hand import LedgerHand
@@ -60,6 +61,8 @@ class World:
     def begin(self) -> None:
         """Everything that is there before the first run."""
         self.doors.custom_fields()
+        if self.given.credit_rule:
+            self.doors.validation_rule("Order")
         products = [*map(Product.model_validate, read_exact(FOLDER / "catalogue.yaml")), *self.given.crm.products]
         self._fill_ledger(products)
         self._fill_crm(products)
@@ -105,6 +108,10 @@ class World:
         loaded = load(self.crm, records)
         assert not loaded.refused, loaded.refused
         self.ids.update(loaded.ids)
+        for account in self.given.crm.accounts:
+            if account.parent:
+                parent = self.ids[f"account:{account.parent}"]
+                self._update("Account", {"Id": self.ids[f"account:{account.name}"], "ParentId": parent})
         for order in self.given.crm.orders:
             self._finish_order(order)
         for account in self.given.crm.accounts:
@@ -127,7 +134,6 @@ class World:
                 "Name": account.name, "Tax_Id__c": account.tax_id, "Is_Person__c": account.person is not None,
                 "BillingStreet": account.street, "BillingCity": account.city, "BillingPostalCode": account.postcode,
                 "BillingCountry": account.country, "Phone": account.phone, "CurrencyIsoCode": account.currency,
-                "ParentId": Ref(f"account:{account.parent}") if account.parent else None,
             }  # fmt: skip
             yield _record("Account", key, fields)
             if account.person:
@@ -219,6 +225,10 @@ class World:
         with self.engine.begin() as conn:
             change = credit.propose(conn, self.link.name, rows, "a clerk", "given.yaml")
             credit.decide(conn, change, "a controller", approved=True)
+
+    def _release_order(self, step: Step, name: str) -> None:
+        with self.engine.begin() as conn:
+            releasing.release(conn, self.ids[f"order:{name}"], "a controller", "they pay on Friday", self.link.name)
 
     def _activate_order(self, step: Step, name: str) -> None:
         record = {"Id": self.ids[f"order:{name}"], "Status": "Activated"}

@@ -3,7 +3,9 @@
 scenarios.py   a command for each scenario: quote-to-cash
 runs.py        runs, trace, differences
 proposals.py   rollback, sweep
-people.py      dead letters, aliases, intents, the audit trail
+people.py      dead letters, aliases, the audit trail
+credit.py      credit limits, releases
+intents.py     writes that are uncertain, held or refused
 setup.py       links, mappings, suites, migrations, doctor, generated docs
 simulate.py    the posting protocol under seeded faults
 sandbox.py     the sandbox and loading CSV folders into it
@@ -18,7 +20,7 @@ import typer
 from sqlalchemy.exc import ProgrammingError
 from typer.core import TyperGroup
 
-from tieout.cli import people, proposals, runs, sandbox, scenarios, setup, simulate
+from tieout.cli import credit, people, proposals, runs, sandbox, scenarios, setup, simulate
 from tieout.model import logs
 from tieout.model.errors import RateLimited, Retriable, TieoutError
 
@@ -67,6 +69,7 @@ people.register(app)
 proposals.register(app)
 setup.register(app)
 simulate.register(app)
+app.add_typer(credit.app, name="credit")
 app.add_typer(sandbox.app, name="sandbox")
 
 

@@ -15,6 +15,11 @@ from tieout.model.settings import PROJECT
 
 TIME_OUT = 60.0  # seconds for one call
 CRM_SETUP = PROJECT / "include" / "crm_setup" / "salesforce.json"
+#: The rule that an administrator deploys so that the CRM blocks orders beyond the available credit.
+CREDIT_RULE = (
+    PROJECT / "include/crm_setup/credit/force-app/main/default/objects/Order/validationRules"
+    / "Tieout_Credit_Limit.validationRule-meta.xml"
+)  # fmt: skip
 
 
 class Doors:
@@ -33,6 +38,10 @@ class Doors:
         """Gives the sandbox's Salesforce the custom fields that Tieout needs."""
         self._send("POST", "/salesforce/_sandbox/metadata", json.loads(path.read_text(encoding="utf-8")))
 
+    def validation_rule(self, object_name: str, path: Path = CREDIT_RULE) -> None:
+        """Deploys a validation rule's metadata file."""
+        self._send_bytes("POST", f"/salesforce/_sandbox/validation-rules/{object_name}", path.read_bytes())
+
     def raw(self, object_name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Puts field values into Salesforce records as they are, past every rule; each record has its `Id`."""
         rows = list(records)
@@ -40,12 +49,10 @@ class Doors:
             self._send("POST", f"/salesforce/_sandbox/raw/{object_name}", {"records": rows})
 
     def _send(self, method: str, path: str, body: Any) -> None:
-        answer = httpx.request(
-            method,
-            self._url + path,
-            content=exact_json.dumps(body),
-            headers={"Content-Type": "application/json"},
-            timeout=TIME_OUT,
-        )
+        self._send_bytes(method, path, exact_json.dumps(body))
+
+    def _send_bytes(self, method: str, path: str, content: bytes) -> None:
+        headers = {"Content-Type": "application/json" if content[:1] in b"{[" else "application/xml"}
+        answer = httpx.request(method, self._url + path, content=content, headers=headers, timeout=TIME_OUT)
         if answer.status_code >= 300:
             raise VendorFault(f"{method} {path}: HTTP {answer.status_code}: {answer.text[:500]}")

@@ -19,6 +19,7 @@ from tieout.model.errors import Rejection, Retriable
 from tieout.model.identity import content_hash
 from tieout.scenarios import ready
 from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
+from tieout.scenarios.credit import gate
 from tieout.scenarios.customer_book import CustomerBook, Party
 from tieout.scenarios.frames import chunks, common_rows, grouped, parent_column
 from tieout.scenarios.plans import Plan, Planned, plan_intents
@@ -99,9 +100,11 @@ def _plan_chunk(
     chunk = replace(chunk, parties=customers.parties)
     judged = [_judge(services, chunk, source_id, rules) for source_id in versions]
     judged = ready.checked(services, judged)
+    judged, passed = gate.checked(services, judged, rules)
     planned = plan_intents(services, subject.entity, [item for item in judged if item.steps], rules.today)
     judgements = [planned.judgements.get(item.judgement.source_id, item.judgement) for item in judged]
     with services.engine.begin() as conn:
+        gate.keep(conn, services, passed, {item.source_id: item.doc_uid for item in planned.judgements.values()})
         if taken := crosswalk.link_existing(conn, customers.links, run_id):
             # Another run linked one of them since we looked: nothing of this chunk is kept, the next try sees it.
             raise Retriable(f"account {taken[0].wanted.source_id} was linked by another run at the same time")
