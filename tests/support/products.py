@@ -33,9 +33,10 @@ PRODUCT = ("Name", "ProductCode", "Description", "IsActive", "Tieout_Stock__c", 
 class Shop:
     """`crm` and `hand` are people at work in the CRM and in the ledger. Close it."""
 
-    def __init__(self, sandbox: SandboxProcess, engine: Engine, **products: Any) -> None:
+    def __init__(self, sandbox: SandboxProcess, engine: Engine, base_currency: str = "GBP", **products: Any) -> None:
         self.sandbox, self.engine = sandbox, engine
         self.doors = Doors(sandbox.url)
+        self.doors.settings("xero", base_currency=base_currency)
         self.doors.settings("xero", limits={"minute": MANY_CALLS, "day": MANY_CALLS, "app_minute": MANY_CALLS})
         self.doors.custom_fields()
         crm, self._ledger = crm_connection(sandbox, "crm"), ledger_connection(sandbox, "ledger")
@@ -43,7 +44,8 @@ class Shop:
         self._connector = SalesforceConnector(self._crm)
         self.crm = ConnectorCrm(self._connector)
         self.hand = LedgerHand(self._ledger)
-        self.link = Link.model_validate({**read_exact(FOLDER / "link.yaml"), "products": products})
+        settings = {"base_currency": base_currency, "products": products}
+        self.link = Link.model_validate({**read_exact(FOLDER / "link.yaml"), **settings})
 
     def close(self) -> None:
         """Gives the sockets back."""

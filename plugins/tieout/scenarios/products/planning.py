@@ -109,6 +109,8 @@ def _plan_chunk(services: Services, rules: Rules, versions: Mapping[str, int], r
         gone = intents.cancel(conn, services.crm.name, sorted(replaced), run_id, services.actor, "superseded")
         _keep(work, plans, replaced - gone)
         new = [write for each in plans.values() if each.hold is None for write in each.new]
+        # In this order they are claimed: whole batches of products, then of the prices that wait for them.
+        new.sort(key=lambda write: (write.asked.entity != ENTITY, write.operation, bool(write.asked.depends_on[1:])))
         edits = {write.asked.key: fields for write in new if (fields := _edited(work, write))}
         judgements = [_outcome(each) for each in plans.values()]
         added = intents.add(conn, [_intent(work, write) for write in new], run_id, services.actor)
