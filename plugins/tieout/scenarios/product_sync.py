@@ -16,7 +16,7 @@ from tieout.model.errors import BooksDoNotClose
 from tieout.scenarios import checking, steps, summary
 from tieout.scenarios.delivering import deliver_side, require_no_limit
 from tieout.scenarios.extraction import extract_side
-from tieout.scenarios.products import catalogue, outdated, planning
+from tieout.scenarios.products import catalogue, lengths, outdated, planning
 from tieout.scenarios.services import Services
 from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, Reads, finish, step
 from tieout.store import watermarks
@@ -76,7 +76,9 @@ def check(services: Services, run_id: str) -> Numbers:
 
 def transform(services: Services, run_id: str) -> Numbers:
     """Judges every item and plans what the CRM has to be told."""
-    return step(services, run_id, "transform", lambda run: planning.plan(services, run))
+    return step(services, run_id, "transform", lambda run: {
+        **planning.plan(services, run), "cut_shared": lengths.tell(services, run),
+    })  # fmt: skip
 
 
 def deliver(services: Services, run_id: str) -> Numbers:
@@ -117,7 +119,8 @@ def summarise(services: Services, run_id: str) -> Numbers:
 
     Returns:
         As summary.summary, without amounts: a list price is no amount that adds up. `put_back`: fields of finance that
-        somebody had changed in the CRM; `outdated_quotes`.
+        somebody had changed in the CRM; `cut_shared`: products of the CRM that the ledger could not tell apart;
+        `outdated_quotes`.
 
     Raises:
         BooksDoNotClose: see summary.py; the run is `failed`.
@@ -134,6 +137,7 @@ def summarise(services: Services, run_id: str) -> Numbers:
     broken = [name for name in STEPS[:-1] if "ended" not in done.get(name, {})]  # their task failed
     told = {name: (done.get(name, {}).get("numbers") or {}) for name in STEPS}
     numbers["put_back"] = told["transform"].get("put_back", 0)
+    numbers["cut_shared"] = told["transform"].get("cut_shared", 0)
     numbers["outdated_quotes"] = told["write_back"].get("quotes", {}).get("outdated", 0)
     waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"]
     finish(services, run, "partial" if waits or broken else "succeeded", numbers)
