@@ -1,10 +1,11 @@
 """Loading records into staging, beside psql's own binary copy of prepared files.
 
-    python -m bench.staging_load [--rows 1000000]
+    python -m bench.staging_load [--rows 1000000] [--rounds 3]
 
-Prints seconds and ratios of one run on one machine:
+Prints medians of seconds, and ratios, of rounds in which all take turns:
   limit, columns   psql \\copy of a binary file with the typed columns into an unlogged table, no index
   limit, jsonb     the same with the payload as jsonb
+  limit, staging   the same with all columns of what we staged, into a logged table with the two indexes of staging
   psycopg          binary COPY of tuples that Python holds already, typed columns, no payload
   first load       tieout.store.staging from vendor records (parsed JSON): types, problems, hash, payload, key, versions
   nothing changed  the same records again
@@ -20,6 +21,7 @@ import argparse
 import json
 import random
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -31,6 +33,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
+import sqlalchemy as sa
 
 from bench.row import Row
 from tieout.model.staged import StagedEntity, StagedField
@@ -88,6 +91,11 @@ def psql(server: EmbeddedServer, command: str) -> None:
     )
 
 
+def load(server: EmbeddedServer, table: str, file: Path) -> float:
+    """Seconds that psql takes to copy a binary file into the table."""
+    return seconds(lambda: psql(server, f"\\copy {table} from '{file}' (format binary)"))
+
+
 COLUMNS = (
     "id text, number text, account text, status text, day date, currency text, total numeric, freight numeric, "
     "modified timestamptz, active boolean"
@@ -135,43 +143,64 @@ def by_psycopg(server: EmbeddedServer, rows: int) -> float:
         return time.perf_counter() - began
 
 
-def measure(rows: int, home: Path) -> dict[str, float]:
+def measure(rows: int, rounds: int, home: Path) -> dict[str, float]:
+    """Median seconds of each way."""
     server = embedded.start(home)
     server.create_database("bench")
     engine = connect(server.url_for("bench"))
     migrate.upgrade(engine)
-    with engine.begin() as conn:
-        staging.ensure(conn, ENTITY)
     prepare(server, rows, home)
-    figures: dict[str, float] = {}
+    times: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name, took in _round(server, engine, rows, home).items():
+            times.setdefault(name, []).append(took)
+    engine.dispose()
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def _round(server: EmbeddedServer, engine: sa.Engine, rows: int, home: Path) -> dict[str, float]:
+    took: dict[str, float] = {}
     for name, table in (("limit, columns", "flat"), ("limit, jsonb", "full_rows")):
-        figures[name] = seconds(lambda t=table: psql(server, f"\\copy {t} from '{home / t}.bin' (format binary)"))
-    figures["psycopg"] = by_psycopg(server, rows)
+        psql(server, f"truncate {table}")
+        took[name] = load(server, table, home / f"{table}.bin")
+    took["psycopg"] = by_psycopg(server, rows)
+    psql(server, "truncate flat; truncate full_rows")
     making = seconds(lambda: sum(len(page) for page in pages(rows)))
-    run = uuid4()
+    with engine.begin() as conn:
+        conn.exec_driver_sql(
+            "drop table if exists staging.salesforce_order, staging.salesforce_order_superseded cascade"
+        )
+        staging.ensure(conn, ENTITY)
     for name, changed in (("first load", False), ("nothing changed", False), ("1 % changed", True)):
         began = time.perf_counter()
-        counts = staging.stage(engine, ENTITY, "crm", pages(rows, changed), run)
-        figures[name] = time.perf_counter() - began - making
-        print(f"# {name}: {counts}")
-    engine.dispose()
-    return figures
+        counts = staging.stage(engine, ENTITY, "crm", pages(rows, changed), uuid4())
+        took[name] = time.perf_counter() - began - making
+        print(f"# {name}: {took[name]:.2f} s, {counts}", flush=True)
+    file = home / "staged.bin"
+    psql(server, "create table staged (like staging.salesforce_order including indexes)")
+    psql(server, f"\\copy staging.salesforce_order to '{file}' (format binary)")
+    took["limit, staging"] = load(server, "staged", file)
+    psql(server, "drop table staged")
+    file.unlink()
+    return took
 
 
 def run(quick: bool = False) -> Sequence[Row]:
     """The rows of `python -m bench`."""
     rows = 50_000 if quick else 1_000_000
-    took = in_new_home(rows)
+    took = in_new_home(rows, 3 if quick else 1)
     first, work = took["first load"], f"staging load, {rows:,} rows"
     peers = (
         ("limit, columns", "psql binary copy of columns", 1.5),
         ("limit, jsonb", "psql binary copy into jsonb", 2.5),
     )
+    floor = took["limit, staging"]
     return [
         *(
             Row(work, f"{first:.2f} s", f"{words} {took[name]:.2f} s", first / took[name], f"{most}", most=most)
             for name, words, most in peers
         ),
+        Row(work, f"{first:.2f} s", f"psql binary copy of what was staged, indexed {floor:.2f} s", first / floor),
         *(
             Row(f"{work}, {name}", f"{took[name]:.2f} s", f"first load {first:.2f} s", took[name] / first)
             for name in ("nothing changed", "1 % changed")
@@ -179,12 +208,12 @@ def run(quick: bool = False) -> Sequence[Row]:
     ]
 
 
-def in_new_home(rows: int) -> dict[str, float]:
+def in_new_home(rows: int, rounds: int) -> dict[str, float]:
     """`measure` with a server of its own, whose files are removed."""
     home = Path(tempfile.mkdtemp(prefix="tieout-bench-"))
     home.chmod(0o777)
     try:
-        return measure(rows, home)
+        return measure(rows, rounds, home)
     finally:
         embedded.stop(home)
         shutil.rmtree(home, ignore_errors=True)
@@ -193,8 +222,9 @@ def in_new_home(rows: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
-    figures = in_new_home(arguments.rows)
+    figures = in_new_home(arguments.rows, arguments.rounds)
     print(f"{arguments.rows} rows{'':18}seconds  / limit, columns  / limit, jsonb  / first load")
     for name, took in figures.items():
         ratios = (took / figures[base] for base in ("limit, columns", "limit, jsonb", "first load"))
