@@ -68,6 +68,8 @@ def table(tallies: Sequence[Tally]) -> str:
 def _row(tally: Tally) -> tuple[str, ...]:
     if tally.skipped:
         return (tally.fault, "not tried", *[""] * (len(_HEAD) - 2))
+    if not tally.seconds:
+        return (tally.fault, "broke off", *[""] * (len(_HEAD) - 2))
     wrong = tally.wrong
     other = wrong["orphans"] + wrong["open"] + wrong["store"]
     counts = (tally.runs, tally.workers, tally.kills, tally.hits, tally.documents, wrong["duplicates"], wrong["losses"],

@@ -200,9 +200,13 @@ class Run:
             "and lease_until <= clock_timestamp()"
         )
 
-    def undecided(self, kind: str) -> int:
-        """Intents of the kind whose fate is open."""
-        return self.count(f"{_OPEN} and kind = '{kind}'")
+    def unsettled(self, kind: str) -> int:
+        """Intents of the kind that are sent or doubtful, or wait for a moment to come."""
+        return self.count(f"{_OPEN} and kind = '{kind}' and (state <> 'READY' or not_before > clock_timestamp())")
+
+    def has_material(self, kind: str, claim: int) -> bool:
+        """Whether there is, or will be, a whole claim or something doubtful."""
+        return self.unsettled(kind) > 0 or self.claimable(kind) >= claim
 
     def is_open(self) -> bool:
         """Whether anything is left to do."""
