@@ -108,6 +108,16 @@ class LedgerContact(_Part):
     country: str | None = None
 
 
+class LedgerItem(_Part):
+    """An item as finance keeps it; one of a product's code is that product's."""
+
+    code: str
+    name: str
+    price: Decimal | None = None
+    stock: Decimal | None = None
+    sold: bool = True
+
+
 class HandInvoice(_Part):
     """An invoice that finance raises itself, of one line."""
 
@@ -140,6 +150,7 @@ class Ledger(_Part):
     locked_until: Day | None = None
     contacts: tuple[LedgerContact, ...] = ()
     invoices: tuple[HandInvoice, ...] = ()
+    items: tuple[LedgerItem, ...] = ()
     #: How many units of the foreign currency one GBP is, on the day.
     rates: dict[str, Decimal] = {}
 
@@ -157,6 +168,8 @@ class Step(_Part):
     cancel_order: str | None = None
     change_account: str | None = None
     change_contact: str | None = None
+    change_item: str | None = None  # finance changes an item; `set` are Xero's fields
+    change_product: str | None = None  # sales changes a product; `set` are Salesforce's fields
     approve_product: str | None = None
     approve_account: str | None = None
     lock_until: Day | None = None
@@ -258,6 +271,14 @@ class ExpectedContact(_Part):
     shows: dict[str, Any] = Field(default_factory=dict)
 
 
+class ExpectedProduct(_Part):
+    """A product of the CRM at the end (Salesforce's field: value), with all its active prices by currency."""
+
+    code: str
+    shows: dict[str, Any] = Field(default_factory=dict)
+    prices: dict[str, Decimal] | None = None
+
+
 class Expect(_Part):
     """The end. `documents`, `held` are complete lists: one more or one less fails. `contacts` counts when it is set."""
 
@@ -266,6 +287,7 @@ class Expect(_Part):
     crm: tuple[CrmRecord, ...] = ()
     ledger_invoices_in_crm: tuple[HandInCrm, ...] = ()
     contacts: tuple[ExpectedContact, ...] = ()
+    products: tuple[ExpectedProduct, ...] = ()
     contact_count: int | None = None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from tests.scenarios.format import Expect, ExpectedInvoice, HandInCrm
+from tests.scenarios.format import Expect, ExpectedInvoice, ExpectedProduct, HandInCrm
 from tests.scenarios.world import World
 
 SHOWN = {
@@ -32,6 +32,7 @@ def differences(world: World, expect: Expect) -> list[str]:
         *_crm(world, expect),
         *_by_hand(world, expect.ledger_invoices_in_crm),
         *_contacts(world, expect),
+        *_products(world, expect.products),
     ]
 
 
@@ -103,9 +104,16 @@ def _held(world: World, expect: Expect) -> Iterator[str]:
     names = {id_: key.split(":", 1)[1] for key, id_ in world.ids.items() if key.startswith(kinds)}
     with world.engine.connect() as conn:
         rows = conn.execute(
-            text("select source_id, outcome, reason from tieout.document where outcome in ('held', 'quarantined')")
+            text(
+                "select object, source_id, source_number, outcome, reason from tieout.document "
+                "where outcome in ('held', 'quarantined')"
+            )
         ).all()
-    found = {names[row.source_id]: (row.outcome, row.reason) for row in rows}
+    # An item is named by its code.
+    found = {
+        row.source_number if row.object == "product" else names[row.source_id]: (row.outcome, row.reason)
+        for row in rows
+    }
     for wanted in expect.held:
         there = found.pop(wanted.of, None)
         if there is None or there[0] != wanted.outcome or wanted.reason not in ("any", there[1]):
@@ -162,11 +170,34 @@ def _contacts(world: World, expect: Expect) -> Iterator[str]:
                 yield f"customer {wanted.name}: {name}: expected {value}, found {there.get(name)}"
 
 
+def _products(world: World, wanted: tuple[ExpectedProduct, ...]) -> Iterator[str]:
+    if not wanted:
+        return
+    fields = sorted({name for one in wanted for name in one.shows} | {"ProductCode"})
+    rows = {row["ProductCode"]: row for row in world.crm.rows("Product2", fields)}
+    prices: dict[str, dict[str, Decimal]] = {}
+    for row in world.crm.rows("PricebookEntry", ("Product2Id", "CurrencyIsoCode", "UnitPrice", "IsActive")):
+        if row["IsActive"]:
+            prices.setdefault(row["Product2Id"], {})[row["CurrencyIsoCode"]] = row["UnitPrice"]
+    for one in wanted:
+        there = rows.get(one.code)
+        if there is None:
+            yield f"no product {one.code}; there are {', '.join(map(str, rows))}"
+            continue
+        for name, value in one.shows.items():
+            if not _same(value, there[name]):
+                yield f"product {one.code}: {name}: expected {value}, found {there[name]}"
+        if one.prices is not None and prices.get(there["Id"], {}) != one.prices:
+            yield f"product {one.code}: expected the prices {one.prices}, found {prices.get(there['Id'])}"
+
+
 def _day(raw: Mapping[str, Any]) -> date:
     return date.fromisoformat(str(raw["DateString"])[:10])
 
 
 def _same(wanted: Any, found: Any) -> bool:
+    if isinstance(wanted, bool):
+        return wanted is found
     if isinstance(wanted, Decimal | int) and found is not None:
         try:
             return Decimal(str(found)) == wanted

@@ -10,7 +10,19 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from tests.scenarios.format import FOLDER, CreditLimit, Deal, Given, HandInvoice, Line, Order, Product, Step, read_exact
+from tests.scenarios.format import (
+    FOLDER,
+    CreditLimit,
+    Deal,
+    Given,
+    HandInvoice,
+    LedgerItem,
+    Line,
+    Order,
+    Product,
+    Step,
+    read_exact,
+)
 from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tieout.connectors.registry import connect as connect_system
@@ -20,7 +32,7 @@ from tieout.model.connection import Connection
 from tieout.model.link import Link
 from tieout.model.money import to_minor
 from tieout.model.settings import load_settings
-from tieout.scenarios import credit_sync, quote_to_cash
+from tieout.scenarios import credit_sync, product_sync, quote_to_cash
 from tieout.scenarios.credit import releasing
 from tieout.scenarios.crm_load import KEY_FIELD, STANDARD_PRICE_BOOK, ConnectorCrm, CrmRecord, Ref, load
 from tieout.scenarios.demo_doors import Doors
@@ -33,7 +45,7 @@ LOAD_ORDER = (
     "Order", "OrderItem",
 )  # fmt: skip
 MANY_CALLS = 100_000  # a minute: the scenarios are about books, not about limits
-SCENARIOS = {one.NAME: one for one in (quote_to_cash, credit_sync)}
+SCENARIOS = {one.NAME: one for one in (quote_to_cash, credit_sync, product_sync)}
 LINE_FIELDS = {"quantity": "Quantity", "price": "UnitPrice", "discount": "Discount_Percent__c", "tax": "Tax_Code__c"}
 
 
@@ -89,8 +101,11 @@ class World:
         currencies = ["GBP", "EUR", "USD", *ledger.rates]
         rates = {"EUR": "1.17", "USD": "1.27"} | {code: str(rate) for code, rate in ledger.rates.items()}
         self.doors.settings("xero", base_currency="GBP", currencies=list(dict.fromkeys(currencies)), rates=rates)
+        kept = {item.code for item in ledger.items}
         items = [{"Code": one.code, "Name": one.name, "IsSold": True} for one in products if one.in_ledger]
-        self.hand.create("Items", [*items, {"Code": "FREIGHT", "Name": "Freight", "IsSold": True}])
+        items.append({"Code": "FREIGHT", "Name": "Freight", "IsSold": True})
+        self.hand.create("Items", [item for item in items if item["Code"] not in kept])
+        self.doors.raw_items(_item(item) for item in ledger.items)
         for contact in ledger.contacts:
             address = {"AddressType": "POBOX", "AddressLine1": contact.street, "City": contact.city,
                        "PostalCode": contact.postcode, "Country": contact.country}  # fmt: skip
@@ -238,6 +253,13 @@ class World:
         answer = self.crm.update("Order", [record])[0]
         assert answer.id is None and step.refused in answer.error, f"{name}: {answer.error or 'was activated'}"
 
+    def _change_item(self, step: Step, code: str) -> None:
+        item = next(one["ItemID"] for one in self.hand.all("Items") if one["Code"] == code)
+        self.hand.change("Items", {"ItemID": item, "Code": code, **step.set})
+
+    def _change_product(self, step: Step, code: str) -> None:
+        self._update("Product2", {"Id": self.ids[f"product:{code}"], **step.set})
+
     def _approve_product(self, step: Step, found: str) -> None:
         assert step.to is not None
         with self.engine.begin() as conn:
@@ -336,6 +358,12 @@ def _lines(object_name: str, parent: str, key: str, currency: str, lines: tuple[
             "UnitPrice": line.price, discount[object_name]: line.discount, "Tax_Code__c": line.tax,
         }  # fmt: skip
         yield _record(object_name, f"{key}:{number}", fields)
+
+
+def _item(item: LedgerItem) -> dict[str, Any]:
+    details = {} if item.price is None else {"UnitPrice": item.price}
+    counted = {} if item.stock is None else {"QuantityOnHand": item.stock}
+    return {"Code": item.code, "Name": item.name, "IsSold": item.sold, "SalesDetails": details, **counted}
 
 
 def _record(object_name: str, key: str, fields: Any) -> CrmRecord:

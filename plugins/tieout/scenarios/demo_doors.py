@@ -48,6 +48,12 @@ class Doors:
         if rows:
             self._send("POST", f"/salesforce/_sandbox/raw/{object_name}", {"records": rows})
 
+    def raw_items(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Puts items into Xero as they are: with a quantity on hand, which its API does not take."""
+        rows = list(items)
+        if rows:
+            self._send("POST", "/xero/_sandbox/raw/Items", rows)
+
     def _send(self, method: str, path: str, body: Any) -> None:
         self._send_bytes(method, path, exact_json.dumps(body))
 
