@@ -16,6 +16,7 @@ import sys
 MODULES = (
     "pandas",
     "pyarrow",
+    "tieout.scenarios.credit_sync",
     "tieout.scenarios.quote_to_cash",
     "tieout.scenarios.services",
     "great_expectations",

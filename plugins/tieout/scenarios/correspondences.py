@@ -50,5 +50,11 @@ STEPS: tuple[Step, ...] = (
         for field in ("invoice_id", "number", "kind", "status", "currency", "total_minor", "due_minor", "paid_minor",
                       "date", "due_date", "paid_on")
     ),
+    ("invoice.due_minor", "credit.open_balance_minor", "sum of the open invoices, less open credit, in its currency"),
+    ("credit_memo.remaining_minor", "credit.open_balance_minor", "open credit, taken off"),
+    ("invoice.due_date", "credit.overdue_minor", "invoices whose due date is over"),
+    ("invoice.exchange_rate", "credit.credit_rates", "the latest of each currency that was converted"),
+    ("exchange_rate.rate", "credit.credit_rates", "where the ledger has no document in that currency"),
+    ("credit.currency", "credit.credit_currency", "kept"),
     ("invoice.customer_id", "ledger_invoice.account_id", "the account that the customer stands for"),
 )  # fmt: skip

@@ -68,6 +68,19 @@ _STEPS: tuple[tuple[str, str], ...] = (
         "p.reason, p.decided_by, p.decided_at, p.note, m.vendor_id, m.vendor_number, m.currency, m.amount_minor, m.why "
         "from tieout.proposal_item m join tieout.proposal p using (proposal_id) where m.source_id = any(:ids)",
     ),
+    (
+        "credit limit",
+        "select c.proposed_at as at, 'limit from ' || l.valid_from || ' by ' || c.proposed_by || ': ' || c.state "
+        "as title, c.change_id, c.link, c.source, l.line, l.currency, l.limit_minor, l.shares_with, l.valid_from, "
+        "c.decided_by, c.decided_at, c.note "
+        "from tieout.credit_limit l join tieout.credit_change c using (change_id) where l.account_id = any(:ids)",
+    ),
+    (
+        "credit release",
+        "select released_at as at, 'released by ' || released_by || case when used_at is null then '' else ', used' "
+        "end as title, release_id, link, source_number, currency, amount_minor, note, used_at, used_doc_uid "
+        "from tieout.credit_release where source_id = any(:ids)",
+    ),
 )
 
 
