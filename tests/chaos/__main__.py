@@ -18,6 +18,7 @@ from tests.chaos.company import OPERATIONS
 from tests.chaos.proxy import FAULTS
 from tests.chaos.report import Tally, table
 from tests.chaos.world import World
+from tieout.model import logs
 from tieout.model.errors import TieoutError
 
 #: What has to come together in a full run.
@@ -87,4 +88,5 @@ def _check_numbers(tallies: list[Tally]) -> None:
 
 
 if __name__ == "__main__":
+    logs.configure()
     sys.exit(main(sys.argv[1:]))

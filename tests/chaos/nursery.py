@@ -7,7 +7,6 @@ server; `Nursery` is its client. When the client goes away, the server kills wha
 from __future__ import annotations
 
 import json
-import logging
 import os
 import select
 import signal
@@ -20,9 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import structlog
-
 from tests.chaos.worker import Job, work
+from tieout.model import logs
 
 PROJECT = Path(__file__).resolve().parents[2]
 #: Seconds between two looks at children that may have ended.
@@ -134,7 +132,7 @@ class Nursery:
 
 def serve(fd: int) -> None:
     """Forks for each job that comes in, and tells what becomes of the children."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    logs.configure()
     client, pending, living = socket.socket(fileno=fd), b"", set[int]()
     while True:
         readable = bool(select.select([client], [], [], TICK)[0])
