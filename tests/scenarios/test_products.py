@@ -13,7 +13,11 @@ from sqlalchemy import Engine
 
 from tests.support.products import Shop, item
 from tests.support.sandbox import SandboxProcess
+from tieout.mapping.load import load_link
+from tieout.model.settings import PROJECT
 from tieout.scenarios import product_sync
+from tieout.scenarios.demo_books import load_price_list
+from tieout.scenarios.demo_products import products_day, setup_products
 
 pytestmark = pytest.mark.slow
 
@@ -197,6 +201,26 @@ def test_lost_answers_make_no_second_product_and_no_second_price(shop: Shop) -> 
         f"P-{number}" for number in range(1, 6)
     ]
     assert len(list(shop.crm.rows("PricebookEntry", ("Product2Id",)))) == 5
+
+
+def test_the_demos_products_and_its_day(shop: Shop) -> None:
+    prices = load_price_list()
+    shop.link = load_link(PROJECT / "include" / "links" / "demo.yaml").model_copy(
+        update={"crm": shop.link.crm, "ledger": shop.link.ledger}
+    )
+    if not any(row["IsoCode"] == "JPY" for row in shop.crm.rows("CurrencyType", ("IsoCode",))):
+        shop.insert("CurrencyType", IsoCode="JPY", ConversionRate=Decimal(190), DecimalPlaces=0, IsActive=True)
+    shop.items(*({"Code": one.code, "Name": one.name} for one in prices.products))
+    assert setup_products(shop.ledger, shop.sandbox.url) == len(prices.products)
+    assert setup_products(shop.ledger, shop.sandbox.url) == 0
+    numbers = shop.run()
+    assert (numbers["read"], numbers["posted"]) == (len(prices.products), len(prices.products))
+    for one in (prices.products[0], prices.products[-1]):
+        assert shop.prices(one.code) == {currency: prices.price(one, currency) for currency in prices.factors}
+    assert len(products_day(shop.crm_connection, shop.ledger)) == 5
+    assert products_day(shop.crm_connection, shop.ledger) == ()
+    numbers = shop.run()
+    assert (numbers["posted"], numbers["cancelled"], numbers["put_back"]) == (4, 1, 2)
 
 
 def test_each_step_can_be_done_again(shop: Shop) -> None:

@@ -39,11 +39,13 @@ class Shop:
         self.doors.settings("xero", base_currency=base_currency)
         self.doors.settings("xero", limits={"minute": MANY_CALLS, "day": MANY_CALLS, "app_minute": MANY_CALLS})
         self.doors.custom_fields()
-        crm, self._ledger = crm_connection(sandbox, "crm"), ledger_connection(sandbox, "ledger")
-        self._crm = Connection(crm.name, crm.system, crm.host, crm.login, crm.password, {**crm.extra, **QUICK})
-        self._connector = SalesforceConnector(self._crm)
+        crm, self.ledger = crm_connection(sandbox, "crm"), ledger_connection(sandbox, "ledger")
+        self.crm_connection = Connection(
+            crm.name, crm.system, crm.host, crm.login, crm.password, {**crm.extra, **QUICK}
+        )
+        self._connector = SalesforceConnector(self.crm_connection)
         self.crm = ConnectorCrm(self._connector)
-        self.hand = LedgerHand(self._ledger)
+        self.hand = LedgerHand(self.ledger)
         settings = {"base_currency": base_currency, "products": products}
         self.link = Link.model_validate({**read_exact(FOLDER / "link.yaml"), **settings})
 
@@ -55,7 +57,7 @@ class Shop:
     @contextmanager
     def services(self) -> Iterator[Services]:
         """What the steps need."""
-        with services_of(self.link, self._crm, self._ledger, self.engine) as services:
+        with services_of(self.link, self.crm_connection, self.ledger, self.engine) as services:
             yield services
 
     def run(self) -> dict[str, Any]:
