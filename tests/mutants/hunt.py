@@ -19,9 +19,9 @@ import pytest
 
 from tests.mutants.planted import MUTANTS, Mutant
 from tieout.delivery.simulation.lab import Lab, opened
-from tieout.delivery.simulation.plan import cell_of, make
 from tieout.delivery.simulation.player import play
 from tieout.delivery.simulation.run import cores, databases
+from tieout.delivery.simulation.seeds import cell_of, make
 
 #: Schedules after which a bug counts as not caught.
 WITHIN = 3_000

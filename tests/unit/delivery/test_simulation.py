@@ -16,8 +16,9 @@ from tieout.delivery.simulation.clock import VirtualClock
 from tieout.delivery.simulation.faults import impossible, possible
 from tieout.delivery.simulation.lab import Lab, opened
 from tieout.delivery.simulation.minimise import minimise
-from tieout.delivery.simulation.plan import Caller, Doc, Plan, Strike, cell_of, make
+from tieout.delivery.simulation.plan import Caller, Doc, Plan, Strike
 from tieout.delivery.simulation.player import play
+from tieout.delivery.simulation.seeds import cell_of, make
 from tieout.delivery.simulation.workers import Stage
 
 #: About a minute on two quiet cores; `make simulate SCHEDULES=1000000` plays more.

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from tieout.delivery import intents, people
 from tieout.delivery.intents import NewIntent
-from tieout.delivery.simulation.ledger import Document
+from tieout.delivery.simulation.documents import Document
 from tieout.delivery.simulation.oracle import Broken
 from tieout.delivery.simulation.plan import Doc
 from tieout.delivery.simulation.world import World, natural_key

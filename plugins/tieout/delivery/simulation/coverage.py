@@ -1,6 +1,6 @@
 """The coverage table: how often each fault met each place. An empty cell that can be met makes a long run fail.
 
-Every plan is made around one cell, in turn (plan.py), but a plan can miss: a worker dies before the point is reached,
+Every plan is made around one cell, in turn (seeds.py), but a plan can miss: a worker dies before the point is reached,
 the clock must not be set at that moment. So the table is asked for only from ENOUGH schedules on.
 """
 

@@ -3,7 +3,7 @@
 A cell is (family, what, where): a fault of a call and the write it hits, what a look-up shows of a write, a blow to a
 worker and the named point, an act of a person or of the source and the state of the intent that it meets. What they do
 is in ledger.py, player.py and acts.py; how often they struck in coverage.py; each schedule is made around one cell
-(plan.py).
+(seeds.py).
 """
 
 from __future__ import annotations

@@ -13,14 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
-from tieout.connectors.base import Found, Operation, Request
-from tieout.delivery import intents
+from tieout.connectors.base import Operation
 from tieout.delivery.deliver import deliver
 from tieout.delivery.limits import DeliverySummary, Limits
-from tieout.delivery.settle import Outcome
-from tieout.delivery.simulation import acts, invariants, outcome
+from tieout.delivery.simulation import acts, facts, invariants, outcome
+from tieout.delivery.simulation.client import Client
 from tieout.delivery.simulation.clock import ProcessClock
 from tieout.delivery.simulation.faults import ACTS, INSIDE, OTHER_ACTS, Cell
 from tieout.delivery.simulation.lab import Lab
@@ -29,7 +26,6 @@ from tieout.delivery.simulation.oracle import Broken
 from tieout.delivery.simulation.plan import Caller, Plan, Strike
 from tieout.delivery.simulation.rows import Rows, read
 from tieout.delivery.simulation.world import Happening, World
-from tieout.model import identity
 from tieout.model.errors import AuthenticationFailed, Retriable
 
 #: Leases of a minute against time-outs of ten seconds.
@@ -118,7 +114,7 @@ class Player:
         invariants.check_rows(rows, world.ledger, world.oracle)
         outcome.check(world, rows)
         if world.plan.writes_back:
-            outcome.check_facts(world, rows, self._facts())
+            outcome.check_facts(world, rows, facts.told(world))
         if world.plan.seed % AGAIN == 0:
             self._once_more(rows)
 
@@ -150,13 +146,13 @@ class Player:
             return deliver(
                 world.engine,
                 world.target,
-                Client(self, name),
-                identity_of_run(world),
+                Client(world, name),
+                world.next_run(),
                 name,
                 limits=limits,
                 clock=ProcessClock(world.clock, caller.origin, caller.wall_error),
                 crash=lambda point: self.at(name, point),
-                on_confirmed=self._tell if plan.writes_back else None,
+                on_confirmed=facts.teller(world) if plan.writes_back else None,
             )
         except Died:
             world.happens(name, "", "is dead")
@@ -279,53 +275,6 @@ class Player:
         self.steps += 1
         mixed = (self.world.plan.seed * 1_000_003 + self.steps * 8_191 + 17) * 2_654_435_761 & 0xFFFFFFFF
         return STEP_SECONDS * mixed / 0x100000000
-
-    # -- write-back ----------------------------------------------------------------------------------------------------
-
-    def _tell(self, conn: Connection, confirmed: Sequence[Outcome]) -> None:
-        """Inside the confirming transaction: the fact goes back to the CRM by an intent of its own."""
-        world = self.world
-        facts = []
-        for each in confirmed:
-            uid = identity.doc_uid("acme", "crm", "Order", each.claimed.doc_uid, "write_back", 1)
-            facts.append(
-                intents.NewIntent(
-                    link=world.link, target=world.crm, doc_uid=uid, kind="write_back", operation="orders.write_back",
-                    revision=1, source=world.crm, source_object="Order", source_id=each.claimed.source_id,
-                    natural_key=each.claimed.doc_uid, idempotency_key=uid, body=b"{}", entity="order",
-                )
-            )  # fmt: skip
-        intents.add(conn, facts, identity_of_run(world), "worker", world.clock)
-
-    def _facts(self) -> Sequence[Any]:
-        return read(self.lab.watch, self.world.crm).intents
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """The ledger as one worker speaks to it: `Target`."""
-
-    player: Player
-    worker: str
-
-    def operation(self, name: str) -> Operation:
-        return self.player.world.ledger.operation(name)
-
-    def send(self, operation: Operation, requests: Sequence[Request]) -> Sequence[Any]:
-        world = self.player.world
-        invariants.committed_before_send(world.watch, world.target, operation, requests, world.clock.now)
-        world.happens(self.worker, "send", f"{operation.name}: {', '.join(r.natural_key for r in requests)}")
-        return world.ledger.send(operation, requests, self.worker)
-
-    def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
-        world = self.player.world
-        found = world.ledger.look_up(operation, requests, self.worker)
-        for each in found.values():
-            shown = "many" if len(each) > 1 else "none" if not each else "different" if each[0].differences else "equal"
-            world.met["found", shown, operation.name] += 1
-        seen = ", ".join(f"{r.natural_key} {len(found[r.doc_uid])}" for r in requests)
-        world.happens(self.worker, "look_up", f"{operation.name}: {seen}")
-        return found
 
 
 def _waited_for_a_claim(error: Exception) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -19,8 +20,9 @@ from pathlib import Path
 from tieout.delivery.simulation.faults import Cell
 from tieout.delivery.simulation.lab import Lab, opened
 from tieout.delivery.simulation.minimise import minimise
-from tieout.delivery.simulation.plan import Plan, make
+from tieout.delivery.simulation.plan import Plan
 from tieout.delivery.simulation.player import Played, play
+from tieout.delivery.simulation.seeds import make
 from tieout.store import embedded, migrate
 from tieout.store.engine import connect
 
@@ -173,6 +175,7 @@ _labs: list[Lab] = []
 
 
 def _begin(url: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts the run speaks to its first process
     _labs.append(_open.enter_context(opened(url)))
 
 

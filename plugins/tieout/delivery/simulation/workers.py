@@ -95,4 +95,5 @@ class Stage:
         except BaseException as fault:  # noqa: BLE001 - carried into the thread of `run`
             self._fault = self._fault or fault
         finally:
-            self._here.release()
+            if self._here.locked():  # else `run` was interrupted, and nobody waits
+                self._here.release()
