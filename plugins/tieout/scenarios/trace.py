@@ -25,6 +25,8 @@ _SUBJECTS = text(
         select source_id from tieout.crosswalk where vendor_id = :key or vendor_number = :key or source_id = :key
         union all
         select source_id from tieout.dead_letter where source_id = :key
+        union all
+        select account_id from tieout.credit_limit where account_id = :key
     ) found order by 1 limit :most
     """
 )
