@@ -41,7 +41,7 @@ class Rules:
         books: price books that get every price, the standard one first.
         currencies: of the CRM's organisation.
         masters: common field -> who wins, `crm` or `finance`.
-        listed: code, case folded -> finance's price list today.
+        listed: code in small letters -> finance's price list today.
         colliding: item -> why it has to wait for another one.
     """
 

@@ -138,7 +138,7 @@ def _verdict(work: _Work, item: str) -> Wanted | Hold | None:
         return rules.colliding[item]
     if item in chunk.unclear:
         return chunk.unclear[item]
-    listed = rules.listed.get(str(row["code"]).casefold())
+    listed = rules.listed.get(str(row["code"]).lower())
     return wanted(row, listed, rules.base_currency, rules.currencies, chunk.products.get(item))
 
 
@@ -146,7 +146,7 @@ def _judgement(work: _Work, item: str, verdict: Wanted | Hold | None) -> Judgeme
     chunk = work.chunk
     row, previous = chunk.items.get(item), chunk.previous.get(item)
     number = (row or {}).get("code") or (previous.source_number if previous else None) or item
-    listed = work.rules.listed.get(str(number).casefold())
+    listed = work.rules.listed.get(str(number).lower())
     base = Judgement(
         source_id=item, source_number=number, outcome="posted", seen_version=chunk.versions[item],
         content_hash=listed.digest if listed else None,

@@ -70,7 +70,7 @@ def find(name: str | None, folders: Sequence[Path]) -> Path | None:
 
 
 def load(path: Path | None, today: date) -> dict[str, Entry]:
-    """Code, case folded -> what is valid today. Codes of which nothing is valid today are left out.
+    """Code in small letters -> what is valid today. Codes of which nothing is valid today are left out.
 
     Raises:
         ConfigurationFault: the file is no CSV with the six columns; with its line.
@@ -99,7 +99,7 @@ def _take(
     lines: dict[str, list[_Line]], faults: dict[str, Hold],
 ) -> None:  # fmt: skip
     cells = {str(name): value.strip() if isinstance(value, str) else "" for name, value in row.items() if name}
-    code = cells["code"].casefold()
+    code = cells["code"].lower()
     if None in row or not code:
         raise ConfigurationFault(f"{path.name}:{number}: expected {len(COLUMNS)} cells, the first of them a code")
     try:

@@ -94,7 +94,7 @@ def choose(code: str, candidates: Sequence[Row]) -> Row | Hold | None:
     Args:
         candidates: products without an item whose code, cut to the ledger's length, is the item's.
     """
-    same = [row for row in candidates if str(row["code"]).casefold() == code.casefold()]
+    same = [row for row in candidates if str(row["code"]).lower() == code.lower()]
     active = [row for row in same if row.get("active")]
     found = active if len(active) == 1 else same or list(candidates)
     if len(found) <= 1:

@@ -140,5 +140,6 @@ def _same(asked: Asked, name: str, want: Any, have: Any) -> bool:
     if name == "UnitPrice":
         return same_price(want, have, str(asked.common["currency"]))
     if isinstance(want, str) and isinstance(have, str):
-        return want.strip() == have.strip()
+        # The CRM takes blanks from the ends, and may have line breaks of two characters.
+        return want.replace("\r\n", "\n").strip() == have.replace("\r\n", "\n").strip()
     return bool(want == have) if want is not None and have is not None else want is have
