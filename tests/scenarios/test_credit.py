@@ -15,8 +15,10 @@ from tests.scenarios.format import Given
 from tests.scenarios.world import World, services_of
 from tests.support.sandbox import SandboxProcess
 from tieout.model.errors import Retriable
+from tieout.model.settings import load_settings
 from tieout.scenarios import credit_sync, quote_to_cash, steps
 from tieout.scenarios.credit import gate, proposing, releasing
+from tieout.scenarios.demo_credit import credit_day
 from tieout.scenarios.extraction import extract_side
 from tieout.store import audit
 
@@ -98,7 +100,9 @@ def test_the_crm_is_told_once_corrected_and_told_again_after_a_lost_answer(
     sync(world)
     assert shown(world) == {"open": 120, "available": 380} and len(writes(world)) == 2
     with world.engine.connect() as conn:
-        detail = conn.execute(text("select detail from tieout.audit_event where event = 'master.overwrote'")).scalar()
+        detail = conn.execute(
+            text("select detail from tieout.audit_event where event = 'master.overwrote'")
+        ).scalar_one()
         assert detail["fields"] == {"available_minor": {"master": 38000, "overwritten": 9999900}}
         assert audit.verify(conn, f"link:{world.link.name}") is None
 
@@ -176,6 +180,25 @@ def test_with_fails_open_doubt_lets_through_and_off_looks_at_nothing(world: Worl
         quote_to_cash.extract(services, run_id)
         quote_to_cash.transform(services, run_id)
         assert judged(world, "order")[2] == ("pending", None)
+
+
+def test_the_demos_limits_are_set_once_and_a_new_customer_has_all_of_its_credit(
+    world: World, engine: Engine, sandbox: SandboxProcess
+) -> None:
+    (made,) = world.crm.insert("Account", [{"Name": "New Ltd", "CurrencyIsoCode": "JPY"}])
+    sync(world)
+    settings = load_settings()
+    assert credit_day(engine, settings, world.link, sandbox.url) == 1, "Acme has a limit"
+    assert credit_day(engine, settings, world.link, sandbox.url) == 0
+    done = sync(world)
+    assert (done["read"], done["posted"], done["unchanged"]) == (2, 1, 1)
+    fields = ["Tieout_Credit_Limit__c", "Tieout_Available_Credit__c", "Tieout_Credit_Currency__c"]
+    row = next(row for row in world.crm.rows("Account", fields) if row["Id"] == made.id)
+    assert [row[name] for name in fields] == [50_000, 50_000, "JPY"]
+    # Sales gives the account another currency: its limit says nothing any more, and a person is told.
+    world.crm.update("Account", [{"Id": made.id, "CurrencyIsoCode": "EUR"}])
+    assert sync(world)["held"] == 1
+    assert judged(world, "credit") == [("posted", None), ("held", "limit_in_other_currency")]
 
 
 def _age(engine: Engine, by: str) -> None:
