@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
 from tieout.model.settings import PROJECT
 from tieout.scenarios import product_sync
+from tieout.scenarios.delivering import deliver_side
 from tieout.scenarios.demo_books import load_price_list
 from tieout.scenarios.demo_products import products_day, setup_products
 
@@ -233,6 +235,31 @@ def test_each_step_can_be_done_again(shop: Shop) -> None:
                 numbers = getattr(product_sync, name)(services, run_id)
     assert (numbers["read"], numbers["posted"] + numbers["unchanged"]) == (2, 2)
     assert shop.rows("select count(*), sum(sends) from tieout.intent") == [(4, 4)]
+
+
+def test_a_run_that_ends_after_it_wrote_is_carried_on_by_the_next(shop: Shop) -> None:
+    shop.items(item("CHAIR", "50.00"), item("DESK", "200.00"))
+    with shop.services() as services:
+        run_id = product_sync.start(services)
+        for name in ("extract", "check", "transform"):
+            getattr(product_sync, name)(services, run_id)
+        # All is in the CRM, and nobody has read it back.
+        deliver_side(services, services.crm, UUID(run_id), "killed", 0.0)
+    assert shop.rows("select outcome, count(*) from tieout.document group by 1") == [("pending", 2)]
+    numbers = shop.run()
+    assert (numbers["read"], numbers["posted"], numbers["in_flight"]) == (2, 2, 0)
+    assert shop.rows("select count(*), sum(sends) from tieout.intent") == [(4, 4)]
+
+
+def test_a_field_that_the_link_leaves_to_sales_stays_theirs(shop: Shop) -> None:
+    override = {"product.name": {"from": "name", "transform": "collapse_spaces", "master": "crm"}}
+    shop.link = shop.link.model_copy(update={"field_overrides": override})
+    shop.items(item("CHAIR", "50.00"))
+    shop.run()
+    shop.update("Product2", Id=shop.product("CHAIR")["Id"], Name="Our chair", Description="Sales' words")
+    numbers = shop.run()
+    chair = shop.product("CHAIR")
+    assert (numbers["put_back"], chair["Name"], chair["Description"]) == (1, "Our chair", None)
 
 
 def _quote(shop: Shop, code: str, **fields: Any) -> str:
