@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from tieout.model.errors import Rejection
 from tieout.model.staged import StagedEntity
@@ -69,7 +70,7 @@ def chunks(entity: StagedEntity, pages: Iterable[Sequence[Record]]) -> Iterator[
         for start in range(0, len(page), PART_RECORDS):
             part = page[start : start + PART_RECORDS]
             bodies, replaced = encoding.encode_all(part)
-            values = list(map(read_values, part))
+            values = read_values(part)
             chunk.read += len(part)
             chunk.size += sum(map(len, bodies))
             if replaced or not _take_all(chunk, bodies, values):
@@ -134,19 +135,20 @@ def _source_id(value: Any) -> str | None:
     return encoding.clean_text(value)
 
 
-def reader(entity: StagedEntity) -> Callable[[Record], tuple[Any, ...]]:
-    """What reads a record's values at `paths`: one call into C where none is nested and none is missing."""
+def reader(entity: StagedEntity) -> Callable[[Sequence[Record]], list[tuple[Any, ...]]]:
+    """What reads the values at `paths` of many records: by calls into C alone where none is nested and none missing."""
     steps = paths(entity)
-    if any(len(path) > 1 for path in steps) or not entity.modified:
-        return lambda record: tuple([record.get(path[0]) if len(path) == 1 else _at(record, path) for path in steps])
-    names = [path[0] for path in steps]
-    at_once = itemgetter(*names)
+    at_once = itemgetter(*(path[0] for path in steps))
+    flat = all(len(path) == 1 for path in steps)
 
-    def read_values(record: Record) -> tuple[Any, ...]:
-        try:
-            return cast("tuple[Any, ...]", at_once(record))
-        except KeyError:
-            return tuple(map(record.get, names))
+    def one_by_one(record: Record) -> tuple[Any, ...]:
+        return tuple([record.get(path[0]) if len(path) == 1 else _at(record, path) for path in steps])
+
+    def read_values(part: Sequence[Record]) -> list[tuple[Any, ...]]:
+        if flat:
+            with suppress(KeyError):
+                return list(map(at_once, part))
+        return list(map(one_by_one, part))
 
     return read_values
 
