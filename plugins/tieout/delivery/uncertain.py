@@ -254,12 +254,16 @@ def history(conn: Connection, intent_id: int) -> list[Event]:
     return [Event(*row) for row in rows]
 
 
+#: An upsert whose record is one of ours alone; others name a record that is there, or one without a crosswalk row.
+_UPSERTS_THAT_CREATE = frozenset({"products.upsert"})
+
+
 def makes_a_document(operation: str) -> bool:
     """Whether the operation makes a document of the vendor's, so that accepting it makes a crosswalk row.
 
     By name, for there is no connector where people decide; a test holds it against every connector's declarations.
     """
-    return operation.endswith(".create")
+    return operation.endswith(".create") or operation in _UPSERTS_THAT_CREATE
 
 
 _COLUMNS = f"""w.intent_id, w.link, w.target, w.kind, w.operation, w.state, w.source, w.source_object, w.source_id,
