@@ -112,10 +112,13 @@ def _system(
 
 
 def _crm_needs(settings: Settings, link: Link) -> Required:
-    """Every custom field that a mapping reads or writes."""
+    """Every custom field that a mapping reads or writes; those of credit where the link uses it."""
     fields: dict[str, dict[str, FieldNeed]] = {}
     create: set[str] = set()
+    uses_credit = link.policies.credit != "off" or link.schedules.credit_sync is not None
     for mapping in _loaded(settings, link, link.crm_system).values():
+        if mapping.entity == "credit" and not uses_credit:
+            continue
         written = set(mapping.write)
         read = {column.path for column in mapping.staged.values()}
         if written and not mapping.is_staged:
