@@ -190,7 +190,9 @@ def test_a_name_that_the_ledger_had_to_cut_stays_whole_in_the_crm(shop: Shop) ->
     assert shop.prices(code) == {"GBP": Decimal("899.00")}
 
 
-def test_lost_answers_make_no_second_product_and_no_second_price(shop: Shop) -> None:
+def test_lost_answers_make_no_second_product_and_no_second_price(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is due later is left to the next run instead of being slept for.
+    monkeypatch.setattr(product_sync, "PATIENCE_SECONDS", 0.0)
     shop.items(*(item(f"P-{number}", f"{number}.50") for number in range(1, 6)))
     shop.sandbox.faults({"system": "salesforce", "path": "*/composite/sobjects*", "fault": "lost_answer",
                          "probability": 1, "times": 2})  # fmt: skip
@@ -229,11 +231,10 @@ def test_each_step_can_be_done_again(shop: Shop) -> None:
     shop.items(item("CHAIR", "50.00"), item("DESK", "200.00"))
     with shop.services() as services:
         run_id = product_sync.start(services)
-        for _ in range(2):
-            for name in product_sync.STEPS:
-                getattr(product_sync, name)(services, run_id)
-                numbers = getattr(product_sync, name)(services, run_id)
-    assert (numbers["read"], numbers["posted"] + numbers["unchanged"]) == (2, 2)
+        for name in product_sync.STEPS:
+            getattr(product_sync, name)(services, run_id)
+            numbers = getattr(product_sync, name)(services, run_id)
+    assert (numbers["read"], numbers["posted"]) == (2, 2)
     assert shop.rows("select count(*), sum(sends) from tieout.intent") == [(4, 4)]
 
 
