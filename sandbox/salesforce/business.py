@@ -139,6 +139,14 @@ def _price_of_line(org: Org, parent: str, new: Record, header: Record | None, bo
         new["ProductCode"], new["Name"] = entry.get("ProductCode"), f"{header['Name']} {entry.get('Name')}"
 
 
+def _return_line(org: Org, old: Record | None, new: Record) -> None:
+    if not new.get("OrderItemId") and not new.get("Product2Id"):
+        message = "Enter an asset, order product, product, product item, or product request line item."
+        raise refused("FIELD_INTEGRITY_EXCEPTION", message, "Product2Id")
+    if old is None and new.get("Product2Id") is None and (item := org.get("OrderItem", new["OrderItemId"])):
+        new["Product2Id"] = item.get("Product2Id")
+
+
 def _currency(org: Org, old: Record | None, new: Record) -> None:
     org.memory.pop("decimals", None)
 
@@ -162,6 +170,7 @@ PREPARE: Mapping[str, Prepare] = {
     "QuoteLineItem": _line("Quote", "QuoteId", book_by_first_line=True),
     "Order": _order,
     "OrderItem": _line("Order", "OrderId"),
+    "ReturnOrderLineItem": _return_line,
     "CurrencyType": _currency,
 }
 

@@ -318,6 +318,48 @@ OrderItemNumber: string(30) readonly number={0000000000} label='Order Product Nu
 """,
     ),
     (
+        "ReturnOrder",
+        "Return Order",
+        "Return Orders",
+        "0fR",
+        "owner currency noname",
+        """
+ReturnOrderNumber: string(255) readonly number={00000000}
+OrderId: reference(Order) as=Order children=ReturnOrders
+AccountId: reference(Account) as=Account children=ReturnOrders
+ContactId: reference(Contact) as=Contact children=ReturnOrders
+Description: textarea
+Status: picklist values='Draft|Submitted|Approved|Canceled|Closed' default=Draft
+ExpectedArrivalDate: datetime
+ExpirationDate: date
+ReturnedById: reference(User) as=ReturnedBy
+""",
+    ),
+    (
+        "ReturnOrderLineItem",
+        "Return Order Line Item",
+        "Return Order Line Items",
+        "0fL",
+        "currency noname",
+        """
+ReturnOrderLineItemNumber: string(255) readonly number={00000000}
+ReturnOrderId: reference(ReturnOrder) as=ReturnOrder children=ReturnOrderLineItems cascade required createonly
+OrderItemId: reference(OrderItem) as=OrderItem children=ReturnOrderLineItems
+Product2Id: reference(Product2) as=Product2 children=ReturnOrderLineItems
+Description: textarea
+QuantityReturned: double(18,2) required
+QuantityExpected: double(18,2)
+QuantityReceived: double(18,2)
+QuantityRejected: double(18,2)
+UnitPrice: currency(18,2)
+GrossUnitPrice: currency(18,2)
+ReasonForReturn: picklist values='Damaged|Defective|Duplicate Order|Wrong Item|Wrong Quantity|Not Satisfied|Other'
+ReasonForRejection: picklist
+ProcessingPlan: picklist values='Repair|Discard|Salvage|Restock'
+RepaymentMethod: picklist values='Replace|Refund|Credit|Return'
+""",
+    ),
+    (
         "CurrencyType",
         "Currency Type",
         "Currency Types",
@@ -401,7 +443,10 @@ def _object(name: str, label: str, plural: str, prefix: str, words: str, lines: 
     keeps = "keeps" in words
     fields += system_fields(owner="owner" in words, currency="currency" in words, bin=not keeps)
     has_name = "noname" not in words
-    number = {"Order": "OrderNumber", "OrderItem": "OrderItemNumber", "QuoteLineItem": "LineNumber"}.get(name)
+    number = {
+        "Order": "OrderNumber", "OrderItem": "OrderItemNumber", "QuoteLineItem": "LineNumber",
+        "ReturnOrder": "ReturnOrderNumber", "ReturnOrderLineItem": "ReturnOrderLineItemNumber",
+    }.get(name)  # fmt: skip
     writable = "nocreate" not in words
     name_field = number or ("Name" if has_name else None)
     return build(

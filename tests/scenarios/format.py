@@ -139,6 +139,28 @@ class CreditLimit(_Part):
     shares_with: str | None = None
 
 
+class ReturnLine(_Part):
+    """`line` of the order, from 1; without it, the line names none. `plan` is Salesforce's word."""
+
+    line: int | None = 1
+    quantity: Decimal
+    price: Decimal | None = None
+    reason: str | None = None
+    plan: str | None = None
+
+
+class Return(_Part):
+    """Goods that come back. `fee`: what we keep for taking them back. `order_of_line`: where that is another one."""
+
+    name: str = Field(alias="return")
+    order: str | None
+    status: str = "Approved"
+    currency: str = "GBP"
+    fee: Decimal | None = None
+    order_of_line: str | None = None
+    lines: tuple[ReturnLine, ...] = ()
+
+
 class Crm(_Part):
     accounts: tuple[Account, ...] = ()
     products: tuple[Product, ...] = ()
@@ -177,6 +199,8 @@ class Step(_Part):
     release_order: str | None = None  # a person lets the held order go
     #: Sales activates it; `refused`: part of what Salesforce answers instead of doing it.
     activate_order: str | None = None
+    enter_returns: tuple[Return, ...] | None = None  # sales enters them
+    change_return: str | None = None  # `set` are Salesforce's fields, of `line` where they are a line's
     nothing: bool | None = None
     # what belongs to the verb
     amount: Decimal | None = None
@@ -248,7 +272,7 @@ class Held(_Part):
 
 
 class CrmRecord(_Part):
-    """What sales sees on the order, deal or account at the end (field: value)."""
+    """What sales sees on the order, deal, return or account at the end (field: value)."""
 
     of: str
     shows: dict[str, Any]

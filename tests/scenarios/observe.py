@@ -19,6 +19,8 @@ SHOWN = {
     "tax_id": "Tax_Id__c", "ledger_number": "Tieout_Ledger_Number__c",
     "credit_limit": "Tieout_Credit_Limit__c", "open_balance": "Tieout_Open_Balance__c",
     "overdue": "Tieout_Overdue_Amount__c", "available": "Tieout_Available_Credit__c",
+    "credit_number": "Tieout_Credit_Number__c", "credit_status": "Tieout_Credit_Status__c",
+    "credit_total": "Tieout_Credit_Total__c", "credit_open": "Tieout_Credit_Open__c",
     "credit_currency": "Tieout_Credit_Currency__c", "credit_rates": "Tieout_Credit_Rates__c",
 }  # fmt: skip
 Document = Mapping[str, Any]
@@ -100,7 +102,7 @@ def _unlike(wanted: ExpectedInvoice, found: Document) -> Iterator[str]:
 
 
 def _held(world: World, expect: Expect) -> Iterator[str]:
-    kinds = ("order:", "deal:", "account:")
+    kinds = ("order:", "deal:", "account:", "return:")
     names = {id_: key.split(":", 1)[1] for key, id_ in world.ids.items() if key.startswith(kinds)}
     with world.engine.connect() as conn:
         rows = conn.execute(
@@ -127,6 +129,8 @@ def _crm(world: World, expect: Expect) -> Iterator[str]:
         key, name = f"order:{wanted.of}", "Order"
         if f"account:{wanted.of}" in world.ids:
             key, name = f"account:{wanted.of}", "Account"
+        elif f"return:{wanted.of}" in world.ids:
+            key, name = f"return:{wanted.of}", "ReturnOrder"
         elif key not in world.ids:
             key, name = f"deal:{wanted.of}", "Opportunity"
         fields = [SHOWN[short] for short in wanted.shows]

@@ -20,6 +20,7 @@ from tests.scenarios.format import (
     Line,
     Order,
     Product,
+    Return,
     Step,
     read_exact,
 )
@@ -32,7 +33,7 @@ from tieout.model.connection import Connection
 from tieout.model.link import Link
 from tieout.model.money import to_minor
 from tieout.model.settings import load_settings
-from tieout.scenarios import credit_sync, product_sync, quote_to_cash
+from tieout.scenarios import credit_sync, product_sync, quote_to_cash, returns
 from tieout.scenarios.credit import releasing
 from tieout.scenarios.crm_load import KEY_FIELD, STANDARD_PRICE_BOOK, ConnectorCrm, CrmRecord, Ref, load
 from tieout.scenarios.demo_doors import Doors
@@ -45,7 +46,7 @@ LOAD_ORDER = (
     "Order", "OrderItem",
 )  # fmt: skip
 MANY_CALLS = 100_000  # a minute: the scenarios are about books, not about limits
-SCENARIOS = {one.NAME: one for one in (quote_to_cash, credit_sync, product_sync)}
+SCENARIOS = {one.NAME: one for one in (quote_to_cash, credit_sync, product_sync, returns)}
 LINE_FIELDS = {"quantity": "Quantity", "price": "UnitPrice", "discount": "Discount_Percent__c", "tax": "Tax_Code__c"}
 
 
@@ -244,6 +245,37 @@ class World:
     def _release_order(self, step: Step, name: str) -> None:
         with self.engine.begin() as conn:
             releasing.release(conn, self.ids[f"order:{name}"], "a controller", "they pay on Friday", self.link.name)
+
+    def _enter_returns(self, step: Step, given: tuple[Return, ...]) -> None:
+        for one in given:
+            self._enter_return(one)
+
+    def _enter_return(self, given: Return) -> None:
+        head = {
+            "OrderId": self.ids[f"order:{given.order}"] if given.order else None, "Status": given.status,
+            "CurrencyIsoCode": given.currency, "Restocking_Fee__c": given.fee,
+        }  # fmt: skip
+        (made,) = self.crm.insert("ReturnOrder", [_present(head)])
+        assert made.id is not None, made.error
+        self.ids[f"return:{given.name}"] = made.id
+        for number, line in enumerate(given.lines, start=1):
+            of = f"order:{given.order_of_line or given.order}:{line.line}"
+            fields = {
+                "ReturnOrderId": made.id, "OrderItemId": self.ids.get(of), "QuantityReturned": line.quantity,
+                "UnitPrice": line.price, "ReasonForReturn": line.reason, "ProcessingPlan": line.plan,
+                "CurrencyIsoCode": given.currency,
+                "Product2Id": None if of in self.ids else self.ids["product:CHAIR"],
+            }  # fmt: skip
+            (there,) = self.crm.insert("ReturnOrderLineItem", [_present(fields)])
+            assert there.id is not None, there.error
+            self.ids[f"line-of-return:{given.name}:{number}"] = there.id
+
+    def _change_return(self, step: Step, name: str) -> None:
+        line = {"QuantityReturned", "ReasonForReturn", "ProcessingPlan", "UnitPrice"} & step.set.keys()
+        key, object_name = f"return:{name}", "ReturnOrder"
+        if line:
+            key, object_name = f"line-of-return:{name}:{step.line}", "ReturnOrderLineItem"
+        self._update(object_name, {"Id": self.ids[key], **step.set})
 
     def _activate_order(self, step: Step, name: str) -> None:
         record = {"Id": self.ids[f"order:{name}"], "Status": "Activated"}

@@ -13,12 +13,12 @@ from tieout.cli import show
 from tieout.cli.opened import store
 from tieout.cli.runs import Json, LinkName
 from tieout.model.errors import ConfigurationFault, RateLimited
-from tieout.scenarios import checking, credit_sync, product_sync, quote_to_cash
+from tieout.scenarios import checking, credit_sync, product_sync, quote_to_cash, returns
 from tieout.scenarios.services import open_services
 from tieout.store import runs as store_runs
 
 #: Each has NAME, STEPS, run and a function for each step (scenarios/steps.py); its docstring's first line is the help.
-SCENARIOS = (quote_to_cash, credit_sync, product_sync)
+SCENARIOS = (quote_to_cash, credit_sync, product_sync, returns)
 
 
 def register(app: typer.Typer) -> None:

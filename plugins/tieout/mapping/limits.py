@@ -221,6 +221,21 @@ SALESFORCE: dict[str, dict[str, Limit]] = {
         **_numbers(2, "ShippingHandling", "Tax"),
         **_computed("QuoteNumber", "Subtotal", "TotalPrice", "GrandTotal", "Discount"),
     },
+    "ReturnOrder": {
+        **_SYSTEM,
+        **_plain("OrderId", "AccountId", "Status"),
+        **_computed("ReturnOrderNumber"),
+        **_numbers(2, "Restocking_Fee__c", "Tieout_Credit_Total__c", "Tieout_Credit_Open__c"),
+        **_texts(36, "Tieout_Credit_Id__c"),
+        **_texts(40, "Tieout_Credit_Status__c"),
+        **_texts(255, "Tieout_Credit_Number__c", "Tieout_Message__c"),
+    },
+    "ReturnOrderLineItem": {
+        **_SYSTEM,
+        **_plain("ReturnOrderId", "OrderItemId", "ReasonForReturn", "ProcessingPlan"),
+        **_numbers(2, "QuantityReturned", "UnitPrice"),
+        **_computed("ReturnOrderLineItemNumber"),
+    },
     "CurrencyType": {
         **_SYSTEM, **_plain("IsoCode", "DecimalPlaces", "IsActive", "IsCorporate"), "ConversionRate": _FOREIGN_PER_BASE,
     },

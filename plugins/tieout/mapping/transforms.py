@@ -360,9 +360,11 @@ def pick(columns: Columns, settings: Pick, link: Link | None) -> Result:
 
 
 class Every(Settings):
-    """`path`: where the value stands in each element, dots for nested objects."""
+    """`path`: where the value stands in each element, dots for nested objects. `each_once: false`: a line for every
+    element, empty where it has none, so that several fields stand side by side."""
 
     path: str
+    each_once: bool = True
 
 
 @transform("every", settings=Every)
@@ -371,13 +373,15 @@ def every(columns: Columns, settings: Every, link: Link | None) -> Result:
     import json
 
     def find(value: Any) -> Any:
-        elements = json.loads(value) if isinstance(value, str | bytes) else value
-        found: dict[str, None] = {}
+        # Numbers as they are written: an amount is never a float.
+        elements = json.loads(value, parse_float=str) if isinstance(value, str | bytes) else value
+        found: list[str] = []
         for element in elements if isinstance(elements, list) else []:
             for part in settings.path.split("."):
                 element = element.get(part) if isinstance(element, dict) else None
-            if element not in (None, ""):
-                found[str(element)] = None
+            found.append("" if element is None else str(element))
+        if settings.each_once:
+            found = list(dict.fromkeys(one for one in found if one))
         return "\n".join(found) or None
 
     made = [None if value is None or value is pd.NA else find(value) for value in columns[0]]

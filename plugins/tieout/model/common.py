@@ -100,6 +100,30 @@ ENTITIES: dict[str, dict[str, str]] = {
         "service_date": "date",
         "modified_at": "instant",
     },
+    # Goods that come back: `creditable` once somebody has approved it.
+    "return_order": {
+        "return_id": "text",
+        "number": "text",
+        "order_id": "text",
+        "account_id": "text",
+        "status": "text",
+        "creditable": "boolean",
+        "cancelled": "boolean",
+        "currency": "text",
+        "fee_minor": "minor",
+        "modified_at": "instant",
+    },
+    "return_order_line": {
+        "line_id": "text",
+        "parent_id": "text",
+        "position": "integer",
+        "order_line_id": "text",
+        "quantity": "decimal",
+        "unit_price": "decimal",
+        "restock": "boolean",  # as somebody decided; none: nobody did
+        "damaged": "boolean",
+        "modified_at": "instant",
+    },
     # What the ledger has or is to get.
     "invoice": {
         "invoice_id": "text",
@@ -120,6 +144,8 @@ ENTITIES: dict[str, dict[str, str]] = {
         "paid_minor": "minor",
         "credited_minor": "minor",
         "paid_on": "date",
+        "line_nets": "text",  # before tax, one a line
+        "line_taxes": "text",  # one a line
         "modified_at": "instant",
     },
     "invoice_line": {
@@ -157,9 +183,12 @@ ENTITIES: dict[str, dict[str, str]] = {
         "currency": "text",
         "status": "text",
         "reference": "text",
+        "subtotal_minor": "minor",
         "total_minor": "minor",
         "remaining_minor": "minor",
         "invoice_ids": "text",  # what it is set against, one a line
+        "allocated_to": "text",  # the invoice of each allocation, one a line
+        "allocated_amounts": "text",  # of each allocation, one a line
         "modified_at": "instant",
     },
     "exchange_rate": {
@@ -230,4 +259,12 @@ WRITE_BACK: dict[str, dict[str, str]] = {
     },
 }
 WRITE_BACK["opportunity"] = WRITE_BACK["order"]
+WRITE_BACK["return_order"] = {
+    "credit_id": "text",
+    "credit_number": "text",
+    "credit_status": "text",
+    "credit_total_minor": "minor",
+    "credit_open_minor": "minor",
+    "message": "text",
+}
 WRITE_BACK["quote"] = {"price_outdated": "boolean", "price_message": "text"}

@@ -18,6 +18,7 @@ class Schedule(_Part):
     quote_to_cash: str | None = None
     product_sync: str | None = None
     credit_sync: str | None = None
+    returns: str | None = None
 
 
 class SplitPart(_Part):
@@ -89,6 +90,24 @@ class Products(_Part):
     whole_read_hours: Annotated[int, Field(ge=1, le=744)] = 24
 
 
+class Returns(_Part):
+    """How returns are credited.
+
+    Attributes:
+        of_paid: what is returned of an invoice that is paid. leave_open: the credit stays open for finance to refund;
+            hold: it waits for a person.
+        restocking_fee: line: a line of its own with a negative amount; reduce: the lines' amounts less their part.
+        fee_account, fee_tax_code: of that line; None: the revenue account and the tax code of the first line.
+        damaged_account: of goods that are not restocked; None: the account that they were billed on.
+    """
+
+    of_paid: Literal["leave_open", "hold"] = "leave_open"
+    restocking_fee: Literal["line", "reduce"] = "line"
+    fee_account: str | None = None
+    fee_tax_code: str | None = None
+    damaged_account: str | None = None
+
+
 class Link(_Part):
     """One CRM, one ledger, one legal entity.
 
@@ -118,6 +137,7 @@ class Link(_Part):
     tolerances: Tolerance = Tolerance()
     sweep_within_hours: Annotated[int, Field(ge=1, le=744)] = 24
     products: Products = Products()
+    returns: Returns = Returns()
     schedules: Schedule = Schedule()
     owners: dict[str, str] = {}
     notify: tuple[str, ...] = ()

@@ -151,6 +151,20 @@ def apportion(total_minor: int, weights: Sequence[Decimal | int]) -> list[int]:
     return parts if total_minor >= 0 else [-part for part in parts]
 
 
+def proportion(amount_minor: int, part: Decimal, whole: Decimal) -> int:
+    """The share of an amount, rounded once: 2 of 3 pieces of 10.00 are 6.67. A negative amount mirrors a positive one.
+
+    Raises:
+        ValueError: `whole` is not above zero.
+    """
+    from fractions import Fraction
+
+    if whole <= 0:
+        raise ValueError(f"expected a whole above zero, found {whole}")
+    share = int(Fraction(abs(amount_minor)) * Fraction(part) / Fraction(whole) + Fraction(1, 2))
+    return share if amount_minor >= 0 else -share
+
+
 def tax_minor(net_minor: pd.Series[Any] | int, rate_percent: pd.Series[Any] | Decimal) -> Any:
     """Tax on a rounded net amount, rounded once: int for two plain numbers, else an Int64 Series.
 

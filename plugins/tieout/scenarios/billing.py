@@ -51,6 +51,7 @@ class BillLine:
     tax_code: str
     net_minor: int
     tax_minor: int | None = None
+    line_id: str | None = None  # the CRM's line that it bills
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def bill(order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Seque
         if isinstance(line, Hold):
             return line
         billed.append(line)
-    dated = _posting_date(order["order_date"], rules)
+    dated = posting_date(order["order_date"], rules)
     if isinstance(dated, Hold):
         return dated
     rate = order.get("exchange_rate") if _uses_crm_rate(order, rules) else None
@@ -344,6 +345,7 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
         tax_code=tax,
         net_minor=net,
         tax_minor=_tax(net, tax, currency, rules),
+        line_id=row.get("line_id"),
     )
 
 
@@ -381,7 +383,8 @@ def _tax_code(code: str | None, rules: Rules) -> str | Hold:
     )  # fmt: skip
 
 
-def _posting_date(day: date, rules: Rules) -> date | Hold:
+def posting_date(day: date, rules: Rules) -> date | Hold:
+    """The day, or the first one that the ledger has not locked where the link allows that."""
     if rules.locked_until is None or day > rules.locked_until:
         return day
     if rules.link.policies.closed_period == "next_open":

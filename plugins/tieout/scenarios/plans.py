@@ -71,6 +71,45 @@ class Planned:
         return failed and self.intent.get("reversal_proposal") is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """What a credit note takes back, in minor units of `currency`.
+
+    Attributes:
+        customer_id: the ledger's.
+        invoice_id: the invoice that it is set against; `due_minor`: with how much, tax included; 0: it stays open.
+        lines: rows of the common model's invoice_line, without position and currency.
+        day: None: the run's.
+        exchange_rate: None: the ledger's of the day.
+        frozen: facts that are kept with the intent.
+    """
+
+    customer_id: str | None
+    invoice_id: str
+    currency: str
+    due_minor: int
+    lines: tuple[Row, ...]
+    day: date | None = None
+    exchange_rate: Decimal | None = None
+    frozen: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _whole(live: Planned) -> Credited:
+    """Each line of what was billed, at its net, without discount: credit notes have none."""
+    content = live.intent["frozen"]["bill"]
+    invoice = live.invoice or {}
+    lines = tuple(
+        {
+            "product_code": line["product"], "description": line["description"], "quantity": Decimal(1),
+            "unit_price": from_minor(line["net_minor"], content["currency"]), "account_code": line["account"],
+            "tax_code": line["tax"], "net_minor": line["net_minor"], "tax_minor": line["tax_minor"],
+        }
+        for line in content["lines"]
+    )  # fmt: skip
+    vendor_id, due = live.intent["vendor_id"], invoice.get("due_minor") or 0
+    return Credited(invoice.get("customer_id"), vendor_id, content["currency"], due, lines)
+
+
 @dataclass(frozen=True)
 class Plan:
     """A record's judgement, and the steps that follow from it."""
@@ -82,6 +121,11 @@ class Plan:
     live: Planned | None = None
     digest: str | None = None
     hold: Hold | None = None
+    credited: Credited | None = None
+
+    def what_is_credited(self) -> Credited | None:
+        """What was said, else the whole invoice."""
+        return self.credited or (_whole(self.live) if self.live else None)
 
     def held(self, hold: Hold) -> Plan:
         """The same record, stopped for a reason that was found later."""
@@ -150,8 +194,8 @@ class _Maker:
         if live and step is Step.VOID:
             made.intents.append(self._void(plan, live))
             uid = made.intents[-1].doc_uid
-        if live and credit is not None:
-            note, *allocation = self._credit(plan, live, credit)
+        if credit is not None and (credited := plan.what_is_credited()) is not None:
+            note, *allocation = self._credit(plan, credited, credit)
             made.intents += [note, *allocation]
             uid = note.doc_uid
         if invoice is not None and plan.bill is not None:
@@ -210,31 +254,24 @@ class _Maker:
         return self._bodies("invoice", "invoice_line", heads, lines)
 
     def credits(self, plans: Sequence[Plan]) -> tuple[dict[str, bytes], dict[str, Hold]]:
-        """The bodies of the credit notes by source id: each line of what was billed, at its net, without discount."""
+        """The bodies of the credit notes by source id."""
         heads, lines = [], []
         for plan in plans:
-            live = plan.live
-            if live is None:
-                raise ValueError(f"{plan.judgement.source_id}: nothing was posted that could be credited")
-            content = live.intent["frozen"]["bill"]
-            source_id = plan.judgement.source_id
+            source_id, credited = plan.judgement.source_id, plan.what_is_credited()
+            if credited is None:
+                raise ValueError(f"{source_id}: nothing was posted that could be credited")
+            currency = credited.currency
             heads.append(
                 {
-                    "_source_id": source_id, "_key": source_id, "customer_id": (live.invoice or {}).get("customer_id"),
-                    "date": self._today, "currency": content["currency"], "status": "authorised",
-                    "reference": self.credit_reference(plan),
+                    "_source_id": source_id, "_key": source_id, "customer_id": credited.customer_id,
+                    "date": credited.day or self._today, "currency": currency, "status": "authorised",
+                    "reference": self.credit_reference(plan), "exchange_rate": credited.exchange_rate,
                 }
             )  # fmt: skip
             lines += [
-                {
-                    "_source_id": source_id, "_key": source_id, "position": position, "product_code": line["product"],
-                    "description": line["description"], "quantity": Decimal(1),
-                    "unit_price": from_minor(line["net_minor"], content["currency"]), "account_code": line["account"],
-                    "tax_code": line["tax"], "net_minor": line["net_minor"], "tax_minor": line["tax_minor"],
-                    "currency": content["currency"],
-                }
-                for position, line in enumerate(content["lines"], start=1)
-            ]  # fmt: skip
+                {"_source_id": source_id, "_key": source_id, "position": position, "currency": currency, **line}
+                for position, line in enumerate(credited.lines, start=1)
+            ]
         return self._bodies("credit_memo", "invoice_line", heads, lines)
 
     def _bodies(
@@ -272,7 +309,7 @@ class _Maker:
                 "bill": bill.content(), "rate": None if bill.exchange_rate is None else str(bill.exchange_rate),
                 "rate_direction": f"{bill.currency} per {self._link.base_currency}", "rate_source": rate_source,
                 "rate_date": bill.original_date.isoformat(), "original_date": bill.original_date.isoformat(),
-                "expected_tax_minor": bill.expected_tax_minor,
+                "expected_tax_minor": bill.expected_tax_minor, "line_ids": [line.line_id for line in bill.lines],
             },
         )  # fmt: skip
 
@@ -284,29 +321,28 @@ class _Maker:
             entity="invoice", currency=plan.judgement.currency, amount_minor=plan.judgement.source_minor,
         )  # fmt: skip
 
-    def _credit(self, plan: Plan, live: Planned, body: bytes) -> list[NewIntent]:
+    def _credit(self, plan: Plan, credited: Credited, body: bytes) -> list[NewIntent]:
         """The credit note, and its allocation to what is still due on the invoice."""
-        revision, content = plan.judgement.revision, live.intent["frozen"]["bill"]
-        net = sum(line["net_minor"] for line in content["lines"])
+        revision, currency = plan.judgement.revision, credited.currency
+        net = sum(line["net_minor"] for line in credited.lines)
         note = self._intent(
             plan, "credit_memo", revision, operation="credit_notes.create", natural_key=self.credit_reference(plan),
-            body=body, entity="credit_memo", currency=content["currency"], amount_minor=net,
+            body=body, entity="credit_memo", currency=currency, amount_minor=net, frozen=credited.frozen,
         )  # fmt: skip
-        due = (live.invoice or {}).get("due_minor") or 0
+        due, vendor_id = credited.due_minor, credited.invoice_id
         if due <= 0:
             return [note]
-        vendor_id = live.intent["vendor_id"]
         allocation = self._intent(
             plan, "allocation", revision, operation="credit_notes.allocate",
             natural_key=f"{note.doc_uid}:{vendor_id}",
             body=bodies(
                 frame_of([{
                     "CreditNote.CreditNoteID": placeholder(note.doc_uid), "Invoice.InvoiceID": vendor_id,
-                    "Amount": from_minor(due, content["currency"]), "Date": self._today.isoformat(),
+                    "Amount": from_minor(due, currency), "Date": (credited.day or self._today).isoformat(),
                     "_key": note.doc_uid,
                 }]), None, None, "_key",
             ).iloc[0],
-            entity="allocation", depends_on=(note.doc_uid,), currency=content["currency"], amount_minor=due,
+            entity="allocation", depends_on=(note.doc_uid,), currency=currency, amount_minor=due,
         )  # fmt: skip
         return [note, allocation]
 

@@ -144,7 +144,7 @@ def _read(services: Services, subject: Subject, versions: Mapping[str, int]) -> 
     parents = parents_of(services, subject.lines, "parent_id", [item.source_id for item in bad_lines])
     for item in bad_lines:
         stopped.setdefault(parents.get(item.source_id, ""), hold_of(item))
-    stopped |= _quarantine(services, subject, ids)
+    stopped |= quarantined(services, subject, ids)
     with services.engine.connect() as conn:
         previous = documents.latest(conn, services.link.name, subject.entity, ids)
     return _Chunk(
@@ -159,7 +159,7 @@ def _read(services: Services, subject: Subject, versions: Mapping[str, int]) -> 
     )
 
 
-def _quarantine(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Hold]:
+def quarantined(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Hold]:
     """Records that the checks stopped, themselves or by one of their lines."""
     stopped = {
         source_id: Hold(reason, f"it is in quarantine: {reason}", "a record that passes its checks", reason,

@@ -32,6 +32,7 @@ OPERATIONS = {
     "opportunity": "opportunities.write_back",
     "ledger_invoice": "ledger_invoices.upsert",
     "quote": "quotes.write_back",
+    "return_order": "return_orders.write_back",
 }
 
 

@@ -52,6 +52,7 @@ SHAPES = {
     "prices.create": Shape("PricebookEntry", makes=True, unique=("Product2Id", "Pricebook2Id", "CurrencyIsoCode")),
     "prices.update": Shape("PricebookEntry"),
     "quotes.write_back": Shape("Quote"),
+    "return_orders.write_back": Shape("ReturnOrder"),
 }
 
 

@@ -1,0 +1,1 @@
+"""The parts of returns.py: what customers send back becomes credit notes of the ledger."""
