@@ -70,10 +70,12 @@ def _next_day(crm: Connection, ledger: Connection, books: DemoBooks, today: date
 
 def _seed(crm: Connection, ledger: Connection, sandbox_url: str, books: DemoBooks) -> dict[str, Any]:
     from tieout.scenarios.demo_ledger import setup_ledger
+    from tieout.scenarios.demo_products import setup_products
     from tieout.scenarios.demo_seed import seed
 
     report = seed(crm, sandbox_url, books)
     made = setup_ledger(ledger, sandbox_url, books, report.taken_order_number)
+    setup_products(ledger, sandbox_url)
     return {"created": report.created, "unchanged": report.unchanged, "items": made.items, "contacts": made.contacts}
 
 

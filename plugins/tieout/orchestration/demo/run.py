@@ -25,7 +25,9 @@ from tieout.reports.present import closing
 from tieout.store import runs
 from tieout.store.engine import connect
 
-DAG_ID = "quote_to_cash__demo"
+LINK = "demo"
+#: The scenarios in the order in which their first runs go: products and credit are about what the first one moved.
+MAIN, OTHERS = "quote_to_cash", ("product_sync", "credit_sync")
 #: Seconds that a run may take, and between two looks at it.
 LONGEST_RUN = 900.0
 LOOK = 0.4
@@ -83,13 +85,17 @@ def up(plan: Plan, screen: Screen) -> System:
 
 def _runs(plan: Plan, system: System, screen: Screen) -> None:
     with system.api() as api:
-        _open_dag(api, screen)
-        run_once(system, api, screen, "First run: everything is new")
+        api.log_in()
+        for scenario in (MAIN, *OTHERS):
+            _open_dag(api, _dag_id(scenario), screen)
+        run_once(system, api, screen, MAIN, "First run: everything is new")
+        for scenario in OTHERS:
+            run_once(system, api, screen, scenario, scenario.replace("_", " ").capitalize())
         for day in range(1, plan.days + 1):
             done = run_module(system, "tieout.orchestration.demo.data", "next-day", system.sandbox_url)
             for who, deeds in json.loads(done.stdout.splitlines()[-1]).items():
                 screen.line(f"Meanwhile {who}: {', '.join(deeds) or 'nothing new'}")
-            run_once(system, api, screen, f"Run after day {day}")
+            run_once(system, api, screen, MAIN, f"Run after day {day}")
 
 
 def down(plan: Plan, screen: Screen) -> None:
@@ -98,59 +104,63 @@ def down(plan: Plan, screen: Screen) -> None:
     screen.line(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
-def run_once(system: System, api: AirflowApi, screen: Screen, title: str) -> runs.Run:
-    """One run of the DAG through the scheduler, watched to its end.
+def run_once(system: System, api: AirflowApi, screen: Screen, scenario: str, title: str) -> runs.Run:
+    """One run of a scenario's DAG through the scheduler, watched to its end.
 
     Raises:
         BooksDoNotClose: it failed, or its summary does not add up.
         Retriable: it did not end in time.
     """
     screen.new_run(title)
-    run_id = api.trigger(DAG_ID)
+    dag_id = _dag_id(scenario)
+    run_id = api.trigger(dag_id)
     end = time.monotonic() + LONGEST_RUN
-    while (state := api.run_state(DAG_ID, run_id)) not in ("success", "failed"):
-        screen.tasks(api.task_states(DAG_ID, run_id))
+    while (state := api.run_state(dag_id, run_id)) not in ("success", "failed"):
+        screen.tasks(api.task_states(dag_id, run_id))
         if time.monotonic() > end:
             raise Retriable(
-                f"{DAG_ID} {run_id} did not end within {LONGEST_RUN:.0f} s; logs are in {system.places.logs}"
+                f"{dag_id} {run_id} did not end within {LONGEST_RUN:.0f} s; logs are in {system.places.logs}"
             )
         time.sleep(LOOK)
-    screen.tasks(api.task_states(DAG_ID, run_id))
-    run = _sync_run(system, run_id)
+    screen.tasks(api.task_states(dag_id, run_id))
+    run = _sync_run(system, scenario, run_id)
     if run is not None:
         screen.summary(run)
     if state != "success":
-        screen.notices(system.places.logs / "airflow" / f"dag_id={DAG_ID}" / f"run_id={run_id}")
+        screen.notices(system.places.logs / "airflow" / f"dag_id={dag_id}" / f"run_id={run_id}")
     rows = closing(run.counts, run.amounts) if run is not None else []
     if run is None or state != "success" or not rows or not all(row["closes"] for row in rows):
         raise BooksDoNotClose(
-            f"the run {run_id} ended as {state} and its account does not close; logs: {system.places.logs}"
+            f"the run {run_id} of {dag_id} ended as {state} and its account does not close; logs: {system.places.logs}"
         )
     return run
 
 
-def _open_dag(api: AirflowApi, screen: Screen) -> None:
-    api.log_in()
+def _dag_id(scenario: str) -> str:
+    return f"{scenario}__{LINK}"
+
+
+def _open_dag(api: AirflowApi, dag_id: str, screen: Screen) -> None:
     end = time.monotonic() + LONGEST_PARSE
-    while api.dag(DAG_ID) is None:
+    while api.dag(dag_id) is None:
         if errors := api.import_errors():
             raise ConfigurationFault("a DAG file cannot be read:\n" + "\n".join(errors))
         if time.monotonic() > end:
-            raise ConfigurationFault(f"Airflow does not find the DAG {DAG_ID} after {LONGEST_PARSE:.0f} s")
+            raise ConfigurationFault(f"Airflow does not find the DAG {dag_id} after {LONGEST_PARSE:.0f} s")
         time.sleep(LOOK)
-    api.unpause(DAG_ID)
-    screen.line(f"DAG {DAG_ID} is ready")
+    api.unpause(dag_id)
+    screen.line(f"DAG {dag_id} is ready")
 
 
 def _load_data(system: System) -> None:
     run_module(system, "tieout.orchestration.demo.data", "seed", system.sandbox_url)
 
 
-def _sync_run(system: System, airflow_run_id: str) -> runs.Run | None:
+def _sync_run(system: System, scenario: str, airflow_run_id: str) -> runs.Run | None:
     engine = connect(system.store_url)
     try:
         with engine.connect() as conn:
-            newest = runs.latest(conn, "demo", "quote_to_cash", limit=20)
+            newest = runs.latest(conn, LINK, scenario, limit=20)
     finally:
         engine.dispose()
     return next((run for run in newest if run.airflow_run_id == airflow_run_id), None)
