@@ -112,12 +112,17 @@ def _system(
 
 
 def _crm_needs(settings: Settings, link: Link) -> Required:
-    """Every custom field that a mapping reads or writes; those of credit where the link uses it."""
+    """Every custom field that a mapping reads or writes; those of credit and returns where the link uses them."""
     fields: dict[str, dict[str, FieldNeed]] = {}
     create: set[str] = set()
-    uses_credit = link.policies.credit != "off" or link.schedules.credit_sync is not None
+    used = {
+        "credit": link.policies.credit != "off" or link.schedules.credit_sync is not None,
+        # Not every organisation has return orders (Order Management, Field Service).
+        "return_order": link.schedules.returns is not None,
+        "return_order_line": link.schedules.returns is not None,
+    }
     for mapping in _loaded(settings, link, link.crm_system).values():
-        if mapping.entity == "credit" and not uses_credit:
+        if not used.get(mapping.entity, True):
             continue
         written = set(mapping.write)
         read = {column.path for column in mapping.staged.values()}

@@ -1,4 +1,7 @@
-"""The objects and custom fields that Tieout needs in an organisation (docs/architecture.md), as data for `findings`."""
+"""The objects and custom fields that Tieout needs in an organisation (docs/architecture.md), as data for `findings`.
+
+Return orders are not among them: not every organisation has them. The link's doctor asks where they are used.
+"""
 
 from __future__ import annotations
 
@@ -64,17 +67,6 @@ STANDARD = Required(
         "OrderItem": {"UnitPrice": _READ, "Discount_Percent__c": FieldNeed("percent"), "Tax_Code__c": _text(40)},
         "Opportunity": {"Amount": _READ, "Product_Code__c": _text(80), **_DOCUMENT, **_WRITE_BACK},
         "OpportunityLineItem": {"UnitPrice": _READ, "Tax_Code__c": _text(40)},
-        "ReturnOrder": {
-            "ReturnOrderNumber": _READ,
-            "Restocking_Fee__c": FieldNeed("currency"),
-            "Tieout_Credit_Id__c": _text(36, writable=True),
-            "Tieout_Credit_Number__c": _text(255, writable=True),
-            "Tieout_Credit_Status__c": _text(40, writable=True),
-            "Tieout_Credit_Total__c": FieldNeed("currency", writable=True),
-            "Tieout_Credit_Open__c": FieldNeed("currency", writable=True),
-            "Tieout_Message__c": _text(255, writable=True),
-        },
-        "ReturnOrderLineItem": {"QuantityReturned": _READ},
         "Quote": {
             "ShippingHandling": _READ,
             "Tax": _READ,
