@@ -57,7 +57,7 @@ def _wanted(left: Mapping[str, int]) -> list[str]:
 def _kill_at_points(run: Run, kind: str, left: dict[str, int], met: Met) -> None:
     """Starts doomed workers until each point has had its kills, or there is too little left to be killed over."""
     end, chance, doomed = time.monotonic() + PATIENCE, random.Random(kind), list[Child]()
-    while doomed or (_wanted(left) and run.has_material(kind, SMALL["claim"])):
+    while doomed or _has_material(run, kind, _wanted(left)):
         for child in [child for child in doomed if child.poll() is not None]:
             doomed.remove(child)
             if child.code == -signal.SIGKILL:
@@ -79,6 +79,12 @@ def _kill_at_points(run: Run, kind: str, left: dict[str, int], met: Met) -> None
                 run.start(kinds=["none"], targets=[LEDGER, CRM]).wait()  # somebody has to see that leases are over
             run.world.nursery.listen(0.02)
         assert time.monotonic() < end, f"{kind}: never met: {_wanted(left)}\n{run.world.log}"
+
+
+def _has_material(run: Run, kind: str, wanted: Sequence[str]) -> bool:
+    """Whether the wanted points can still be met in this run, now or in a moment."""
+    is_doubtful = any(point in LOOKING for point in wanted) and run.unsettled(kind) > 0
+    return bool(wanted) and (is_doubtful or run.unsent(kind) >= SMALL["claim"])
 
 
 def _possible(run: Run, kind: str, wanted: Sequence[str]) -> list[str]:

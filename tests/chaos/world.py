@@ -204,9 +204,9 @@ class Run:
         """Intents of the kind that are sent or doubtful, or wait for a moment to come."""
         return self.count(f"{_OPEN} and kind = '{kind}' and (state <> 'READY' or not_before > clock_timestamp())")
 
-    def has_material(self, kind: str, claim: int) -> bool:
-        """Whether there is, or will be, a whole claim or something doubtful."""
-        return self.unsettled(kind) > 0 or self.claimable(kind) >= claim
+    def unsent(self, kind: str) -> int:
+        """Intents of the kind that are READY now, or will be when their moment comes or a lease is over."""
+        return self.count(f"{_OPEN} and kind = '{kind}' and state in ('READY', 'CLAIMED')")
 
     def is_open(self) -> bool:
         """Whether anything is left to do."""
