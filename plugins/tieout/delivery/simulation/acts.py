@@ -79,7 +79,7 @@ def again(world: World, who: str) -> bool:
 
 
 def _change_source(world: World, who: str, what: str, doc: Doc) -> None:
-    if doc.pays or doc.twin is not None or doc.number in world.wanted_void:
+    if doc.pays or world.has_twin(doc) or doc.number in world.wanted_void:
         return
     if what == "void" and world.is_named(doc.number):
         return  # what others rest on is not cancelled here: its children would be held for ever

@@ -134,17 +134,13 @@ def _wanted(world: World, doc: Doc) -> str:
         above = world.doc(ancestor.parent)
         if above is None:
             return State.HELD
-        if above.number in world.touched or _has_twin(world, above):
+        if above.number in world.touched or world.has_twin(above):
             return "anything"
         if above.refuse:
             return State.HELD
         ancestor = above
-    if _has_twin(world, doc):
+    if world.has_twin(doc):
         return "anything"  # one of the two is confirmed, the other held: which one is the order's to say
     if doc.refuse and world.content.get(doc.number, 1) == 1:
         return State.REJECTED
     return "live"
-
-
-def _has_twin(world: World, doc: Doc) -> bool:
-    return doc.twin is not None or any(other.twin == doc.number for other in world.plan.docs)

@@ -117,6 +117,10 @@ class World:
         """Does another record's document rest on this one?"""
         return any(number in (doc.parent, doc.twin) for doc in self.plan.docs)
 
+    def has_twin(self, doc: Doc) -> bool:
+        """Does another record share its key? By an upsert the later one writes over the other: such are not revised."""
+        return doc.twin is not None or any(other.twin == doc.number for other in self.plan.docs)
+
     def operation(self, name: str) -> Operation:
         return EVERYTHING[name]
 
