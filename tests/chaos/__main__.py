@@ -67,9 +67,8 @@ def main(wanted: list[str]) -> int:
     print(table(tallies))
     if met:
         print(f"\n{kills.matrix(met)}")
-    if not wanted:
-        _check_numbers(tallies)
-    return 0 if all(tally.clean for tally in tallies) else 1
+    is_whole = bool(wanted) or _are_enough(tallies)
+    return 0 if is_whole and all(tally.clean for tally in tallies) else 1
 
 
 def _carried_out(name: str, campaign: Campaign, world: World) -> Tally:
@@ -81,10 +80,11 @@ def _carried_out(name: str, campaign: Campaign, world: World) -> Tally:
         return Tally(name, words=[f"broke off: {type(error).__name__}: {error}"])
 
 
-def _check_numbers(tallies: list[Tally]) -> None:
+def _are_enough(tallies: list[Tally]) -> bool:
     workers = sum(tally.kills for tally in tallies if "of workers" in tally.fault)
     postmaster = sum(tally.kills for tally in tallies if "postmaster" in tally.fault)
-    assert workers >= WORKER_KILLS and postmaster >= POSTMASTER_KILLS, (workers, postmaster)
+    print(f"\nkilled: {workers} workers of {WORKER_KILLS}, {postmaster} postmasters of {POSTMASTER_KILLS}")
+    return workers >= WORKER_KILLS and postmaster >= POSTMASTER_KILLS
 
 
 if __name__ == "__main__":
