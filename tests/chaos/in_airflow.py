@@ -91,7 +91,7 @@ def company_on_schedule(link: Link, folder: Path) -> Iterator[System]:
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "tests" / "chaos" / "dags"),
             "TIEOUT_SCHEDULES": "on",
             "TIEOUT_CHAOS_LINKS": str(links),
-            # A fork of a killed scheduler that lives on holds that one's sockets: PostgreSQL would keep its locks.
+            # Forks of a killed scheduler seem to hold its sockets: without a bound PostgreSQL would keep its locks.
             "PGOPTIONS": "-c idle_in_transaction_session_timeout=10s",
         }
         yield company_up(home, link, folder, environment, TIME_OUT)
