@@ -17,7 +17,8 @@ from itertools import islice
 
 import pytest
 
-from tests.mutants.planted import MUTANTS, Mutant
+import tests.mutants.bugs  # noqa: F401 - registers them
+from tests.mutants.planting import MUTANTS, Mutant
 from tieout.delivery.simulation.lab import Lab, opened
 from tieout.delivery.simulation.player import play
 from tieout.delivery.simulation.run import cores, databases

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+import tests.mutants.bugs  # noqa: F401 - registers them
 from tests.mutants.hunt import aimed, hunt
-from tests.mutants.planted import MUTANTS, Mutant
+from tests.mutants.planting import MUTANTS, Mutant
 from tests.support.postgres import PostgresServer
 from tieout.delivery.simulation.lab import Lab, opened
 

@@ -13,8 +13,8 @@ from tieout.model.errors import SuiteStopped
 from tieout.quality.check import Book, CheckCounts, EntityStopped, check_entity
 from tieout.quality.docs import render
 from tieout.quality.run import SuiteResult
+from tieout.scenarios.extraction import Reads
 from tieout.scenarios.services import Services
-from tieout.scenarios.steps import Reads
 from tieout.store import dead_letters, watermarks
 
 BOOK = Book(

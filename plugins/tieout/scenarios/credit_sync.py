@@ -11,13 +11,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from tieout.model.errors import BooksDoNotClose
-from tieout.scenarios import checking, steps, summary
+from tieout.scenarios import steps
 from tieout.scenarios.credit import ledger_book, planning
 from tieout.scenarios.delivering import deliver_side, require_no_limit
-from tieout.scenarios.extraction import extract_side
+from tieout.scenarios.extraction import Reads
 from tieout.scenarios.services import Services
-from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, Reads, finish, step
+from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, step
 
 NAME = "credit_sync"
 STEPS = ("extract", "check", "transform", "write_back", "summarise")
@@ -40,15 +39,12 @@ def start(
 
 def extract(services: Services, run_id: str) -> Numbers:
     """Reads what changed in both systems into staging."""
-    return step(services, run_id, "extract", lambda run: {
-        services.crm.name: extract_side(services, services.crm, run, READS["crm"]),
-        services.ledger.name: extract_side(services, services.ledger, run, READS["ledger"]),
-    })  # fmt: skip
+    return steps.extract(services, run_id, READS)
 
 
 def check(services: Services, run_id: str) -> Numbers:
     """Runs the suites over what was staged; bad rows go into quarantine."""
-    return step(services, run_id, "check", lambda run: checking.check(services, run, READS))
+    return steps.check(services, run_id, READS)
 
 
 def transform(services: Services, run_id: str) -> Numbers:
@@ -79,18 +75,7 @@ def summarise(services: Services, run_id: str) -> Numbers:
         BooksDoNotClose: see summary.py; the run is `failed`.
     """
     run = UUID(run_id)
-    table = services.crm.mappings[planning.ENTITY].staged_entity().table
-    try:
-        with services.engine.connect() as conn:
-            numbers = summary.summary(conn, services.link.name, planning.ENTITY, table, services.crm.name, run)
-    except BooksDoNotClose:
-        finish(services, run, "failed", {})
-        raise
-    done = steps.written(services, run)
-    broken = [name for name in STEPS[:-1] if "ended" not in done.get(name, {})]  # their task failed
-    waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"]
-    finish(services, run, "partial" if waits or broken else "succeeded", numbers)
-    return numbers
+    return steps.close(services, run, STEPS, steps.account(services, run, services.crm, planning.ENTITY))
 
 
 def run(services: Services, trigger: str = "cli", on_step: OnStep | None = None) -> Numbers:

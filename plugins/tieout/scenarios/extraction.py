@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,6 +15,10 @@ from tieout.model.staged import StagedEntity
 from tieout.scenarios.services import Services, Side
 from tieout.store import staging, watermarks
 from tieout.store.staging import Counts
+
+#: `crm` and `ledger` -> the entities that a scenario reads; several scenarios may read the same one, and share its
+#: watermark.
+Reads = Mapping[str, Collection[str]]
 
 #: How far back each window reaches behind the last one: a row of a long transaction shows up below a saved cursor.
 OVERLAP = timedelta(minutes=5)

@@ -12,13 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from tieout.model.errors import BooksDoNotClose
-from tieout.scenarios import checking, steps, summary
+from tieout.scenarios import steps
 from tieout.scenarios.delivering import deliver_side, require_no_limit
-from tieout.scenarios.extraction import extract_side
+from tieout.scenarios.extraction import Reads, extract_side
 from tieout.scenarios.products import catalogue, lengths, outdated, planning
 from tieout.scenarios.services import Services
-from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, Reads, finish, step
+from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, step
 from tieout.store import watermarks
 
 NAME = "product_sync"
@@ -71,7 +70,7 @@ def extract(services: Services, run_id: str) -> Numbers:
 
 def check(services: Services, run_id: str) -> Numbers:
     """Runs the suites over what was staged; bad rows go into quarantine."""
-    return step(services, run_id, "check", lambda run: checking.check(services, run, READS))
+    return steps.check(services, run_id, READS)
 
 
 def transform(services: Services, run_id: str) -> Numbers:
@@ -126,22 +125,13 @@ def summarise(services: Services, run_id: str) -> Numbers:
         BooksDoNotClose: see summary.py; the run is `failed`.
     """
     run = UUID(run_id)
-    table = services.ledger.mappings[catalogue.ENTITY].staged_entity().table
-    try:
-        with services.engine.connect() as conn:
-            numbers = summary.summary(conn, services.link.name, catalogue.ENTITY, table, services.ledger.name, run)
-    except BooksDoNotClose:
-        finish(services, run, "failed", {})
-        raise
+    numbers = steps.account(services, run, services.ledger, catalogue.ENTITY)
     done = steps.written(services, run)
-    broken = [name for name in STEPS[:-1] if "ended" not in done.get(name, {})]  # their task failed
     told = {name: (done.get(name, {}).get("numbers") or {}) for name in STEPS}
     numbers["put_back"] = told["transform"].get("put_back", 0)
     numbers["cut_shared"] = told["transform"].get("cut_shared", 0)
     numbers["outdated_quotes"] = told["write_back"].get("quotes", {}).get("outdated", 0)
-    waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"]
-    finish(services, run, "partial" if waits or broken else "succeeded", numbers)
-    return numbers
+    return steps.close(services, run, STEPS, numbers)
 
 
 def run(services: Services, trigger: str = "cli", on_step: OnStep | None = None) -> Numbers:

@@ -12,14 +12,14 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from tieout.model.errors import BooksDoNotClose, SuiteStopped
-from tieout.scenarios import checking, masters, posting, settlement, steps, summary, sweep
+from tieout.model.errors import SuiteStopped
+from tieout.scenarios import checking, masters, posting, settlement, steps, sweep
 from tieout.scenarios import write_back as writing
 from tieout.scenarios.delivering import deliver_side, require_no_limit
-from tieout.scenarios.extraction import extract_side
+from tieout.scenarios.extraction import Reads
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
-from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, Reads, finish, step
+from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, finish, step
 from tieout.store import proposals
 
 NAME = "quote_to_cash"
@@ -52,15 +52,12 @@ def start(
 
 def extract(services: Services, run_id: str) -> Numbers:
     """Reads what changed in both systems into staging."""
-    return step(services, run_id, "extract", lambda run: {
-        services.crm.name: extract_side(services, services.crm, run, READS["crm"]),
-        services.ledger.name: extract_side(services, services.ledger, run, READS["ledger"]),
-    })  # fmt: skip
+    return steps.extract(services, run_id, READS)
 
 
 def check(services: Services, run_id: str) -> Numbers:
     """Runs the suites over what was staged; bad rows go into quarantine."""
-    return step(services, run_id, "check", lambda run: checking.check(services, run, READS))
+    return steps.check(services, run_id, READS)
 
 
 def transform(services: Services, run_id: str) -> Numbers:
@@ -129,19 +126,10 @@ def summarise(services: Services, run_id: str) -> Numbers:
             and the run is `partial`.
     """
     run = UUID(run_id)
-    entity = posting.subject_of(services).entity
-    table = services.crm.mappings[entity].staged_entity().table
-    try:
-        with services.engine.connect() as conn:
-            numbers = summary.summary(conn, services.link.name, entity, table, services.crm.name, run)
-    except BooksDoNotClose:
-        finish(services, run, "failed", {})
-        raise
+    numbers = steps.account(services, run, services.crm, posting.subject_of(services).entity)
     done = steps.written(services, run)
-    broken = [name for name in STEPS[:-1] if "ended" not in done.get(name, {})]  # their task failed
     swept = sweep.sweep(services, run)
     numbers["sweep"] = sweep.numbers(swept)
-    waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"] + swept.found
     stopped = (done.get("deliver", {}).get("numbers") or {}).get(STOPPED)
     if stopped:
         finish(services, run, "partial", {**numbers, STOPPED: stopped})
@@ -149,8 +137,7 @@ def summarise(services: Services, run_id: str) -> Numbers:
             f"link {services.link.name}: everything posted is recorded and written back, but the ledger's answers "
             f"failed their check: {stopped}"
         )
-    finish(services, run, "partial" if waits or broken else "succeeded", numbers)
-    return numbers
+    return steps.close(services, run, STEPS, numbers, waiting=swept.found)
 
 
 def run(services: Services, trigger: str = "cli", on_step: OnStep | None = None) -> Numbers:

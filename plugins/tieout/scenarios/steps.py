@@ -6,13 +6,15 @@ can be called again at any time; Airflow's tasks (orchestration/step.py) and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tieout.model.errors import RateLimited
-from tieout.scenarios.services import Services
+from tieout.model.errors import BooksDoNotClose, RateLimited
+from tieout.scenarios import checking, summary
+from tieout.scenarios.extraction import Reads, extract_side
+from tieout.scenarios.services import Services, Side
 from tieout.store import runs
 
 #: What a step tells: JSON with counts, amounts in minor units, durations in seconds.
@@ -20,10 +22,6 @@ Numbers = dict[str, Any]
 Step = Callable[[Services, str], Numbers]
 #: Called after each step with its name and numbers.
 OnStep = Callable[[str, Mapping[str, Any]], None]
-
-#: `crm` and `ledger` -> the entities that a scenario reads; several scenarios may read the same one, and share its
-#: watermark.
-Reads = Mapping[str, Collection[str]]
 
 #: Seconds that a step waits for what is due soon (a throttled call, a quiet period); then the next run does it.
 PATIENCE_SECONDS = 60.0
@@ -71,6 +69,52 @@ def written(services: Services, run_id: UUID) -> dict[str, Any]:
     with services.engine.connect() as conn:
         found = runs.get(conn, run_id)
     return dict(found.steps) if found else {}
+
+
+def extract(services: Services, run_id: str, reads: Reads) -> Numbers:
+    """The step that reads what changed in both systems into staging; see extraction.extract_side."""
+    return step(services, run_id, "extract", lambda run: {
+        side.name: extract_side(services, side, run, names)
+        for side, names in ((services.crm, reads["crm"]), (services.ledger, reads["ledger"]))
+    })  # fmt: skip
+
+
+def check(services: Services, run_id: str, reads: Reads) -> Numbers:
+    """The step that runs the suites over what was staged; bad rows go into quarantine. See checking.check."""
+    return step(services, run_id, "check", lambda run: checking.check(services, run, reads))
+
+
+def account(services: Services, run: UUID, side: Side, entity: str) -> Numbers:
+    """The closing account: every record of that entity has one outcome. Where it does not close, the run is `failed`.
+
+    Args:
+        side: of the link, whose records are accounted for.
+
+    Raises:
+        BooksDoNotClose: see summary.py.
+    """
+    table = side.mappings[entity].staged_entity().table
+    try:
+        with services.engine.connect() as conn:
+            return summary.summary(conn, services.link.name, entity, table, side.name, run)
+    except BooksDoNotClose:
+        finish(services, run, "failed", {})
+        raise
+
+
+def close(services: Services, run: UUID, steps: Sequence[str], numbers: Numbers, waiting: int = 0) -> Numbers:
+    """Closes the run: `partial` where something waits for a person or a vendor, or a step did not end.
+
+    Args:
+        steps: of the scenario, the closing one last.
+        numbers: of `account`, with what else is to be kept.
+        waiting: what waits beside the records of the account.
+    """
+    done = written(services, run)
+    broken = [name for name in steps[:-1] if "ended" not in done.get(name, {})]  # their task failed
+    waits = numbers["quarantined"] + numbers["held"] + numbers["in_flight"] + waiting
+    finish(services, run, "partial" if waits or broken else "succeeded", numbers)
+    return numbers
 
 
 def finish(services: Services, run_id: UUID, state: str, numbers: Mapping[str, Any]) -> None:

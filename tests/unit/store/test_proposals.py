@@ -87,6 +87,9 @@ def test_another_person_approves_with_the_hash_that_was_shown(engine: Engine) ->
 def test_one_person_is_enough_for_what_the_machine_proposes(engine: Engine) -> None:
     found = made(engine, replace(NEW, by="tieout", by_machine=True))
     approve(engine, found.proposal_id, "Ann", found.items_hash)
+    with engine.connect() as conn:
+        decided = proposals.get(conn, found.proposal_id)
+    assert decided is not None and (decided.state, decided.decided_by) == ("approved", "Ann")
 
 
 def test_who_made_it_may_take_it_back_and_a_refused_one_stays_refused(engine: Engine) -> None:
@@ -118,7 +121,8 @@ def test_who_made_it_may_take_it_back_and_a_refused_one_stays_refused(engine: En
 def test_the_database_keeps_an_approved_proposal_as_it_was(engine: Engine, statement: str) -> None:
     found = made(engine)
     approve(engine, found.proposal_id, "Ben", found.items_hash)
-    with engine.connect() as conn, pytest.raises(DBAPIError):
+    rules = r"append-only|does not change|cannot become|is decided"
+    with engine.connect() as conn, pytest.raises(DBAPIError, match=rules):
         conn.execute(sa.text(statement))
 
 
@@ -139,8 +143,10 @@ def test_the_database_wants_another_person_and_the_hash(engine: Engine, by: str,
 
 def test_nothing_nameless_and_nothing_empty_is_proposed(engine: Engine) -> None:
     for new in (replace(NEW, items=()), replace(NEW, by=" "), replace(NEW, reason="")):
-        with engine.begin() as conn, pytest.raises(ConfigurationFault):
+        with engine.begin() as conn, pytest.raises(ConfigurationFault, match="nothing to propose|needs the name"):
             proposals.propose(conn, new)
+    with engine.connect() as conn:
+        assert proposals.listing(conn) == []
 
 
 def test_a_proposal_without_settled_intents_is_not_done(engine: Engine) -> None:
