@@ -143,7 +143,7 @@ def test_the_database_wants_another_person_and_the_hash(engine: Engine, by: str,
 
 def test_nothing_nameless_and_nothing_empty_is_proposed(engine: Engine) -> None:
     for new in (replace(NEW, items=()), replace(NEW, by=" "), replace(NEW, reason="")):
-        with engine.begin() as conn, pytest.raises(ConfigurationFault, match="nothing to propose|needs the name"):
+        with engine.begin() as conn, pytest.raises(ConfigurationFault, match=r"nothing to propose|needs the name"):
             proposals.propose(conn, new)
     with engine.connect() as conn:
         assert proposals.listing(conn) == []
