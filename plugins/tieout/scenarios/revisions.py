@@ -59,7 +59,7 @@ def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) ->
             return Step.NOTHING
         return Step.CREATE if live.state != "REJECTED" or changed else Step.WAIT
     if live.reversal is not None and live.reversal != "CANCELLED":
-        return _after_reversal(live.reversal, cancelled)
+        return _after_reversal(live, changed, cancelled)
     if not changed and not cancelled:
         return Step.NOTHING
     if live.state in ("READY", "HELD") and live.sends == 0:
@@ -69,11 +69,21 @@ def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) ->
     return _after_posting(live, cancelled, policies)
 
 
-def _after_reversal(state: str, cancelled: bool) -> Step:
+def _after_reversal(live: Live, changed: bool, cancelled: bool) -> Step | Hold:
     """We voided or credited it ourselves: an order that is alive again is billed anew, once that is certain."""
+    if live.reversal == "REJECTED" and live.ledger_status not in ("VOIDED", "DELETED"):
+        # The invoice is in force: to call the order cancelled would hide it.
+        if not cancelled and not changed:
+            return Step.NOTHING
+        return Hold(
+            "reversal_refused", "the ledger refused to take its invoice back", "an invoice that is voided or credited",
+            f"the invoice is {live.ledger_status or 'in force'}",
+            "see the dead letter of the void or credit; mend its cause and use `tieout intents try-again`, "
+            "or void the invoice in the ledger",
+        )  # fmt: skip
     if cancelled:
         return Step.NOTHING
-    return Step.CREATE if state == "CONFIRMED" else Step.WAIT
+    return Step.CREATE if live.reversal == "CONFIRMED" else Step.WAIT
 
 
 def _after_posting(live: Live, cancelled: bool, policies: Policies) -> Step | Hold:

@@ -40,10 +40,21 @@ HOLD = Policies(changed_after_posting="hold", cancelled_after_posting="hold")
         (Live("CONFIRMED", 1, "PAID", 500, "CONFIRMED"), False, True, Step.NOTHING),
         (Live("CONFIRMED", 1, "AUTHORISED", reversal="UNKNOWN"), True, False, Step.WAIT),
         (Live("CONFIRMED", 1, "AUTHORISED", reversal="CANCELLED"), False, True, Step.VOID),
+        # The ledger refused to take it back: it is in force until somebody voids it there.
+        (Live("CONFIRMED", 1, "AUTHORISED", reversal="REJECTED"), False, False, Step.NOTHING),
+        (Live("CONFIRMED", 1, "VOIDED", reversal="REJECTED"), False, True, Step.NOTHING),
     ],
 )
 def test_next_step(live, changed, cancelled, step):
     assert decide(live, changed=changed, cancelled=cancelled, policies=POLICIES) is step
+
+
+@pytest.mark.parametrize(("changed", "cancelled"), [(False, True), (True, False)])
+def test_an_invoice_that_the_ledger_does_not_take_back_is_for_a_person(changed, cancelled):
+    live = Live("CONFIRMED", 1, "AUTHORISED", 100, reversal="REJECTED")
+    result = decide(live, changed=changed, cancelled=cancelled, policies=POLICIES)
+    assert isinstance(result, Hold)
+    assert result.reason == "reversal_refused"
 
 
 def test_change_after_payment_is_for_a_person():
