@@ -107,7 +107,9 @@ def _whole(live: Planned) -> Credited:
         for line in content["lines"]
     )  # fmt: skip
     vendor_id, due = live.intent["vendor_id"], invoice.get("due_minor") or 0
-    return Credited(invoice.get("customer_id"), vendor_id, content["currency"], due, lines)
+    # At the rate of the invoice: what is taken back leaves nothing behind in the books.
+    rate = invoice.get("exchange_rate")
+    return Credited(invoice.get("customer_id"), vendor_id, content["currency"], due, lines, exchange_rate=rate)
 
 
 @dataclass(frozen=True)
