@@ -66,8 +66,9 @@ def test_a_network_that_goes_away_before_delivery_loses_nothing(company: Company
         for step in ("extract", "check", "transform"):
             getattr(quote_to_cash, step)(services, run_id)
         company.sandbox.stop()
-        quote_to_cash.deliver(services, run_id)
+        delivered = quote_to_cash.deliver(services, run_id)
         numbers = quote_to_cash.summarise(services, run_id)
+    assert delivered["goes_on_in"] is None and "no connection" in delivered["stopped"]
     assert (numbers["posted"], numbers["in_flight"]) == (0, len(expected.orders))
     company.sandbox.start()
     assert company.books().invoices == []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from tieout.connectors import exact_json
-from tieout.connectors.base import Answer, Request
+from tieout.connectors.base import UNREACHABLE, Answer, Request
 from tieout.connectors.http import NotSent, Reply, Unanswered
 from tieout.model.errors import RateLimited
 
@@ -46,7 +46,7 @@ def answered(
     try:
         reply = send()
     except NotSent as error:
-        return all_of(requests, "throttled", "unreachable", str(error), retry_after=NOT_SENT_WAIT)
+        return all_of(requests, "throttled", UNREACHABLE, str(error), retry_after=NOT_SENT_WAIT)
     except RateLimited as error:
         # Waiting longer would use up the sender's lease; nothing was sent, so it is safe to come back.
         return all_of(requests, "throttled", "rate_limited", str(error), retry_after=error.retry_after)

@@ -71,6 +71,10 @@ class Request:
     priority: int = 0
 
 
+#: `Answer.reason` where no connection could be made: nobody asked us to wait, the vendor or the way to it is away.
+UNREACHABLE = "unreachable"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is known of one item after a send.

@@ -119,7 +119,7 @@ class _Crew:
             if error is None:
                 summary = future.result()
                 self.summaries.append(summary)
-                self.again_at = time.monotonic() + max(summary.asked_to_wait or 0.0, IDLE)
+                self.again_at = time.monotonic() + max(summary.due_in or 0.0 if summary.stopped else 0.0, IDLE)
             else:
                 if self.error is None or isinstance(self.error, Ended):
                     self.error = error

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tieout.connectors.base import Answer, Found, Operation, Request
+from tieout.connectors.base import UNREACHABLE, Answer, Found, Operation, Request
 from tieout.delivery.states import State
 from tieout.store.encoding import clean_text
 
@@ -70,7 +70,7 @@ def judge_answer(operation: Operation, answer: Answer, *, alone: bool = True) ->
         return Verdict(
             State.READY,
             "throttled",
-            "throttled",
+            UNREACHABLE if answer.reason == UNREACHABLE else "throttled",
             _cut(answer.message) or "the vendor asked to wait",
             wait=max(answer.retry_after or 0.0, 0.0),
             http_status=answer.http_status,

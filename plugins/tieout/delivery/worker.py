@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from tieout.connectors.base import Found, Guard, Operation, Request, Target
+from tieout.connectors.base import UNREACHABLE, Found, Guard, Operation, Request, Target
 from tieout.delivery import claim, counts, families
 from tieout.delivery.bodies import batch_name, digest, fill, named_in, vendor_ids
 from tieout.delivery.claim import Claimed, Wanted
@@ -284,9 +284,12 @@ class Worker:
 
     def _watch(self, verdicts: Mapping[str, Verdict]) -> None:
         """Stops when the vendor asks to wait, or seems to be down: each further send would only make UNKNOWNs."""
-        waits = [verdict.wait or 0.0 for verdict in verdicts.values() if verdict.outcome == "throttled"]
-        if waits:
-            self._close(max(waits), "the vendor asked to wait")
+        waiting = [verdict for verdict in verdicts.values() if verdict.outcome == "throttled"]
+        seconds = max((verdict.wait or 0.0 for verdict in waiting), default=0.0)
+        if waiting and all(verdict.reason == UNREACHABLE for verdict in waiting):
+            self._close(seconds, waiting[0].message or "no connection")
+        elif waiting:
+            self._close(seconds, "the vendor asked to wait")
             self.summary.asked_to_wait = self.closed_for
         silent = all(verdict.outcome == "uncertain" for verdict in verdicts.values())
         self.silent = self.silent + 1 if silent else 0

@@ -25,6 +25,7 @@ OTHER = Found("v2", "INV-1", {"amount": 2}, (("amount", "1", "2"),))
         (Answer("d", "refused", reason="duplicate_contact_name"), "UNKNOWN", "duplicate_contact_name", 5.0),
         (Answer("d", "throttled", retry_after=7.0), "READY", "throttled", 7.0),
         (Answer("d", "throttled"), "READY", "throttled", 0.0),
+        (Answer("d", "throttled", reason="unreachable", retry_after=15.0), "READY", "unreachable", 15.0),
         (Answer("d", "uncertain", reason="server_error", http_status=500), "UNKNOWN", "server_error", 35.0),
     ],
 )
