@@ -24,7 +24,7 @@ class Context:
 
     Attributes:
         crm, ledger: (system, connection name).
-        objects: common entity -> the object that intents name, of both sides.
+        objects: common entity of the CRM, `ledger:` and entity of the ledger -> the object that intents name.
         as_of, known_at: the report's.
         days, cut_off_hours: the link's.
         locked_until: the later of the ledger's lock dates.
@@ -173,7 +173,8 @@ with keys as (
     select area, match_key, key, cast(:ledger as text) from recon_pair cross join unnest(b_keys) k(key)),
 records as (
     select area, match_key, connection, substr(key, strpos(key, ':') + 1) as source_id,
-        case when area in ('balances', 'credit') then 'credit' else split_part(key, ':', 1) end as entity
+        case when area in ('balances', 'credit') then 'credit' else split_part(key, ':', 1) end as entity,
+        case when connection = :crm then '' else 'ledger:' end as side
     from keys),
 letters as (
     select r.area, r.match_key, min(l.reason || ': ' || l.message) as held from records r
@@ -190,7 +191,7 @@ writes as (
     select distinct on (r.area, r.match_key, i.target, i.source_object, i.source_id, i.kind) r.area, r.match_key,
         i.state, i.kind, i.reason, i.message, i.updated_at
     from records r join tieout.intent i on i.link = :link and i.source = r.connection and i.source_id = r.source_id
-      and i.source_object = cast(:objects as jsonb) ->> r.entity and i.created_at <= :known_at
+      and i.source_object = cast(:objects as jsonb) ->> (r.side || r.entity) and i.created_at <= :known_at
     order by r.area, r.match_key, i.target, i.source_object, i.source_id, i.kind, i.revision desc)
 select area, match_key, min(held) as held, min(pending) as pending from (
     select area, match_key, held, null as pending from letters

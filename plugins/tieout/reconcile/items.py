@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Side = Literal["a", "b"]
+SIDES: tuple[Side, Side] = ("a", "b")
 
 #: Column -> type and, where there is one, what is taken for none.
 COLUMNS: dict[str, str] = {
@@ -59,6 +60,12 @@ COLUMNS: dict[str, str] = {
     "version": "bigint",
 }
 
+#: What a null means in a column that has none.
+DEFAULTS: dict[str, str | int | bool] = {
+    "measure": "amount", "live": True, "alone": True, "linked": False, "main": True, "ordinal": 0, "currency": "",
+    "amount": 0,
+}  # fmt: skip
+
 
 def create(conn: Connection) -> None:
     """The two empty tables, gone at the end of the transaction."""
@@ -75,7 +82,7 @@ def fill(conn: Connection, side: Side, frame: pd.DataFrame) -> int:
     names = [name for name in COLUMNS if name in frame.columns]
     if frame.empty:
         return 0
-    table = pa.table({name: _column(frame[name]) for name in names})
+    table = pa.table({name: _column(frame[name], DEFAULTS.get(name)) for name in names})
     out = io.BytesIO()
     csv.write_csv(table, out, csv.WriteOptions(include_header=False, quoting_style="needed"))
     statement = sql.SQL("copy {} ({}) from stdin (format csv)").format(
@@ -92,10 +99,13 @@ def ready(conn: Connection) -> None:
     conn.execute(text("analyze recon_b"))
 
 
-def _column(values: pd.Series[Any]) -> Any:
+def _column(values: pd.Series[Any], default: str | int | bool | None) -> Any:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     made = pa.array(values, from_pandas=True)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()
+    if default is not None and made.null_count:
+        return pc.fill_null(made, default)
     return made.cast(pa.string()) if pa.types.is_null(made.type) or pa.types.is_decimal(made.type) else made

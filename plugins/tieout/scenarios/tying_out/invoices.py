@@ -134,7 +134,7 @@ def _ledger(books: Books) -> pd.DataFrame:
     invoices = _documents(books, frame, "invoice", "invoice_id", links)
     rates = frame["exchange_rate"].astype(object).where(frame["currency"] != books.services.link.base_currency)
     if books.services.link.policies.exchange_rate != "crm":
-        rates = rates.where(False)
+        rates = pd.Series(None, index=frame.index, dtype=object)
     url = frame["source_url"].astype("string").str.rstrip("/").str.rsplit("/", n=1).str[-1]
     invoices = invoices.assign(
         paid=frame["paid_minor"], due=frame["due_minor"], paid_on=frame["paid_on"], mark=url.astype(object),
