@@ -1,4 +1,4 @@
-"""Breaks propose what mends them; another person approves; the next run delivers it, the next reconciliation clears it."""
+"""Breaks propose what mends them; another person approves; the next run delivers, the next reconciliation clears."""
 
 from __future__ import annotations
 
@@ -167,6 +167,7 @@ def test_a_cent_too_much_is_credited_to_the_account_of_the_link(company: Company
     (note,) = company.world.hand.all("CreditNotes")
     assert (note["Total"], note["LineItems"][0]["AccountCode"], note["Status"]) == (Decimal("0.01"), "404", "PAID")
     assert company.invoice("A-1")["AmountDue"] == Decimal("120.00")
+    company.sync(quote_to_cash)  # shows the CRM what is due now
     assert company.tie_out() == []
     assert company.state(made) == "done"
 

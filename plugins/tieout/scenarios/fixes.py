@@ -103,7 +103,8 @@ def _breaks(conn: Connection, link: str, ids: Sequence[int]) -> list[_Found]:
         conn.execute(
             text(
                 "select break_id, area, class, component, currency, amount, a_keys, b_keys, fix, "
-                "cleared_on is not null as cleared from tieout.break where link = :link and break_id = any(:ids) order by break_id"
+                "cleared_on is not null as cleared "
+                "from tieout.break where link = :link and break_id = any(:ids) order by break_id"
             ),
             {"link": link, "ids": list(ids)},
         )

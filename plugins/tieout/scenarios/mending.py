@@ -105,9 +105,9 @@ class _Seen:
 
     def of_customer(self, customer_id: str) -> list[Row]:
         """The invoices of one customer of the ledger."""
-        return common_rows(self.services, self.services.ledger, "invoice", parents=[customer_id], parent="customer_id")[
-            0
-        ]
+        ledger = self.services.ledger
+        rows, _ = common_rows(self.services, ledger, "invoice", parents=[customer_id], parent="customer_id")
+        return list(rows)
 
     def staged(self, ids: Sequence[str]) -> set[str]:
         """Those invoices that the ledger has, readable or not."""

@@ -68,6 +68,12 @@ class Item:
     break_id: int | None = None
 
 
+def shown_actions(sums: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
+    """The actions that a table of sums has columns for: void, credit, what else there is, and nothing."""
+    others = sorted(set().union(*sums.values()) - {"void", "credit", "none", "documents"})
+    return ("void", "credit", *others, "none")
+
+
 @dataclass(frozen=True, slots=True)
 class New:
     """A proposal to be made. `by_machine`: then any one person may approve it."""
