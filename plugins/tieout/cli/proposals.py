@@ -119,7 +119,7 @@ def deliver(proposal_id: ProposalId, json: Json = False) -> None:
         show.as_json(numbers)
         return
     names = ("original", "reversed", "waiting", "refused", "difference")
-    rows = [
+    of_currency = [
         (currency, part["documents"], *(amount(part[name], currency) for name in names))
         for currency, part in numbers["closing"].items()
     ]
@@ -168,11 +168,11 @@ def _show(found: Proposal, json: bool, states: dict[int, str] | None = None) -> 
     sums = found.sums()
     actions = proposals.shown_actions(sums)
     names = ["nothing" if action == "none" else action.replace("_", " ") for action in actions]
-    rows = [
+    of_currency = [
         (currency, part["documents"], *(amount(part.get(action, 0), currency) for action in actions))
         for currency, part in sums.items()
     ]
-    show.table("Sums", ("", "documents", *names), rows, names)
+    show.table("Sums", ("", "documents", *names), of_currency, names)
     decided = f", {found.state} by {found.decided_by}" if found.decided_by else ""
     typer.echo(f"{found.kind} of link {found.link}, proposed by {found.proposed_by}{decided}")
     typer.echo(f"hash {found.items_hash}")

@@ -87,7 +87,7 @@ def of_report(conn: Connection, report: Report) -> list[Roll]:
         sa.text(f"select {', '.join(_PARTS)} from tieout.report_roll where report_id = :report order by 1, 2"),  # noqa: S608 - as above
         {"report": report.report_id},
     )
-    return [_roll(row) for row in rows]
+    return [_roll(tuple(row)) for row in rows]
 
 
 def period(conn: Connection, link: str, first: date, last: date) -> Period:
@@ -130,7 +130,7 @@ def _day(conn: Connection, earlier: Report | None, report: Report) -> list[Roll]
     rows = conn.execute(
         sa.text(_BETWEEN), {"report": report.report_id, "previous": earlier.report_id if earlier else None}
     )
-    return [_roll(row) for row in rows]
+    return [_roll(tuple(row)) for row in rows]
 
 
 def _add(added: dict[tuple[str, str], Roll], day: Sequence[Roll], report: Report) -> None:
@@ -151,5 +151,5 @@ def _add(added: dict[tuple[str, str], Roll], day: Sequence[Roll], report: Report
         )  # fmt: skip
 
 
-def _roll(row: sa.Row[Any]) -> Roll:
+def _roll(row: Sequence[Any]) -> Roll:
     return Roll(row[0], row[1], *(int(number) for number in row[2:]))
