@@ -41,10 +41,8 @@ def _at(name: str) -> Column[object]:
 
 
 def _of_report(name: str = "report_id", *, primary_key: bool = False, nullable: bool = True) -> Column[int]:
-    return Column(
-        name, BigInteger, ForeignKey("tieout.report.report_id"), primary_key=primary_key,
-        nullable=nullable and not primary_key,
-    )  # fmt: skip
+    nullable = nullable and not primary_key
+    return Column(name, BigInteger, ForeignKey("tieout.report.report_id"), primary_key=primary_key, nullable=nullable)
 
 
 def _total(name: str) -> Column[object]:
