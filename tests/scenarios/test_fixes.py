@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from multiprocessing import get_context
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from tests.scenarios.test_reconciliation import GIVEN, Tied
+from tests.scenarios.world import services_of
+from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
+from tieout.model.link import Link
 from tieout.reconcile import people
 from tieout.scenarios import approval, credit_sync, fixes, product_sync, quote_to_cash, returns, steps, taken_back
 from tieout.scenarios.ledger_hand import line
 from tieout.scenarios.mending import Fix
 from tieout.store import audit, proposals
+from tieout.store.engine import connect
 from tieout.store.proposals import NotAllowed, Proposal
 
 pytestmark = pytest.mark.slow
@@ -81,7 +88,7 @@ def test_a_voided_invoice_is_sent_again_under_another_number_once_somebody_else_
     assert [(item.action, item.amount_minor, item.break_id) for item in made.items] == [
         ("resend", 10000, found["break_id"])
     ]
-    with pytest.raises(NotAllowed, match="proposal .* is proposed and would mend it"):
+    with pytest.raises(NotAllowed, match=r"proposal \d+ is proposed and would mend it"):
         company.propose(found["break_id"], "resend")
     with pytest.raises(NotAllowed, match="another person"):
         company.approve(made, by="Ann")
@@ -172,6 +179,48 @@ def test_a_cent_too_much_is_credited_to_the_account_of_the_link(company: Company
     assert company.state(made) == "done"
 
 
+def _deliver_elsewhere(database_url: str, sandbox_url: str, link: Link, proposal_id: int) -> None:
+    """In a process of its own, to be killed."""
+    there = cast(SandboxProcess, SimpleNamespace(url=sandbox_url))
+    engine = connect(database_url)
+    with services_of(link, crm_connection(there, "crm"), ledger_connection(there, "ledger"), engine) as services:
+        taken_back.deliver(services, proposal_id)
+
+
+def test_a_write_off_that_is_killed_after_it_sent_is_booked_once(
+    company: Company, sandbox: SandboxProcess, database_url: str
+) -> None:
+    _reprice(company, "100.01")
+    company.tie_out()
+    made = company.propose(company.one("rounding")["break_id"])
+    company.approve(made)
+    sandbox.faults({"system": "xero", "method": "P*", "path": "*/CreditNotes", "fault": "slow", "times": 1,
+                    "params": {"seconds": 60}})  # fmt: skip
+    worker = get_context("spawn").Process(
+        target=_deliver_elsewhere, args=(database_url, sandbox.url, company.world.link, made.proposal_id)
+    )
+    worker.start()
+    try:
+        end = time.monotonic() + 120
+        while not sandbox.hits():
+            assert worker.is_alive() and time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        worker.kill()
+        worker.join()
+    for _ in range(3):
+        with company.engine.begin() as conn:  # leases end, quiet periods pass
+            conn.execute(sa.text("update tieout.intent set not_before = now() where state = 'UNKNOWN'"))
+            conn.execute(
+                sa.text("update tieout.intent set lease_until = now() where state in ('CLAIMED', 'IN_FLIGHT')")
+            )
+        with company.services() as services:
+            taken_back.deliver(services, made.proposal_id)
+    assert [note["Total"] for note in company.world.hand.all("CreditNotes")] == [Decimal("0.01")]
+    assert company.tie_out() == []
+    assert company.state(made) == "done"
+
+
 def test_a_cent_too_little_is_billed(company: Company) -> None:
     _reprice(company, "99.99")
     assert [one[2:] for one in company.tie_out()] == [("rounding", 1)]
@@ -216,6 +265,31 @@ def test_a_break_that_cleared_before_the_approval_is_not_mended(company: Company
     assert company.tie_out() == []
     with pytest.raises(NotAllowed, match="cleared or changed since"):
         company.approve(made)
+
+
+def test_what_the_ledger_refused_is_sent_again_once_its_cause_is_mended(
+    sandbox: SandboxProcess, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (credit_sync, product_sync, quote_to_cash, returns, steps):
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
+    company = Company(sandbox, engine, {**COMPANY, "link": {**COMPANY["link"], "revenue_account": "207"}})
+    try:
+        company.tie_out()
+        refused = [one for one in company.breaks() if one["class"] == "rejected_or_held"]
+        assert len(refused) == 3
+        company.world.hand.create("Accounts", [{"Code": "207", "Name": "Chairs", "Type": "REVENUE"}])
+        with company.services() as services:
+            made = fixes.propose(
+                services, [one["break_id"] for one in refused], by="Ann", reason="the account is there now"
+            )
+        assert {item.action for item in made.items} == {"resend"}
+        company.approve(made)
+        company.sync(quote_to_cash)
+        assert [status for _, status, _ in company.invoices("A-1")] == ["AUTHORISED"]
+        assert company.tie_out() == []
+        assert company.state(made) == "done"
+    finally:
+        company.world.close()
 
 
 def test_each_fix_is_for_its_classes(company: Company) -> None:
