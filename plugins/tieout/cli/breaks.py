@@ -154,6 +154,9 @@ def fix(
         str | None,
         typer.Option(help="resend, relink, void_duplicate or write_off; what the class proposes by default."),
     ] = None,
+    record: Annotated[
+        str | None, typer.Option(help="To relink a break that names no record of the CRM: its id or number.")
+    ] = None,
 ) -> None:
     """Proposes what mends breaks, for another person to approve by `tieout rollback approve`. Nothing is done yet."""
     if kind is not None and kind not in get_args(Fix):
@@ -161,7 +164,14 @@ def fix(
     with store() as engine, engine.connect() as conn:
         link = _link_of(conn, breaks)
     with open_services(link) as services:
-        made = fixes.propose(services, breaks, by=by, reason=reason, kind=kind)  # type: ignore[arg-type] # checked
+        made = fixes.propose(
+            services,
+            breaks,
+            by=by,
+            reason=reason,
+            kind=kind,
+            record=record,  # type: ignore[arg-type] # checked
+        )
     rows = [
         (item.break_id, item.vendor_number, "nothing" if item.action == "none" else item.action.replace("_", " "),
          item.why)
