@@ -3,12 +3,12 @@
     python -m bench.reconcile [--rows 1000000] [--rounds 3] [--without datacompy reladiff]
 
 Both sides hold so many documents, of which one in 200 differs: gone on either side, another amount (by a cent, or an
-amount of 18 digits by one), customer, date, number or status. All take turns, and all find the same rows:
+amount of 18 digits by one), customer, date, number or status. All take turns:
   FULL JOIN    one statement that counts the rows that differ in a compared column; nothing of them is kept
   ours         matching, classified differences with their sentences, totals, breaks, items, roll-forward, hash
   ours, again  the same a day later: every break is known
   reladiff     both tables in the same database, its own choice of algorithm
-  datacompy    both tables in pandas already, compared there
+  datacompy    both tables read into pandas and compared there
 The embedded server with ordinary durability; reading both systems and filling the items is not in it. Then
 payments against open invoices, in memory.
 """
@@ -45,12 +45,12 @@ COLUMNS = ("amount", "currency", "customer", "date", "number", "status", "total"
 ONE_IN = 200
 
 _DOCUMENTS = """
-create table {name} as select 'order:801' || lpad(n::text, 12, '0') as key,
+create table {name} as select n as id, 'order:801' || lpad(n::text, 12, '0') as key,
     (case when n % 100 = 0 then 100000000000000000 + n * 7919 else n * 7919 % 5000000 + 100 end)::bigint as amount,
     case when n % 5 = 0 then 'GBP' else 'EUR' end as currency, '001' || lpad((n % 20000)::text, 12, '0') as customer,
     date '2025-04-01' + (n % 360)::int as date, 'INV-' || lpad(n::text, 8, '0') as number, 'AUTHORISED' as status,
     (n * 7919 % 5000000 + 120)::bigint as total, 0::bigint as paid, (n * 7919 % 5000000 + 120)::bigint as due
-from generate_series(1, :rows) n
+from generate_series(cast(1 as bigint), cast(:rows as bigint)) n
 """
 #: What is done to the ledger's side: of the rows that differ, an eighth each.
 _SPOIL = """
@@ -81,7 +81,7 @@ def prepare(engine: Engine, rows: int) -> None:
         for statement in _SPOIL.strip().split(";\n"):
             conn.exec_driver_sql(statement.replace("%", "%%"))
         for name in ("a_docs", "b_docs"):
-            conn.exec_driver_sql(f"alter table {name} add primary key (key)")
+            conn.exec_driver_sql(f"alter table {name} add primary key (id)")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.exec_driver_sql("vacuum analyze")
 
@@ -143,27 +143,27 @@ def by_reladiff(url: str) -> tuple[float, int]:
     logging.getLogger("reladiff").setLevel(logging.ERROR)
     place = sa.engine.make_url(url)
     where = {"driver": "postgresql", "user": place.username, "dbname": place.database, "host": place.query["host"]}
-    tables = [connect_to_table(where, name, "key", thread_count=4) for name in ("a_docs", "b_docs")]
+    tables = [connect_to_table(where, name, "id", thread_count=4) for name in ("a_docs", "b_docs")]
     began = time.perf_counter()
-    found = {row[0] for _, row in diff_tables(*tables, key_columns=("key",), extra_columns=COLUMNS)}
+    found = {row[0] for _, row in diff_tables(*tables, key_columns=("id",), extra_columns=COLUMNS)}
     return time.perf_counter() - began, len(found)
 
 
 def by_datacompy(engine: Engine) -> tuple[float, int]:
-    """In pandas, from frames that are there already."""
+    """In pandas, with reading both tables."""
     import datacompy
     import pandas as pd
 
+    began = time.perf_counter()
     with engine.connect() as conn:
         frames = [pd.read_sql(f"select * from {name}", conn) for name in ("a_docs", "b_docs")]
-    began = time.perf_counter()
-    compared = datacompy.Compare(*frames, join_columns=["key"])
+    compared = datacompy.Compare(*frames, join_columns=["id"])
     differing = len(compared.df1_unq_rows) + len(compared.df2_unq_rows) + len(compared.all_mismatch())
     return time.perf_counter() - began, differing
 
 
 def measure(rows: int, rounds: int, home: Path, without: Sequence[str] = ()) -> dict[str, float]:
-    """Median seconds of each way. Raises AssertionError when two of them do not find the same number of rows."""
+    """Median seconds of each way. Raises AssertionError when two that are exact do not find the same number."""
     server = embedded.start(home)
     server.create_database("bench")
     engine = connect(server.url_for("bench"))
@@ -189,7 +189,9 @@ def measure(rows: int, rounds: int, home: Path, without: Sequence[str] = ()) -> 
         if "datacompy" not in without:
             note("datacompy", *by_datacompy(engine))
     engine.dispose()
-    assert len(set(counts.values())) == 1, f"they do not find the same: {counts}"
+    # datacompy compares by floats: it does not see that an amount of 18 digits differs by one.
+    exact = {name: found for name, found in counts.items() if name != "datacompy"}
+    assert len(set(exact.values())) == 1, f"they do not find the same: {counts}"
     return {name: statistics.median(seconds) for name, seconds in took.items()}
 
 
@@ -230,8 +232,8 @@ def run(quick: bool = False) -> Sequence[Row]:
         Row(f"{work}: whole report", f"{ours:.2f} s", f"FULL JOIN {took['FULL JOIN']:.2f} s", ours / took["FULL JOIN"]),
         Row("the same a day later", f"{took['ours, again']:.2f} s", f"first {ours:.2f} s", took["ours, again"] / ours),
         *(
-            Row(work, f"{ours:.2f} s", f"{peer} {took[peer]:.2f} s", took[peer] / ours, f"{least} times faster", least=least)
-            for peer, least in (("reladiff", 7), ("datacompy", 10))
+            Row(work, f"{ours:.2f} s", f"{peer} {took[peer]:.2f} s", took[peer] / ours, f"{n} x as fast", least=n)
+            for peer, n in (("reladiff", 7), ("datacompy", 10))
         ),
         Row("the same, peak memory of this process, peers included", f"{peak:,.0f} MiB"),
         matched(10_000 if quick else 100_000),

@@ -39,7 +39,9 @@ _FOUND_A = f"""case when (f.ma).key is not null then f.a_label || ', which is ' 
     when f.a_known then 'none: what was there is gone' else 'none' end"""
 _WORD = """case f.component when 'number' then 'document number' when 'paid_on' then 'date of payment'
     when 'due' then 'amount due' when 'rate' then 'exchange rate' else f.component end"""
-_MEASURE = """case f.component when 'paid' then 'paid' when 'amount' then 'sold' else replace(f.component, '_', ' ') end"""
+_MEASURE = (
+    """case f.component when 'paid' then 'paid' when 'amount' then 'sold' else replace(f.component, '_', ' ') end"""
+)
 
 #: What was expected, what was found, with both numbers; then why, where that is known.
 EXPLANATION = f"""

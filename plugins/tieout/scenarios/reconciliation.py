@@ -21,7 +21,7 @@ from tieout.model.link import Link
 from tieout.model.money import exponent
 from tieout.reconcile import differences, items, match, record, report_store
 from tieout.reconcile.report_store import Report
-from tieout.reconcile.rules import Rules, check_link, load_rules, rules_hash
+from tieout.reconcile.rules import check_link, load_rules, rules_hash
 from tieout.scenarios import steps
 from tieout.scenarios.extraction import Reads, extract_side
 from tieout.scenarios.posting import subject_of
