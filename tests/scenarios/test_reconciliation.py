@@ -88,7 +88,12 @@ def test_what_was_just_carried_over_ties_to_the_cent(tied: Tied) -> None:
     assert tied.found() == []
     totals = {(one["area"], one["currency"]): one for one in numbers["totals"]}
     invoices = totals["invoices", "GBP"]
-    assert (invoices["a_count"], invoices["b_count"], invoices["a_amount"], invoices["b_amount"]) == (3, 3, 35000, 35000)
+    assert (invoices["a_count"], invoices["b_count"], invoices["a_amount"], invoices["b_amount"]) == (
+        3,
+        3,
+        35000,
+        35000,
+    )
     tax = totals["tax", "GBP"]
     assert (tax["a_amount"], tax["b_amount"]) == (4000, 4000)
     balances = totals["balances", "GBP"]

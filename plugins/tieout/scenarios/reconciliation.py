@@ -9,6 +9,7 @@ how much. docs/reconciliation.md explains it.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,8 +19,8 @@ from sqlalchemy import Connection, text
 
 from tieout.model.errors import BooksDoNotClose, ConfigurationFault
 from tieout.model.link import Link
-from tieout.model.money import exponent
-from tieout.reconcile import differences, items, match, record, report_store
+from tieout.reconcile import differences, items, lines, match, record, report_store
+from tieout.reconcile.lines import Total
 from tieout.reconcile.report_store import Report
 from tieout.reconcile.rules import check_link, load_rules, rules_hash
 from tieout.scenarios import steps
@@ -140,12 +141,12 @@ def summarise(services: Services, run_id: str) -> Numbers:
         if report is None or report.state == "running":
             finish(services, run, "failed", {})
             raise BooksDoNotClose(f"link {services.link.name}: the run has no finished report: run it again")
-        totals = _totals(conn, report)
-    open_ = [one for one in totals if one["unexplained"]]
+        totals = lines.totals(conn, report.report_id)
+    open_ = [one for one in totals if one.unexplained]
     told = steps.written(services, run)["tie_out"]["numbers"]
     numbers = {"report": report.report_id, "as_of": report.as_of.isoformat(), "state": report.state,
-               "hash": report.hash, "breaks": told["breaks"], "totals": totals,
-               "goes_on_in": None, "notify": _speaks(services.link, report, told)}  # fmt: skip
+               "hash": report.hash, "breaks": told["breaks"], "totals": [asdict(one) for one in totals],
+               "notify": _speaks(services.link, report, told)}  # fmt: skip
     if open_:
         finish(services, run, "failed", numbers)
         raise BooksDoNotClose(
@@ -269,24 +270,8 @@ def _context(conn: Connection, books: Books) -> differences.Context:
 # --- summarise --------------------------------------------------------------------------------------------------------
 
 
-def _totals(conn: Connection, report: Report) -> list[dict[str, Any]]:
-    rows = conn.execute(
-        text(
-            "select area, currency, scale, a_count, b_count, a_amount, b_amount, explained, unexplained "
-            "from tieout.report_total where report_id = :report order by area, currency"
-        ),
-        {"report": report.report_id},
-    ).mappings()
-    return [{name: int(value) if name not in ("area", "currency") else value for name, value in row.items()}
-            for row in rows]  # fmt: skip
-
-
-def _in_words(total: dict[str, Any]) -> str:
-    from decimal import Decimal
-
-    amount = Decimal(total["unexplained"]).scaleb(-total["scale"])
-    decimals = exponent(total["currency"]) if total["currency"] and total["scale"] != 4 else total["scale"]
-    return f"{total['area']} {amount:.{decimals}f} {total['currency']}".rstrip()
+def _in_words(total: Total) -> str:
+    return f"{total.area} {total.text(total.unexplained)} {total.currency}".rstrip()
 
 
 def _speaks(link: Link, report: Report, told: Numbers) -> bool:
