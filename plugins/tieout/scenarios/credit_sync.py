@@ -23,7 +23,7 @@ STEPS = ("extract", "check", "transform", "write_back", "summarise")
 
 READS: Reads = {
     "crm": ("credit", "exchange_rate"),
-    "ledger": ("credit_memo", "invoice", "payment"),
+    "ledger": ledger_book.READ,
 }
 
 
