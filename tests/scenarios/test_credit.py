@@ -127,6 +127,24 @@ def test_the_crm_is_told_once_corrected_and_told_again_after_a_lost_answer(
     assert judged(world, "credit") == [("posted", None)] and shown(world) == {"open": 50, "available": 450}
 
 
+def test_a_credit_that_was_read_before_it_was_set_against_an_invoice_is_not_counted_twice(world: World) -> None:
+    contact = world._open_invoice("A-1")["Contact"]["ContactID"]
+    money = world.hand.receive("overpayment", contact, Decimal("30.00"), date(2025, 3, 20))
+    sync(world)
+    assert shown(world) == {"open": 90, "available": 410}
+    for amount in ("10.00", "20.00"):
+        invoice = world._open_invoice("A-1")["InvoiceID"]
+        world.hand.set_against("Overpayments", money, invoice, Decimal(amount), date(2025, 3, 21))
+        with services_of(world.link, world._crm, world._ledger, world.engine) as services:
+            run_id = credit_sync.start(services)
+            extract_side(services, services.ledger, UUID(run_id), ["invoice"])
+            credit_sync.transform(services, run_id)
+        # The invoice is lowered already and all of the overpayment is left, as it seems: that would be too low.
+        assert judged(world, "credit") == [("held", "stale_balance")]
+        sync(world)
+        assert judged(world, "credit") == [("posted", None)] and shown(world) == {"open": 90, "available": 410}
+
+
 def test_the_gate_holds_what_it_cannot_be_sure_of_and_two_runs_do_not_share_the_room(
     world: World, engine: Engine, tmp_path: Any
 ) -> None:

@@ -416,3 +416,20 @@ credit_release = Table(
     CheckConstraint("(used_at is null) = (used_doc_uid is null)", name="credit_release_used"),
     Index("credit_release_source", "source_id"),
 )
+
+# What credit-sync last made of each customer of the CRM; no figures where `reason` says why nothing can be said.
+credit_position = Table(
+    "credit_position", metadata,
+    Column("link", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),  # the CRM's
+    Column("name", Text),
+    Column("currency", Text),
+    Column("limit_minor", BigInteger),
+    Column("open_minor", BigInteger),
+    Column("overdue_minor", BigInteger),
+    Column("available_minor", BigInteger),
+    Column("rates", Text),
+    Column("reason", Text),
+    Column("message", Text),
+    _now("changed_at"),
+)
