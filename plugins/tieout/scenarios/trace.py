@@ -122,7 +122,7 @@ def _step(name: str, row: Mapping[str, Any]) -> TraceStep:
 
 
 def _credit_notes(conn: Connection, ids: Iterable[str], numbers: Iterable[str]) -> set[str]:
-    """Ids of credit notes, overpayments and prepayments that are set against one of these invoices, or name one's number.
+    """Ids of credits of any kind that are set against one of these invoices, or name the number of one.
 
     How a ledger writes an allocation is its mapping's affair: the invoice's id somewhere in it is what counts here.
     """

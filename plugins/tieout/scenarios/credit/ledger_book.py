@@ -1,8 +1,8 @@
 """The ledger's open documents by customer, the rates, and which of it cannot be relied on: read from staging.
 
 A document counts only where its own figures agree: due = total - paid - credited, paid = its payments as they were
-read, credited = what credits are set against it (allocations.py). One that was read before a payment and one after it do
-not, until the next run.
+read, credited = what is set against it (allocations.py). One that was read before a payment and one after it do not,
+until the next run.
 """
 
 from __future__ import annotations

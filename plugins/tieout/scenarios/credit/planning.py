@@ -24,7 +24,8 @@ from tieout.scenarios.credit.positions import Position, differs, position
 from tieout.scenarios.frames import chunks, common_rows, native_frame
 from tieout.scenarios.quarantine import hold_of, letters_of
 from tieout.scenarios.services import Services
-from tieout.store import audit, dead_letters, documents
+from tieout.store import audit, credit_positions, dead_letters, documents
+from tieout.store.credit_positions import Standing
 from tieout.store.documents import Judgement
 
 ENTITY = "credit"
@@ -47,13 +48,15 @@ class _Told:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """A judgement, and what goes with it."""
+    """A judgement, and what goes with it. `position` is to be written; `known` is what is so, written or not."""
 
     judgement: Judgement
     hold: Hold | None = None
     position: Position | None = None
     revision: int = 0
     overwritten: Mapping[str, tuple[object, object]] | None = None
+    known: Position | None = None
+    gone: bool = False
 
 
 def plan(services: Services, book: Book, run_id: UUID) -> dict[str, int]:
@@ -105,14 +108,14 @@ def _judge(
     if stop is not None:
         return _Verdict(replace(base, outcome="quarantined", reason=stop.reason, message=stop.message))
     if row is None:
-        return _Verdict(base)  # gone: there is nothing to write on
+        return _Verdict(base, gone=True)  # there is nothing to write on
     made = position(book, account_id, row["currency"], currencies)
     if isinstance(made, Hold):
         return _Verdict(replace(base, outcome="held", reason=made.reason, message=made.message), hold=made)
     if made is None:
         return _nothing_to_say(base, row, told)
     base = replace(base, source_minor=made.open_minor, currency=made.currency)
-    return _compared(base, made, row, told)
+    return replace(_compared(base, made, row, told), known=made)
 
 
 def _nothing_to_say(base: Judgement, row: Row, told: _Told | None) -> _Verdict:
@@ -154,9 +157,12 @@ def _write(services: Services, book: Book, verdicts: Sequence[_Verdict], run_id:
     link = services.link.name
     letters = [_letter(services, item.judgement.source_id, item.hold) for item in verdicts if item.hold]
     edits = [item for item in verdicts if item.overwritten]
+    standings = [_standing(item) for item in verdicts if not item.gone]
+    gone = [item.judgement.source_id for item in verdicts if item.gone]
     with services.engine.begin() as conn:
         added = intents.add(conn, new, run_id, services.actor)
         documents.upsert(conn, link, ENTITY, judgements, run_id)
+        credit_positions.keep(conn, link, standings, gone)
         audit.append(conn, f"link:{link}", [_event(services, item, run_id) for item in edits])
         dead_letters.record(
             conn, letters, link=link, connection=services.crm.name, stage="transform", run_id=run_id
@@ -169,6 +175,18 @@ def _write(services: Services, book: Book, verdicts: Sequence[_Verdict], run_id:
     counts: Counter[str] = Counter(item.outcome for item in judgements)
     counts.update(planned=len(added.new), edits_undone=len(edits))
     return counts
+
+
+def _standing(item: _Verdict) -> Standing:
+    """The row of the page of limits."""
+    judged, known = item.judgement, item.known
+    base = Standing(judged.source_id, judged.source_number, judged.currency)
+    if known is None:
+        return replace(base, reason=judged.reason, message=judged.message)
+    return replace(
+        base, limit_minor=known.limit_minor, open_minor=known.open_minor, overdue_minor=known.overdue_minor,
+        available_minor=known.available_minor, rates=known.rates,
+    )  # fmt: skip
 
 
 def _intents(services: Services, book: Book, verdicts: Sequence[_Verdict]) -> list[NewIntent]:
