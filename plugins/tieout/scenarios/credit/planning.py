@@ -44,6 +44,7 @@ class _Told:
     state: str
     shown: Mapping[str, Any]
     read_since: bool  # the account was staged again after it
+    judge_again: bool  # the account was staged again, or its dead letter replayed, after the last judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _compared(base: Judgement, made: Position, row: Row, told: _Told | None) -> 
             return _Verdict(replace(base, outcome="pending"))
         if told.state == "CONFIRMED" and not told.read_since:
             return _Verdict(posted)  # what is staged is older than the write
-        if told.state == "HELD" or (told.state == "REJECTED" and not told.read_since):
+        if told.state == "HELD" or (told.state == "REJECTED" and not (told.read_since or told.judge_again)):
             return _Verdict(replace(base, outcome="pending"))  # settle says why it waits
     if not differs(wanted, row):
         return _Verdict(posted)
@@ -236,19 +237,24 @@ def _told(services: Services, ids: Sequence[str]) -> dict[str, _Told]:
             text(
                 f"""
                 select distinct on (i.source_id) i.source_id, i.revision, i.doc_uid, i.state,
-                    i.frozen -> 'shown' as shown, s._staged_at > i.updated_at as read_since
+                    i.frozen -> 'shown' as shown, s._staged_at > i.updated_at as read_since,
+                    s._version > d.seen_version as judge_again
                 from tieout.intent i join staging.{mapping.staged_entity().table} s
                   on s._connection = i.source and s._source_id = i.source_id
+                left join tieout.document d on d.link = i.link and d.object = :entity and d.source_id = i.source_id
                 where i.link = :link and i.target = :crm and i.source = :crm and i.source_object = :object
                   and i.kind = :kind and i.source_id = any(:ids)
                 order by i.source_id, i.revision desc
                 """  # noqa: S608 - the table's name comes from StagedEntity
             ),
             {"link": services.link.name, "crm": services.crm.name, "object": mapping.object, "kind": KIND,
-             "ids": list(ids)},
+             "entity": ENTITY, "ids": list(ids)},
         )  # fmt: skip
         return {
-            row.source_id: _Told(row.revision, row.doc_uid, row.state, row.shown, bool(row.read_since)) for row in rows
+            row.source_id: _Told(
+                row.revision, row.doc_uid, row.state, row.shown, bool(row.read_since), bool(row.judge_again)
+            )
+            for row in rows
         }
 
 
