@@ -19,7 +19,7 @@ from tieout.model.errors import Retriable
 from tieout.scenarios import credit_sync, quote_to_cash, steps
 from tieout.scenarios.credit import gate, proposing, releasing
 from tieout.scenarios.extraction import extract_side
-from tieout.store import audit, credit, credit_positions, dead_letters
+from tieout.store import audit, credit, credit_positions, dead_letters, runs
 
 pytestmark = pytest.mark.slow
 ADDRESS = {"street": "1 High Street", "city": "Leeds", "postcode": "LS1 4DY", "country": "United Kingdom"}
@@ -208,8 +208,12 @@ def test_a_new_customer_has_all_of_its_credit_and_a_change_of_its_currency_is_to
         limit = credit.Limit(made.id, date(2020, 1, 1), "JPY", 50_000)
         change = credit.propose(conn, world.link.name, [limit], "Ann", "x")
         credit.decide(conn, change, "Bob", approved=True)
+    world.hand.invoice("MAN-9", {"Name": "Nobody in the CRM"}, Decimal("42.00"), date(2025, 3, 20))
     done = sync(world)
     assert (done["read"], done["posted"], done["unchanged"]) == (2, 1, 1)
+    with engine.connect() as conn:
+        (last,) = runs.latest(conn, world.link.name, "credit_sync")
+    assert last.steps["transform"]["numbers"]["unmatched"] == 1
     fields = ["Tieout_Credit_Limit__c", "Tieout_Available_Credit__c", "Tieout_Credit_Currency__c"]
     row = next(row for row in world.crm.rows("Account", fields) if row["Id"] == made.id)
     assert [row[name] for name in fields] == [50_000, 50_000, "JPY"]

@@ -61,7 +61,8 @@ class _Verdict:
 
 
 def plan(services: Services, book: Book, run_id: UUID) -> dict[str, int]:
-    """Judges all accounts. Returns counts of outcomes, `planned` writes, and how many undo an edit in the CRM."""
+    """Judges all accounts. Returns counts of outcomes, `planned` writes, how many undo an edit in the CRM, and how many
+    customers of the ledger have open documents and stand for no account."""
     found, unreadable = common_rows(services, services.crm, ENTITY)
     rows = {row["account_id"]: row for row in found}
     currencies = {key: row["currency"] for key, row in rows.items() if row.get("currency")}
@@ -71,7 +72,7 @@ def plan(services: Services, book: Book, run_id: UUID) -> dict[str, int]:
         stopped[key] = Hold(
             reason, f"it is in quarantine: {reason}", "an account that passes its checks", reason, words
         )
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(unmatched=len(book.items.keys() - set(book.customers.values())))
     for chunk in chunks(sorted(_versions(services).items())):
         told = _told(services, [key for key, _ in chunk])
         verdicts = [_judge(book, key, version, rows.get(key), stopped.get(key), currencies, told.get(key))
