@@ -64,7 +64,7 @@ def measure(items: int) -> dict[str, Run]:
         server = embedded.start(home)
         engine = connect(server.url_for("tieout"))
         migrate.upgrade(engine)
-        with _sandbox(home) as url:
+        with sandbox_at(home) as url:
             doors = Doors(url)
             doors.custom_fields()
             doors.settings("xero", base_currency="GBP", limits=NO_LIMITS)
@@ -72,11 +72,11 @@ def measure(items: int) -> dict[str, Run]:
             for item, id_ in zip(put, _put(url, put), strict=True):
                 item["ItemID"] = id_
             found = {"first": _run(url)}
-            _later(engine)
+            later(engine)
             hundredth = [item | {"SalesDetails": {"UnitPrice": Decimal("12.50")}} for item in put[::100]]
             _put(url, hundredth)
             found["1 % changed"] = _run(url)
-            _later(engine)
+            later(engine)
             found["nothing changed"] = _run(url)
         engine.dispose()
     finally:
@@ -131,19 +131,23 @@ def _put(url: str, items: Sequence[Mapping[str, Any]]) -> list[str]:
     return ids
 
 
-def _run(url: str) -> Run:
+def connections(url: str) -> dict[str, Connection]:
+    """The demo link's connections to a sandbox."""
     extra = {"allowed_hosts": "127.0.0.1", "time_out": "120"}
-    known = {
+    return {
         "salesforce_demo": Connection(
             "salesforce_demo", "salesforce", f"{url}/salesforce", "sandbox-consumer", "sandbox-secret",
             {"auth": "client_credentials", **extra},
         ),
         "xero_demo": Connection("xero_demo", "xero", f"{url}/xero", "sandbox-client", "sandbox-secret", extra),
     }  # fmt: skip
+
+
+def _run(url: str) -> Run:
     took: dict[str, float] = {}
     told: dict[str, Any] = {"took": took}
     began = time.perf_counter()
-    with open_services("demo", known.__getitem__) as services:
+    with open_services("demo", connections(url).__getitem__) as services:
         run_id = product_sync.start(services)
         for name in product_sync.STEPS:
             started = time.perf_counter()
@@ -153,14 +157,15 @@ def _run(url: str) -> Run:
     return {**told, "seconds": time.perf_counter() - began}
 
 
-def _later(engine: Engine) -> None:
+def later(engine: Engine) -> None:
     """The windows of the next run begin now."""
     with engine.begin() as conn:
         conn.execute(sa.text("update tieout.watermark set at = clock_timestamp() where kind = 'extract'"))
 
 
 @contextmanager
-def _sandbox(home: Path) -> Iterator[str]:
+def sandbox_at(home: Path) -> Iterator[str]:
+    """A sandbox with its state below `home`; its URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "serve", "--state", str(home / "sandbox")],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=home,

@@ -184,6 +184,9 @@ class Step(_Part):
     credit: str | None = None  # finance raises a credit note against the invoice and allocates it
     refund: str | None = None  # finance pays back what is open of the credit note that Tieout raised
     give_back: str | None = None  # finance raises a credit note that names the paid invoice, and pays it back
+    overpay: str | None = None  # the customer pays more than is due: `amount` is too much
+    prepay: str | None = None  # the customer pays before there is an invoice
+    set_against: str | None = None  # finance sets what the customer paid too much or too early against the invoice
     void: str | None = None
     raise_invoice: HandInvoice | None = None
     change_order: str | None = None

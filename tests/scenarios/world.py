@@ -202,6 +202,23 @@ class World:
         )  # fmt: skip
         self.hand.pay_back(note["CreditNoteID"], step.amount, on)
 
+    def _overpay(self, step: Step, name: str) -> None:
+        assert step.amount is not None
+        self.hand.receive("overpayment", self._contact(name), step.amount, step.date or self.given.today)
+
+    def _prepay(self, step: Step, name: str) -> None:
+        assert step.amount is not None
+        self.hand.receive("prepayment", self._contact(name), step.amount, step.date or self.given.today)
+
+    def _set_against(self, step: Step, of: str) -> None:
+        assert step.amount is not None
+        invoice, on = self._open_invoice(of), step.date or self.given.today
+        what, key = next(
+            (what, one[f"{what[:-1]}ID"]) for what in ("Overpayments", "Prepayments") for one in self.hand.all(what)
+            if one["Contact"]["ContactID"] == invoice["Contact"]["ContactID"] and one["RemainingCredit"] >= step.amount
+        )  # fmt: skip
+        self.hand.set_against(what, key, invoice["InvoiceID"], step.amount, on)
+
     def _void(self, step: Step, of: str) -> None:
         self.hand.void(self._open_invoice(of)["InvoiceID"])
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
+from tieout.model.settings import Settings, load_settings
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -35,12 +36,14 @@ class Sources:
         open_engine: the store's engine, made at the first request and kept by the caller.
         matrix: what `tieout mapping matrix` prints.
         docs_home: the folder that holds a folder of Data Docs for each run.
+        settings: where links and mappings are.
     """
 
     open_engine: Callable[[], Engine]
     matrix: Matrix
     docs_home: Path
     page_size: int = 100
+    settings: Callable[[], Settings] = load_settings
 
     def links(self) -> Mapping[str, Sequence[Run]]:
         """link -> its last runs, newest first."""

@@ -53,6 +53,8 @@ ENDPOINTS: dict[str, Endpoint] = {
     ),
     "CreditNotes": Endpoint("CreditNotes", paged=True, since=True, by="guid", params={"unitdp": "4"}),
     "Payments": Endpoint("Payments", paged=True, since=True, by="guid"),
+    "Overpayments": Endpoint("Overpayments", paged=True, since=True, by="guid", params={"unitdp": "4"}),
+    "Prepayments": Endpoint("Prepayments", paged=True, since=True, by="guid", params={"unitdp": "4"}),
     "Items": Endpoint("Items", since=True, params={"unitdp": "4"}),
     "Accounts": Endpoint("Accounts", since=True),
     "TaxRates": Endpoint("TaxRates"),
