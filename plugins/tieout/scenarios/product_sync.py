@@ -92,7 +92,7 @@ def deliver(services: Services, run_id: str) -> Numbers:
         # Without a write there is nothing new to read, and what is open stays open.
         if numbers["outcomes"]:
             extract_side(services, services.crm, run, WRITTEN)
-            numbers["settled"] = planning.plan(services, run)
+            numbers["settled"] = planning.plan(services, run, settling=True)
         require_no_limit(services.crm, numbers)
         return numbers
 

@@ -64,6 +64,12 @@ class _Work:
     rules: Rules
     chunk: Chunk
     revisions: Mapping[tuple[str, str], int]
+    settling: bool = False
+
+    def is_new(self, item: str) -> bool:
+        """Whether the item, its product or a price was read anew, or replayed, since it was judged last."""
+        previous = self.chunk.previous.get(item)
+        return not self.settling and previous is not None and self.chunk.versions[item] > previous.seen_version
 
     def uid(self, item: str, kind: str, revision: int) -> str:
         link, object_ = self.services.link, self.services.ledger.mappings[ENTITY].object
@@ -73,8 +79,11 @@ class _Work:
         return self.revisions.get((item, kind), 0) + 1
 
 
-def plan(services: Services, run_id: UUID) -> dict[str, int]:
+def plan(services: Services, run_id: UUID, *, settling: bool = False) -> dict[str, int]:
     """Judges all items that are new, changed or open, and plans what has to be written.
+
+    Args:
+        settling: what was delivered is brought to its end; what was refused is not tried again.
 
     Returns:
         Counts: `judged` and one for each outcome; `intents` planned; `put_back`, fields of finance that somebody had
@@ -87,14 +96,16 @@ def plan(services: Services, run_id: UUID) -> dict[str, int]:
     versions = to_judge(services, rules)
     counts: Counter[str] = Counter()
     for ids in chunks(sorted(versions)):
-        counts.update(_plan_chunk(services, rules, {key: versions[key] for key in ids}, run_id))
+        counts.update(_plan_chunk(services, rules, {key: versions[key] for key in ids}, run_id, settling))
     return dict(counts)
 
 
-def _plan_chunk(services: Services, rules: Rules, versions: Mapping[str, int], run_id: UUID) -> Counter[str]:
+def _plan_chunk(
+    services: Services, rules: Rules, versions: Mapping[str, int], run_id: UUID, settling: bool
+) -> Counter[str]:
     chunk = read_chunk(services, versions)
     with services.engine.connect() as conn:
-        work = _Work(services, rules, chunk, highest_revisions(conn, services, versions))
+        work = _Work(services, rules, chunk, highest_revisions(conn, services, versions), settling)
     verdicts = {item: _verdict(work, item) for item in versions}
     plans = {item: _Plan(_judgement(work, item, verdict)) for item, verdict in verdicts.items()}
     for item, verdict in verdicts.items():
@@ -260,6 +271,9 @@ def _goes_on(work: _Work, last: Row, write: Write) -> bool:
         return write.asked.there is not None or last["vendor_id"] in work.chunk.vanished
     if last["operation"] in MAKING and last["state"] in MAY_BE_SENT:
         return False
+    if last["state"] == "REJECTED" and work.is_new(write.asked.item):
+        # The CRM refused it, so that nothing of it is there: what refused it may be mended.
+        return True
     return bool(last["operation"] != write.operation or last["body"] != write.body)
 
 
