@@ -33,9 +33,7 @@ Prices = dict[tuple[str, str, str], Decimal]
 
 
 @pytest.fixture
-def shop(
-    sandbox: SandboxProcess, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shop]:
+def shop(sandbox: SandboxProcess, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """A price book of its own beside the standard one; what the CRM is told it does at once and answers late."""
     monkeypatch.setattr(product_sync, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setenv("TIEOUT_HOME", str(tmp_path))
@@ -169,4 +167,6 @@ def _quote_of(shop: Shop, code: str) -> str:
 
 
 def _flagged(shop: Shop) -> set[str]:
-    return {row["Id"] for row in shop.crm.rows("Quote", ("Tieout_Price_Outdated__c",)) if row["Tieout_Price_Outdated__c"]}
+    return {
+        row["Id"] for row in shop.crm.rows("Quote", ("Tieout_Price_Outdated__c",)) if row["Tieout_Price_Outdated__c"]
+    }

@@ -185,6 +185,10 @@ def _products(work: _Work, verdicts: Mapping[str, Wanted | Hold | None]) -> Iter
 
 def _prices(work: _Work, plans: Mapping[str, _Plan], verdicts: Mapping[str, Wanted | Hold | None]) -> Iterator[Asked]:
     """Prices of the products that are there or are being made; a product that waits for a person gets none."""
+    ours: dict[str, list[str]] = defaultdict(list)
+    for (item, kind), last in work.chunk.last.items():
+        if kind.startswith(f"{PRICE}:") and last["state"] == "CONFIRMED":
+            ours[item].append(kind)
     for item, verdict in verdicts.items():
         if not isinstance(verdict, Wanted) or plans[item].hold:
             continue
@@ -202,7 +206,7 @@ def _prices(work: _Work, plans: Mapping[str, _Plan], verdicts: Mapping[str, Want
                 if entry is None:
                     # An own price book's price is refused before the standard price is there.
                     standard = (_coming_uid(work, item, kind),)
-        yield from _withdrawn(work, item, product_id, verdict)
+        yield from _withdrawn(work, item, product_id, verdict, ours.get(item, ()))
 
 
 def _price(item: str, kind: str, place: tuple[str, str, str], price: Decimal, entry: Row | None) -> Asked:
@@ -213,11 +217,9 @@ def _price(item: str, kind: str, place: tuple[str, str, str], price: Decimal, en
     return Asked(item, kind, PRICE, common, entry)
 
 
-def _withdrawn(work: _Work, item: str, product_id: str, verdict: Wanted) -> Iterator[Asked]:
-    """Prices that were ours and that finance does not have any more. What others entered is not touched."""
-    for (of, kind), last in work.chunk.last.items():
-        if of != item or not kind.startswith(f"{PRICE}:") or last["state"] != "CONFIRMED":
-            continue
+def _withdrawn(work: _Work, item: str, product_id: str, verdict: Wanted, ours: Sequence[str]) -> Iterator[Asked]:
+    """Of the prices that we wrote those that finance does not have any more. What others entered is not touched."""
+    for kind in ours:
         _, currency, *book = kind.split(":")
         entry = work.chunk.prices.get((product_id, book[0] if book else work.rules.books[0], currency))
         if entry is not None and entry.get("active") and currency not in verdict.prices:
