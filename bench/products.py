@@ -114,7 +114,7 @@ def rows(found: Mapping[str, Run], items: int) -> list[Row]:
         Row(f"second run, {changed:,} changed", f"{second['seconds']:.1f} s", f"first {first['seconds']:.1f} s",
             second["seconds"] / first["seconds"]),
         *_steps(second, changed),
-        Row("  peak memory of the run", f"{second['peak_mib']:,.0f} MiB", "first", second["peak_mib"] / first["peak_mib"]),
+        Row("  peak memory of the run", f"{second['peak_mib']:,.0f} MiB"),
         Row("  records written", str(_sent(second)), f"{changed:,} changed", _sent(second) / changed, "1", most=1),
         Row("  records read", str(read), f"{changed:,} changed", read / changed, "2", most=2),
         Row("  bytes read of the ledger", f"{_bytes(second):,}", f"1 % of the first: {_bytes(first) // 100:,}",

@@ -1,4 +1,4 @@
-"""Product sync under kill -9: whatever moment the worker dies at, no product and no price is there twice, none is lost."""
+"""Product sync under kill -9: whenever the worker dies, no product and no price is there twice, and none is lost."""
 
 from __future__ import annotations
 

@@ -181,6 +181,23 @@ def test_bad_items_wait_with_their_reason_and_the_others_go_on(shop: Shop) -> No
     assert shop.product(begin + "-RIGHT")["Tieout_Item_Id__c"] is not None
 
 
+def test_an_item_made_anew_under_a_deleted_ones_code_waits_until_that_is_known(shop: Shop) -> None:
+    (old,) = shop.items(item("CHAIR", "50.00"))
+    shop.run()
+    before = shop.product("CHAIR")["Id"]
+    shop.hand.delete("Items", old)
+    shop.items(item("CHAIR", "60.00"))
+    numbers = shop.run()
+    assert (numbers["held"], shop.prices("CHAIR")) == (2, {"GBP": Decimal("50.00")})
+    with shop.engine.begin() as conn:
+        conn.execute(sa.text("update tieout.watermark set at = at - interval '25 hours' where kind = 'whole'"))
+    numbers = shop.run()
+    assert (numbers["posted"], numbers["cancelled"], numbers["held"]) == (1, 1, 0)
+    products = {row["Id"]: row["IsActive"] for row in shop.crm.rows("Product2", ("IsActive",))}
+    assert len(products) == 2 and products[before] is False
+    assert shop.rows("select count(*) from tieout.dead_letter where state = 'open'") == [(0,)]
+
+
 def test_a_name_that_the_ledger_had_to_cut_stays_whole_in_the_crm(shop: Shop) -> None:
     name, code = "Garden table of oiled teak, extensible, with two leaves", "TABLE-GARDEN-TEAK-EXTENSIBLE-2-LEAVES"
     there = shop.insert("Product2", Name=name, ProductCode=code, IsActive=True)
