@@ -57,7 +57,7 @@ def measure(customers: int) -> dict[str, Run]:
         server = embedded.start(home)
         engine = connect(server.url_for("tieout"))
         migrate.upgrade(engine)
-        with sandbox_at(home) as url:
+        with sandbox_at(home) as (url, _):
             doors = Doors(url)
             doors.custom_fields()
             doors.settings("xero", base_currency="GBP", limits=NO_LIMITS)

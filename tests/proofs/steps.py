@@ -12,11 +12,10 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.proofs.company import QUICK
-from tests.scenarios.world import services_of
+from tests.scenarios.world import SCENARIOS, services_of
 from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
-from tieout.scenarios import credit_sync, quote_to_cash
 from tieout.store.engine import connect
 
 
@@ -30,7 +29,7 @@ def main(
         replace(one, extra={**one.extra, **QUICK})
         for one in (crm_connection(at, link.crm), ledger_connection(at, link.ledger))
     )
-    module = {one.NAME: one for one in (credit_sync, quote_to_cash)}[scenario]
+    module = SCENARIOS[scenario]
     module.PATIENCE_SECONDS = 0.0
     engine = connect(database_url)
     with services_of(link, crm, ledger, engine) as services:

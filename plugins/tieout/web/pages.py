@@ -39,6 +39,8 @@ _jinja.filters.update(
     moment=present.moment,
     words=present.words,
     plain=present.plain,
+    price=present.price,
+    quantity=present.quantity,
     duration=present.duration,
     age=present.age,
 )

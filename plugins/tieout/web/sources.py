@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
 from tieout.model.settings import Settings, load_settings
+from tieout.scenarios.products import listing
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -100,6 +101,14 @@ class Sources:
     def trace(self, key: str) -> Sequence[TraceStep]:
         """All that is known of the records that carry `key`, oldest first."""
         return trace(self.open_engine(), key)
+
+    def product_links(self) -> Sequence[str]:
+        """Links whose products were judged."""
+        return listing.links(self.open_engine())
+
+    def products(self, wanted: listing.Wanted) -> Sequence[listing.Shown]:
+        """Items with their products, at most a page."""
+        return listing.of_file(self.open_engine(), self.settings().include, wanted)
 
     def docs(self, run_id: UUID) -> Path:
         """The folder of a run's Data Docs, which may not exist."""

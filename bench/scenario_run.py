@@ -1,6 +1,6 @@
-"""One run of quote-to-cash in a process of its own, step by step; prints what it took as one JSON object.
+"""One run of a scenario in a process of its own, step by step; prints what it took as one JSON object.
 
-    TIEOUT_HOME=... python -m bench.quote_to_cash_run [--profile FILE] [--statements]
+    TIEOUT_HOME=... python -m bench.scenario_run [--scenario quote_to_cash] [--profile FILE] [--statements]
 
 With --statements the slowest SQL statements of each step go to standard error, as the client waits for them.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import importlib
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from sqlalchemy.engine import Engine
 def main() -> None:
     """Opens the link `demo`, runs all steps, prints."""
     options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--scenario", default="quote_to_cash")
     options.add_argument("--profile")
     options.add_argument("--statements", action="store_true")
     options.add_argument("--postgres", type=int, help="the postmaster's process id")
@@ -35,19 +37,24 @@ def main() -> None:
     given = options.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     logging.disable(logging.INFO)
-    from tieout.scenarios import quote_to_cash
     from tieout.scenarios.services import open_services
 
+    scenario = importlib.import_module(f"tieout.scenarios.{given.scenario}")
     steps: dict[str, dict[str, object]] = {}
     with _profile(given.profile), open_services("demo") as services:
         waited = time_statements(services.engine)
-        run_id = quote_to_cash.start(services)
-        for name in quote_to_cash.STEPS:
+        run_id = scenario.start(services)
+        for name in scenario.STEPS:
             wall, cpu, others = time.perf_counter(), time.process_time(), _others(given)
-            numbers = getattr(quote_to_cash, name)(services, run_id)
+            received = {side.system: side.connector.counters.bytes_received for side in (services.crm, services.ledger)}
+            numbers = getattr(scenario, name)(services, run_id)
             steps[name] = {
                 "seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "numbers": numbers,
                 "in_sql": waited.total(),
+                "bytes_received": {
+                    side.system: side.connector.counters.bytes_received - received[side.system]
+                    for side in (services.crm, services.ledger)
+                },
                 **{which: used - others[which] for which, used in _others(given).items()},
             }  # fmt: skip
             if given.statements:
