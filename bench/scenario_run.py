@@ -12,18 +12,18 @@ import cProfile
 import importlib
 import json
 import logging
-import os
 import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Engine
+
+from bench import cpu
 
 
 def main() -> None:
@@ -45,11 +45,11 @@ def main() -> None:
         waited = time_statements(services.engine)
         run_id = scenario.start(services)
         for name in scenario.STEPS:
-            wall, cpu, others = time.perf_counter(), time.process_time(), _others(given)
+            wall, mine, others = time.perf_counter(), time.process_time(), _others(given)
             received = {side.system: side.connector.counters.bytes_received for side in (services.crm, services.ledger)}
             numbers = getattr(scenario, name)(services, run_id)
             steps[name] = {
-                "seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "numbers": numbers,
+                "seconds": time.perf_counter() - wall, "cpu": time.process_time() - mine, "numbers": numbers,
                 "in_sql": waited.total(),
                 "bytes_received": {
                     side.system: side.connector.counters.bytes_received - received[side.system]
@@ -77,25 +77,7 @@ def main() -> None:
 def _others(given: argparse.Namespace) -> dict[str, float]:
     """CPU seconds of PostgreSQL and of the sandbox so far; nothing where the system has no /proc."""
     pids = {"postgres_cpu": given.postgres, "sandbox_cpu": given.sandbox}
-    return {which: _cpu_of(pid) for which, pid in pids.items() if pid and Path("/proc/self/stat").exists()}
-
-
-def _cpu_of(pid: int) -> float:
-    """Seconds of a process, of its children, and of those that have ended."""
-    ticks = sum(int(field) for field in _stat(pid)[11:15])
-    for other in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = _stat(int(other.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == pid:
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _stat(pid: int) -> list[str]:
-    # After the name in brackets: state, parent, ... , utime, stime, cutime, cstime.
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return {which: cpu.of(pid) for which, pid in pids.items() if pid and cpu.is_known()}
 
 
 def time_statements(engine: Engine) -> Counter[str]:
