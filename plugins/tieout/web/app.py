@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from tieout.model.errors import TieoutError
-from tieout.web import letters, proposals, records, runs, writes
+from tieout.web import credit, letters, products, proposals, records, runs, writes
 from tieout.web.pages import Dependency, Pages, Visitor, refused
 from tieout.web.sources import Sources
 
@@ -24,7 +24,7 @@ __all__ = ["Authorize", "Visitor", "create_app"]
 Authorize = Callable[[str], Dependency]
 
 #: Modules of routes, in the order in which their paths are tried.
-TOPICS = (runs, writes, letters, proposals, records)
+TOPICS = (runs, writes, letters, proposals, credit, products, records)
 
 
 def create_app(authorize: Authorize, sources: Sources, secret: bytes, login: Callable[[str], str]) -> FastAPI:

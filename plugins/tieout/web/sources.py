@@ -13,6 +13,8 @@ from sqlalchemy import Engine
 
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
+from tieout.model.settings import Settings, load_settings
+from tieout.scenarios.products import listing
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -35,12 +37,14 @@ class Sources:
         open_engine: the store's engine, made at the first request and kept by the caller.
         matrix: what `tieout mapping matrix` prints.
         docs_home: the folder that holds a folder of Data Docs for each run.
+        settings: where links and mappings are.
     """
 
     open_engine: Callable[[], Engine]
     matrix: Matrix
     docs_home: Path
     page_size: int = 100
+    settings: Callable[[], Settings] = load_settings
 
     def links(self) -> Mapping[str, Sequence[Run]]:
         """link -> its last runs, newest first."""
@@ -97,6 +101,14 @@ class Sources:
     def trace(self, key: str) -> Sequence[TraceStep]:
         """All that is known of the records that carry `key`, oldest first."""
         return trace(self.open_engine(), key)
+
+    def product_links(self) -> Sequence[str]:
+        """Links whose products were judged."""
+        return listing.links(self.open_engine())
+
+    def products(self, wanted: listing.Wanted) -> Sequence[listing.Shown]:
+        """Items with their products, at most a page."""
+        return listing.of_file(self.open_engine(), self.settings().include, wanted)
 
     def docs(self, run_id: UUID) -> Path:
         """The folder of a run's Data Docs, which may not exist."""
