@@ -161,7 +161,10 @@ break_ = Table(
     CheckConstraint("state <> 'accepted' or reason_code is not null", name="break_accepted"),
     CheckConstraint("cleared_on is null or state = 'closed'", name="break_cleared"),
     Index("break_live", "link", "area", "class", postgresql_where=text("cleared_on is null")),
-    Index("break_amount", "link", text("abs(amount) desc"), postgresql_where=text("cleared_on is null")),
+    Index(
+        "break_amount", "link", text("(abs(amount) * power(10::numeric, -scale)) desc"),  # in units, not in minor ones
+        postgresql_where=text("cleared_on is null"),
+    ),
     Index("break_seen", "link", "first_seen", postgresql_where=text("cleared_on is null")),
     Index("break_owner", "owner", postgresql_where=text("cleared_on is null")),
     Index("break_customer", "customer_id"),

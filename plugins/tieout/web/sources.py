@@ -13,6 +13,9 @@ from sqlalchemy import Engine
 
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
+from tieout.model.tie_out import Head
+from tieout.reconcile import reading
+from tieout.scenarios.receivables import Owed
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -35,18 +38,34 @@ class Sources:
         open_engine: the store's engine, made at the first request and kept by the caller.
         matrix: what `tieout mapping matrix` prints.
         docs_home: the folder that holds a folder of Data Docs for each run.
+        owed: a link's receivables; None: the deployment has no link files (tests of other pages).
     """
 
     open_engine: Callable[[], Engine]
     matrix: Matrix
     docs_home: Path
     page_size: int = 100
+    owed: Callable[[str], Sequence[Owed]] | None = None
+
+    def link_names(self) -> list[str]:
+        """Links that have run."""
+        with self.open_engine().connect() as conn:
+            query = sa.select(sync_run.c.link).distinct().order_by(sync_run.c.link).limit(MOST_LINKS)
+            return list(conn.execute(query).scalars())
+
+    def receivables(self, link: str) -> Sequence[Owed]:
+        """What a link's customers owe."""
+        return self.owed(link) if self.owed else ()
+
+    def report_of_run(self, run_id: UUID) -> Head | None:
+        """The reconciliation that a run made; None for a run of another kind."""
+        with self.open_engine().connect() as conn:
+            return reading.of_run(conn, run_id)
 
     def links(self) -> Mapping[str, Sequence[Run]]:
         """link -> its last runs, newest first."""
+        names = self.link_names()
         with self.open_engine().connect() as conn:
-            query = sa.select(sync_run.c.link).distinct().order_by(sync_run.c.link).limit(MOST_LINKS)
-            names = conn.execute(query).scalars().all()
             return {name: runs.latest(conn, name, limit=RUNS_OF_A_LINK) for name in names}
 
     def run(self, run_id: UUID) -> Run | None:

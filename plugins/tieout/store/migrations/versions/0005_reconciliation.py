@@ -117,7 +117,8 @@ create table tieout.break (
     constraint break_cleared check (cleared_on is null or state = 'closed')
 );
 create index break_live on tieout.break (link, area, class) where cleared_on is null;
-create index break_amount on tieout.break (link, abs(amount) desc) where cleared_on is null;
+create index break_amount on tieout.break (link, (abs(amount) * power(10::numeric, -scale)) desc)
+    where cleared_on is null;
 create index break_seen on tieout.break (link, first_seen) where cleared_on is null;
 create index break_owner on tieout.break (owner) where cleared_on is null;
 create index break_customer on tieout.break (customer_id);
