@@ -56,8 +56,8 @@ report = Table(
     Column("as_of", Date, nullable=False),  # documents dated until then, in the link's time zone
     Column("known_at", DateTime(timezone=True), nullable=False),  # as they were staged at this instant
     Column("run_id", UUID(as_uuid=True), nullable=False),
-    # The newest finished report of the newest day before `as_of`, or of the same day where it is a rerun's first: the
-    # roll-forward opens with its closing.
+    # The newest finished report of the newest day before `as_of`: the roll-forward opens with its closing, and a rerun
+    # of a day replaces that day's roll-forward.
     _of_report("previous_report_id"),
     Column("rules_hash", Text, nullable=False),
     Column("mapping_hash", Text, nullable=False),
@@ -177,6 +177,7 @@ report_item = Table(
     _of_report(primary_key=True),
     Column("break_id", BigInteger, ForeignKey("tieout.break.break_id"), primary_key=True),
     Column("class", Text, nullable=False),
+    Column("currency", Text),  # as this report had it: the break's may be another one by now. null: the break's
     Column("amount", BigInteger, nullable=False),
     Index("report_item_break", "break_id"),
 )

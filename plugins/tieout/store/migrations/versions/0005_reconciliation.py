@@ -128,6 +128,7 @@ create table tieout.report_item (
     report_id bigint not null references tieout.report (report_id),
     break_id bigint not null references tieout.break (break_id),
     class text not null,
+    currency text,
     amount bigint not null,
     primary key (report_id, break_id)
 );
