@@ -40,8 +40,9 @@ def _at(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def _of_report(name: str = "report_id", **more: bool) -> Column[int]:
-    return Column(name, BigInteger, ForeignKey("tieout.report.report_id"), **more)
+def _of_report(name: str = "report_id", *, primary_key: bool = False, nullable: bool = True) -> Column[int]:
+    nullable = nullable and not primary_key
+    return Column(name, BigInteger, ForeignKey("tieout.report.report_id"), primary_key=primary_key, nullable=nullable)
 
 
 def _total(name: str) -> Column[object]:
