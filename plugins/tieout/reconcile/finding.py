@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -281,12 +281,13 @@ class Whole:
     b: Side | None
     history: Sequence[HappenedTo]
     attachments: Sequence[Attachment]
+    updated_at: datetime
 
 
 def whole(conn: Connection, break_id: int) -> Whole | None:
     """One break; None where there is none of this number."""
     query = text(
-        f"select {_COLUMNS}, identity, first_report_id, last_report_id, fields, a, b from tieout.break "  # noqa: S608
+        f"select {_COLUMNS}, identity, first_report_id, last_report_id, fields, a, b, updated_at from tieout.break "  # noqa: S608
         "where break_id = :id"
     )
     row = conn.execute(query, {"id": break_id}).one_or_none()
@@ -295,6 +296,7 @@ def whole(conn: Connection, break_id: int) -> Whole | None:
     return Whole(
         _item(row), row.identity, row.first_report_id, row.last_report_id, list(row.fields or ()),
         _side(conn, row.a), _side(conn, row.b), history(conn, break_id), attachments(conn, break_id),
+        row.updated_at,
     )  # fmt: skip
 
 

@@ -16,13 +16,16 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from tieout.model.errors import TieoutError
 from tieout.web import (
+    break_acts,
     breaks,
     health,
     letters,
+    matches,
     proposals,
     receivables,
     records,
     runs,
+    signing,
     tie_outs,
     writes,
 )
@@ -37,7 +40,7 @@ Authorize = Callable[[str], Dependency]
 #: Modules of routes, in the order in which their paths are tried; each of the first with the door to what it changes.
 TOPICS = ((runs, "operator"), (writes, "operator"), (letters, "operator"), (proposals, "decide"), (records, "operator"))
 #: Finance's pages: several rights to a page.
-FINANCE = (tie_outs, breaks, health, receivables)
+FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables)
 
 
 def create_app(authorize: Authorize, sources: Sources, secret: bytes, login: Callable[[str], str]) -> FastAPI:

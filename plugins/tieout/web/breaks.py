@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -13,12 +13,13 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from tieout.model.tie_out import AGE_BUCKETS
-from tieout.reconcile import finding, reading
+from tieout.model.tie_out import AGE_BUCKETS, HappenedTo, Item
+from tieout.reconcile import finding, people, reading
 from tieout.reconcile.finding import NOBODY, SORTS, Filter
 from tieout.reports import export, workbook
 from tieout.reports.present import figure, plain, words
 from tieout.web.pages import Doors, Pages, Visitor
+from tieout.web.sources import Sources
 from tieout.web.sending import attachment, csv_file, workbook_file
 
 #: What `state` may be in the address of a list, in words.
@@ -32,6 +33,13 @@ FIELDS = ("link", "area", "class", "currency", "state", "owner", "age", "over", 
 PAGE = 100
 #: Rows of an exported file; more is another question than a person can answer in a spreadsheet.
 MOST_EXPORTED = 500_000
+
+#: What is said on a break's page when something was done.
+SAID: Mapping[str, str] = {
+    "assign": "It has a new owner.", "note": "The note is kept.", "due": "The due date is set.",
+    "reason": "The reason is kept.", "accept": "It is accepted.", "move": "It is handed on.",
+    "attach": "The file is attached.",
+}  # fmt: skip
 
 _Text = Annotated[str, Query(max_length=200)]
 
@@ -54,14 +62,14 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
         request: Request,
         visitor: Visitor = Depends(doors.reader),
         after: Annotated[str, Query(max_length=300)] = "",
-        done: _Text = "",
+        assigned: int | None = None,
     ) -> HTMLResponse:
         with engine().connect() as conn:
             chosen = choice(conn, request.query_params)
             values = _list(conn, chosen, after)
         return pages.render(
             "breaks.html", request, visitor, chosen=chosen, here=urlencode(chosen.here), states=STATES, sorts=SORTS,
-            nobody=NOBODY, done=done, later_page=bool(after), **values,
+            nobody=NOBODY, assigned=assigned, later_page=bool(after), **values,
         )  # fmt: skip
 
     @app.get("/breaks/export.csv")
@@ -89,10 +97,12 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
             if found is None:
                 raise HTTPException(404, "There is no break with this number.")
             head = reading.newest(conn, found.item.link)
+            may_accept = _may_accept(pages.sources, people.get(conn, break_id))
         day = head.as_of if head else found.item.last_seen
         return pages.render(
-            "break.html", request, visitor, found=found, item=found.item, day=day, rows=beside(found), done=done,
-            reasons=(), moves=(),
+            "break.html", request, visitor, found=found, item=found.item, day=day, rows=beside(found), said=SAID.get(done),
+            reasons=pages.sources.reasons(found.item.link), moves=moves(found.item, visitor), may_accept=may_accept,
+            told=[told(each, found.item.scale) for each in found.history],
         )  # fmt: skip
 
     @app.get("/breaks/{break_id}/attachments/{number}")
@@ -102,6 +112,11 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
         if found is None:
             raise HTTPException(404, "There is no such attachment.")
         return attachment(*found)
+
+
+def _may_accept(sources: Sources, found: people.Break) -> bool:
+    """Whether the break is small enough, and in a state, to be accepted."""
+    return "accepted" in people.MOVES.get(found.state, ()) and abs(found.amount) <= sources.tolerance(found.link)(found)
 
 
 def choice(conn: Connection, asked: Mapping[str, str]) -> Chosen:
@@ -190,6 +205,14 @@ def _place(after: str) -> tuple[str, int] | None:
     return value, int(number)
 
 
+def moves(item: Item, visitor: Visitor) -> list[tuple[str, str]]:
+    """The states that the visitor may give a break, with the words on the button."""
+    words = {"with_preparer": "To the preparer", "with_reviewer": "To the reviewer", "open": "Open again",
+             "closed": "Close"}  # fmt: skip
+    possible = [(state, words[state]) for state in people.MOVES.get(item.state, ()) if state in words]
+    return [(state, label) for state, label in possible if state != "closed" or visitor.may("review")]
+
+
 @dataclass(frozen=True, slots=True)
 class Beside:
     """One field of both sides; `differs`: it is why there is a break."""
@@ -209,6 +232,29 @@ def beside(found: finding.Whole) -> list[Beside]:
         for name in dict.fromkeys([*a, *b])
     ]
     return sorted(rows, key=lambda row: not row.differs)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One entry of the history as a person reads it."""
+
+    entry: HappenedTo
+    details: Sequence[tuple[str, str]]
+
+
+def told(entry: HappenedTo, scale: int) -> Told:
+    """The entry with its facts in words; amounts with their decimals, what changed as from one to the other."""
+    return Told(entry, [(words(name), _fact(name, value, scale)) for name, value in entry.detail.items()])
+
+
+def _fact(name: str, value: Any, scale: int) -> str:
+    if isinstance(value, list) and len(value) == 2:
+        return " → ".join(_fact(name, one, scale) or "nothing" for one in value)
+    if name == "amount" and isinstance(value, int):
+        return figure(value, scale)
+    if isinstance(value, list):
+        return ", ".join(_fact(name, one, scale) for one in value)
+    return words(value) if name in ("class", "state", "was", "fields", "reason_code") and isinstance(value, str) else plain(value)
 
 
 def _shown(value: Any, found: finding.Whole) -> str:

@@ -15,6 +15,7 @@ from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
 from tieout.model.tie_out import Head
 from tieout.reconcile import reading
+from tieout.reconcile.people import Break
 from tieout.scenarios.receivables import Owed
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
@@ -38,7 +39,8 @@ class Sources:
         open_engine: the store's engine, made at the first request and kept by the caller.
         matrix: what `tieout mapping matrix` prints.
         docs_home: the folder that holds a folder of Data Docs for each run.
-        owed: a link's receivables; None: the deployment has no link files (tests of other pages).
+        owed: link -> its receivables; reason_codes: link -> code -> words;
+            tolerances: link -> break -> the greatest amount that a person may accept. None: tests of other pages.
     """
 
     open_engine: Callable[[], Engine]
@@ -46,6 +48,8 @@ class Sources:
     docs_home: Path
     page_size: int = 100
     owed: Callable[[str], Sequence[Owed]] | None = None
+    reason_codes: Callable[[str], Mapping[str, str]] | None = None
+    tolerances: Callable[[str], Callable[[Break], int]] | None = None
 
     def link_names(self) -> list[str]:
         """Links that have run."""
@@ -56,6 +60,14 @@ class Sources:
     def receivables(self, link: str) -> Sequence[Owed]:
         """What a link's customers owe."""
         return self.owed(link) if self.owed else ()
+
+    def reasons(self, link: str) -> Mapping[str, str]:
+        """What a person may give as the reason of a difference."""
+        return self.reason_codes(link) if self.reason_codes else {}
+
+    def tolerance(self, link: str) -> Callable[[Break], int]:
+        """The greatest amount of a break of this link that may be accepted; nothing where no rules are known."""
+        return self.tolerances(link) if self.tolerances else lambda _: 0
 
     def report_of_run(self, run_id: UUID) -> Head | None:
         """The reconciliation that a run made; None for a run of another kind."""

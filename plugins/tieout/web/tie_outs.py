@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any
 
@@ -15,6 +15,8 @@ from tieout.model.tie_out import Head, Signature, TieOut
 from tieout.reconcile import reading
 from tieout.reconcile.reading import Day
 from tieout.reports import export, tie_out, workbook
+from tieout.reports.tie_out import Block
+from tieout.web import signing
 from tieout.web.pages import Doors, Pages, Visitor, back_to
 from tieout.web.sending import csv_file, workbook_file
 
@@ -31,6 +33,7 @@ class Today:
     page: TieOut | None = None
     trend: Sequence[Day] = ()
     signed: Sequence[Signature] = ()
+    blocks: Mapping[str, Sequence[Block]] = field(default_factory=dict)
 
 
 def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
@@ -99,7 +102,7 @@ def _today(conn: Connection, link: str) -> Today:
     assert head is not None  # `links` names those that have one
     page = reading.tie_out(conn, head)
     signed = [one for one in page.signatures if one.suspended_at is None]
-    return Today(link, page, reading.trend(conn, link), signed)
+    return Today(link, page, reading.trend(conn, link), signed, tie_out.by_currency(page))
 
 
 def _head(conn: Connection, link: str, day: date, report_id: int | None) -> Head:
@@ -114,7 +117,7 @@ def _page(conn: Connection, head: Head) -> dict[str, Any]:
     suspended = {}
     for one in page.signatures:
         if one.suspended_by is not None and page.reports:
-            suspended[one.sign_off_id] = []
+            suspended[one.sign_off_id] = signing.changes(conn, one, page.reports[0].report_id)
     earlier, later = reading.days_beside(conn, head)
     return {
         "page": page,
