@@ -5,6 +5,7 @@ runs.py        runs, trace, differences
 proposals.py   rollback, sweep
 people.py      dead letters, aliases, the audit trail
 credit.py      credit limits, releases
+reconcile.py   the daily tie-out
 intents.py     writes that are uncertain, held or refused
 setup.py       links, mappings, suites, migrations, doctor, generated docs
 simulate.py    the posting protocol under seeded faults
@@ -20,7 +21,7 @@ import typer
 from sqlalchemy.exc import ProgrammingError
 from typer.core import TyperGroup
 
-from tieout.cli import credit, people, proposals, runs, sandbox, scenarios, setup, simulate
+from tieout.cli import credit, people, proposals, reconcile, runs, sandbox, scenarios, setup, simulate
 from tieout.model import logs
 from tieout.model.errors import RateLimited, Retriable, TieoutError
 
@@ -70,6 +71,7 @@ proposals.register(app)
 setup.register(app)
 simulate.register(app)
 app.add_typer(credit.app, name="credit")
+app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(sandbox.app, name="sandbox")
 
 

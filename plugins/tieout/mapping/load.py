@@ -29,7 +29,8 @@ from tieout.model.link import Link
 from tieout.model.money import exponent
 
 __all__ = [
-    "apply_overrides", "load_link", "load_links", "load_mapping", "load_system", "mappings_hash", "unused_overrides",
+    "apply_overrides", "load_link", "load_links", "load_mapping", "load_system", "load_yaml", "mappings_hash",
+    "unused_overrides",
 ]  # fmt: skip
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,6 +87,15 @@ def load_link(path: Path) -> Link:
     """One link file, its policies checked against each other. Raises ConfigurationFault."""
     link, _ = _load(path, Link, _link_problems)
     return link
+
+
+def load_yaml(path: Path, model: type[Model], check: Callable[[Model], Iterator[tuple[Place, str]]]) -> Model:
+    """Any other file of settings as its frozen model. Raises ConfigurationFault with file:line for each fault.
+
+    Args:
+        check: what types alone cannot find, as (place, what is wrong).
+    """
+    return _load(path, model, check)[0]
 
 
 def load_links(folder: Path) -> dict[str, Link]:
@@ -185,9 +195,9 @@ def _link_problems(link: Link) -> Iterator[tuple[Place, str]]:
         if any(part.percent <= 0 for part in parts):
             yield place, "each part needs a percentage above 0"
     yield from _number_problems(link.policies.invoice_number)
-    cron = link.schedules.quote_to_cash
-    if cron is not None and len(cron.split()) != 5 and not cron.startswith("@"):
-        yield ("schedules", "quote_to_cash"), f"expected cron's five fields, found '{cron}'"
+    for name, cron in link.schedules.model_dump().items():
+        if cron is not None and len(cron.split()) != 5 and not cron.startswith("@"):
+            yield ("schedules", name), f"expected cron's five fields, found '{cron}'"
     for key in link.field_overrides:
         entity, dot, name = key.partition(".")
         if not dot or not name:

@@ -238,9 +238,36 @@ ENTITIES: dict[str, dict[str, str]] = {
     },
 }
 ENTITIES["opportunity"] = ENTITIES["order"]
+# What the CRM shows of the ledger's document on its own record, as it stands there: written back by us, or typed over
+# by somebody. Entities of their own, since an echo is no change of the record that it stands on.
+ENTITIES["order_status"] = {
+    "order_id": "text",
+    "currency": "text",
+    "invoice_id": "text",
+    "invoice_number": "text",
+    "invoice_status": "text",
+    "invoice_total_minor": "minor",
+    "invoice_due_minor": "minor",
+    "invoice_paid_minor": "minor",
+    "invoice_paid_on": "date",
+    "refunded_minor": "minor",
+    "refunded_on": "date",
+    "modified_at": "instant",
+}
+ENTITIES["opportunity_status"] = ENTITIES["order_status"]
+ENTITIES["return_order_status"] = {
+    "return_id": "text",
+    "currency": "text",
+    "credit_id": "text",
+    "credit_number": "text",
+    "credit_status": "text",
+    "credit_total_minor": "minor",
+    "credit_open_minor": "minor",
+    "modified_at": "instant",
+}
 ENTITIES["quote_line"] = ENTITIES["opportunity_line"] = ENTITIES["order_line"]
 # An invoice as the CRM shows it; account_id is the CRM's.
-ENTITIES["ledger_invoice"] = {**ENTITIES["invoice"], "account_id": "text"}
+ENTITIES["ledger_invoice"] = {**ENTITIES["invoice"], "account_id": "text", "record_id": "text"}
 
 # What is written back onto a record of the CRM, beside the columns of its own entity.
 WRITE_BACK: dict[str, dict[str, str]] = {

@@ -19,6 +19,7 @@ class Schedule(_Part):
     product_sync: str | None = None
     credit_sync: str | None = None
     returns: str | None = None
+    reconciliation: str | None = None
 
 
 class SplitPart(_Part):
@@ -108,6 +109,45 @@ class Returns(_Part):
     damaged_account: str | None = None
 
 
+Area = Literal["invoices", "tax", "payments", "credit_memos", "balances", "prices", "stock", "credit"]
+
+
+class Threshold(_Part):
+    """A difference up to either bound is listed as within tolerance, never left out.
+
+    Attributes:
+        absolute: in 10^-scale of the amount's unit: minor units of money, ten-thousandths of prices and quantities.
+        percent: of the larger of both sides.
+    """
+
+    absolute: Annotated[int, Field(ge=0)] = 0
+    percent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(0)
+
+
+class Reconciliation(_Part):
+    """How the link's two systems are tied out (docs/reconciliation.md).
+
+    Attributes:
+        areas: what is compared; the systems are asked for no other records.
+        days: a date that differs by no more is listed as within tolerance; also what rules that match by date allow.
+        cut_off_hours: what changed no longer ago than this, and a later sync will carry over, is in transit.
+        whole_read_hours: so often documents are read whole, so that what vanished without a trace is found.
+        thresholds: class (reconcile/classes.py) -> its own, in place of include/reconciliation/rules.yaml.
+        write_off_account: the ledger's account code that rounding is written off to; None: it is not proposed.
+        notify: always, or only when a report has breaks or does not tie.
+    """
+
+    areas: tuple[Area, ...] = (
+        "invoices", "tax", "payments", "credit_memos", "balances", "prices", "stock", "credit",
+    )  # fmt: skip
+    days: Annotated[int, Field(ge=0, le=31)] = 3
+    cut_off_hours: Annotated[int, Field(ge=0, le=168)] = 2
+    whole_read_hours: Annotated[int, Field(ge=1, le=744)] = 24
+    thresholds: dict[str, Threshold] = {}
+    write_off_account: str | None = None
+    notify: Literal["always", "when_something"] = "when_something"
+
+
 class Link(_Part):
     """One CRM, one ledger, one legal entity.
 
@@ -138,6 +178,7 @@ class Link(_Part):
     sweep_within_hours: Annotated[int, Field(ge=1, le=744)] = 24
     products: Products = Products()
     returns: Returns = Returns()
+    reconciliation: Reconciliation = Reconciliation()
     schedules: Schedule = Schedule()
     owners: dict[str, str] = {}
     notify: tuple[str, ...] = ()

@@ -7,13 +7,13 @@ the scenario (identity of documents, delivery protocol), not here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import pendulum
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TriggerRule
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TriggerRule
 
 from tieout.model.settings import PROJECT
 from tieout.orchestration.links import LinkCard, link_cards
@@ -57,11 +57,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A scenario as tasks. `closing` is the step that ends every run: it fails when any other did not succeed."""
+    """A scenario as tasks.
+
+    Attributes:
+        closing: the step that ends every run: it fails when any other did not succeed.
+        days: days that whoever starts a run may give, name -> one sentence; the scenario's `start` takes those given.
+    """
 
     scenario: Scenario
     steps: tuple[Step, ...]
     closing: Step
+    days: Mapping[str, str] = field(default_factory=dict)
 
 
 def dags_for_links(flow: Flow, card: str, folder: Path | None = None) -> Iterator[DAG]:
@@ -89,6 +95,10 @@ def dag_for_link(flow: Flow, link: LinkCard, card: str) -> DAG:
         max_active_runs=1,
         dagrun_timeout=LONGEST_RUN,
         tags=["tieout", flow.scenario.name, link.name],
+        params={
+            name: Param(None, type=["null", "string"], format="date", description=what)
+            for name, what in flow.days.items()
+        },
         default_args={
             "owner": ", ".join(link.owners) or "tieout",
             "retries": RETRIES,

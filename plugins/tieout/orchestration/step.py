@@ -9,7 +9,7 @@ import importlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -102,12 +102,14 @@ class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed b
     def _start(self, context: Any) -> str:
         run = context["dag_run"]
         bounds = (run.data_interval_start, run.data_interval_end)
+        given = {name: date.fromisoformat(day) for name, day in (context.get("params") or {}).items() if day}
         with self.scenario.open(self.link) as services:
             run_id = self.scenario.function(START)(
                 services,
                 TRIGGERS.get(str(getattr(run.run_type, "value", run.run_type)), "manual"),
                 None if None in bounds else bounds,
                 (run.dag_id, run.run_id),
+                **given,
             )
         return str(run_id)
 

@@ -17,6 +17,7 @@ MODULES = (
     "pandas",
     "pyarrow",
     "tieout.scenarios.credit_sync",
+    "tieout.scenarios.reconciliation",
     "tieout.scenarios.product_sync",
     "tieout.scenarios.quote_to_cash",
     "tieout.scenarios.services",

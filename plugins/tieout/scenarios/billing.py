@@ -199,13 +199,19 @@ def _uses_crm_rate(order: Row, rules: Rules) -> bool:
 def _priced_lines(
     order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Sequence[Row], rules: Rules
 ) -> list[Row] | Hold:
+    agreed = agreed_lines(order, lines, quote, quote_lines)
+    return _split(order, rules) if agreed is None else agreed
+
+
+def agreed_lines(
+    order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Sequence[Row]
+) -> list[Row] | Hold | None:
+    """The lines that were agreed on, at the accepted quote's prices where there is one; None for a deal without any."""
     if quote is not None and quote_lines and not lines:
         return list(quote_lines)
     if quote is not None and quote_lines:
         return _at_quoted_prices(order, lines, quote, quote_lines)
-    if lines:
-        return list(lines)
-    return _split(order, rules)
+    return list(lines) or None
 
 
 def _at_quoted_prices(order: Row, lines: Sequence[Row], quote: Row, quote_lines: Sequence[Row]) -> list[Row] | Hold:

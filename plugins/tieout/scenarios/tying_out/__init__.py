@@ -1,0 +1,1 @@
+"""What each area of the reconciliation counts: items of both sides, from common-model frames of what was staged."""
