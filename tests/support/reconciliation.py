@@ -102,7 +102,9 @@ def _totals(conn: Connection, report: Report, breaks: Sequence[Break], books: Se
         )  # fmt: skip
 
 
-def shown(system: str, connection: str, entity: str, id_: str, version: int | None = None, **values: Any) -> dict[str, Any]:
+def shown(
+    system: str, connection: str, entity: str, id_: str, version: int | None = None, **values: Any
+) -> dict[str, Any]:
     """One side of a break as the engine keeps it."""
     record_ = {"system": system, "connection": connection, "entity": entity, "source_id": id_, "version": version}
     return {"records": [record_], "shown": values}
@@ -202,6 +204,14 @@ def stage_records(engine: Engine) -> None:
     stage(engine, INVOICES, "books", [[{"InvoiceID": "i-2", "InvoiceNumber": "INV-20419", "SubTotal": 1240}]], run_id)
 
 
+REASONS = {"timing": "It will be there with the next run", "rounding": "Rounding", "other": "Another reason"}
+
+
+def tolerance(_: Any) -> int:
+    """What a person may accept in tests of the pages: one unit of the smallest kind."""
+    return 1
+
+
 def suggest(engine: Engine, a_keys: Sequence[str], b_keys: Sequence[str], score: str, **evidence: Any) -> int:
     """A match that a rule suggests; its id."""
     with engine.begin() as conn:
@@ -289,4 +299,3 @@ def _made_up(conn: Connection, count: int) -> None:
         ),
         {"count": count},
     )
-

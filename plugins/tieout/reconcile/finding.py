@@ -1,7 +1,8 @@
 """Breaks as pages and files need them: chosen by filter, sorted, a page at a time; one with its records and history.
 
-Read-only. A list is always one link's: every index of `tieout.break` begins with it. Pages are found by the last row of
-the one before (keyset), so that the hundredth costs what the first does.
+Read-only. A list is always one link's. What is chosen and sorted by stands in two indexes (break_live, break_gone), so
+that 100,000 breaks are looked through without their rows; those of one page are then fetched. Pages are found by the
+last row of the one before (keyset), so that the hundredth costs what the first does.
 """
 
 from __future__ import annotations
@@ -23,13 +24,11 @@ NOBODY = "-"
 FETCH = 5_000
 #: Entries of a break's history that a page shows, newest first.
 MOST_EVENTS = 500
-#: Counting stops here: what is more is said as "more than".
-MOST_COUNTED = 1_000_000
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,50}")
 
-#: The amount without its sign, in its unit: what the index break_amount holds.
-SIZE = "(abs(amount) * power(10::numeric, -scale))"
+#: The amount without its sign, in its unit: pounds, not pence. A power for each row would cost more than all the rest.
+SIZE = "(abs(amount) / (cast('{1,10,100,1000,10000,100000,1000000}' as numeric[]))[scale + 1])"
 #: name of a sorting -> (expression, its type, "asc" or "desc"). Nulls have a value, so that a keyset can step over them.
 SORTS: Mapping[str, tuple[str, str, str]] = {
     "amount": (SIZE, "numeric", "desc"),
@@ -47,11 +46,11 @@ class Filter:
     """A choice of one link's breaks; an empty text leaves a field open.
 
     Attributes:
-        state: one of break.state, `live` (not cleared), or `cleared`.
+        state: one of break.state, `live` (not cleared), `unsettled` (somebody has to do something), or `cleared`.
         age: name of a bucket, in days up to `day`.
         over: least amount without its sign, in the unit of the amount (500 pounds, not pence).
         first_seen: only breaks that were first seen on this day: "new".
-        text: part of the customer's name, or a document's number, or a record's id.
+        text: part of the customer's name, or a document's number, or a customer's id, as it is.
         day: the newest report's: ages count up to it.
         after: sort value and id of the last row of the page before.
     """
@@ -82,12 +81,14 @@ class Found:
 
 
 _COLUMNS = ", ".join("class as class_" if name == "class_" else name for name in Item.__dataclass_fields__)
+#: Numbers and ids that a text may be: more than that is no search.
+MOST_NUMBERED = 10_000
 
 
 def page(conn: Connection, which: Filter) -> Found:
     """One page."""
     assert which.limit is not None
-    rows = list(conn.execute(*_query(replace(which, limit=which.limit + 1))))
+    rows = list(conn.execute(*_query(conn, replace(which, limit=which.limit + 1))))
     shown = [_item(row) for row in rows[: which.limit]]
     more = len(rows) > which.limit
     return Found(shown, (str(rows[which.limit - 1].sort_value), shown[-1].break_id) if more else None)
@@ -95,53 +96,51 @@ def page(conn: Connection, which: Filter) -> Found:
 
 def every(conn: Connection, which: Filter, by_area: bool = False) -> Iterator[Item]:
     """All that the filter chooses, in its order, for a file; `by_area`: the areas one after the other."""
-    query, bound = _query(replace(which, limit=None, after=None), "area, currency, " if by_area else "")
+    query, bound = _query(conn, replace(which, limit=None, after=None), "area, currency, " if by_area else "")
     for row in conn.execution_options(yield_per=FETCH).execute(query, bound):
         yield _item(row)
 
 
 def how_many(conn: Connection, which: Filter) -> int:
     """How many there are in all."""
-    where, bound = _where(which)
-    query = text(f"select count(*) from tieout.break where {where}")  # noqa: S608 - conditions of this module
+    chosen, bound = _chosen(conn, replace(which, after=None), "break_id")
+    query = text(f"select count(*) from ({chosen}) chosen")  # noqa: S608 - conditions of this module
     return int(conn.execute(query, bound).scalar_one())
 
 
-def ids(conn: Connection, which: Filter, most: int) -> list[int]:
-    """The ids of at most so many."""
-    query, bound = _query(replace(which, limit=most, after=None))
-    return [row.break_id for row in conn.execute(query, bound)]
-
-
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Live breaks of an area, class and currency."""
+class Choices:
+    """What a list may be narrowed to: what the newest report has, and who owns something."""
 
-    area: str
-    class_: str
-    currency: str
-    scale: int
-    count: int
-    amount: int
+    areas: Sequence[str]
+    classes: Sequence[str]
+    currencies: Sequence[str]
+    owners: Sequence[str]
 
 
-def counts(conn: Connection, link: str) -> list[Count]:
-    """What there is to choose from, largest groups first."""
-    query = text(
-        """
-        select area, class as class_, currency, scale, count(*) as count, sum(amount)::numeric as amount
-        from tieout.break where link = :link and cleared_on is null group by 1, 2, 3, 4
-        order by area, count(*) desc, class, currency
-        """
-    )
-    return [Count(**{**row._mapping, "amount": int(row.amount)}) for row in conn.execute(query, {"link": link})]
+def choices(conn: Connection, link: str, report_id: int) -> Choices:
+    """The choices of a link whose newest report this is."""
+    rows = conn.execute(
+        text("select area, class, currency from tieout.report_class where report_id = :id"), {"id": report_id}
+    ).all()
+    areas, classes, currencies = (sorted(set(values)) for values in zip(*rows, strict=True)) if rows else ([], [], [])
+    return Choices(areas, classes, currencies, owners(conn, link))
 
 
 def owners(conn: Connection, link: str) -> list[str]:
-    """Who owns live breaks of a link."""
+    """Who owns breaks of a link that are not cleared."""
+    # A step from owner to owner on the index: `distinct` would read every break that somebody owns.
     query = text(
-        "select distinct owner from tieout.break where link = :link and cleared_on is null and owner is not null "
-        "order by owner limit 200"
+        """
+        with recursive found(owner) as (
+            (select owner from tieout.break where link = :link and cleared_on is null and owner is not null
+             order by owner limit 1)
+            union all
+            select (select b.owner from tieout.break b where b.link = :link and b.cleared_on is null
+                    and b.owner > f.owner order by b.owner limit 1) from found f where f.owner is not null
+        )
+        select owner from found where owner is not null limit 200
+        """
     )
     return list(conn.execute(query, {"link": link}).scalars())
 
@@ -173,31 +172,45 @@ def ages(conn: Connection, link: str, day: date) -> list[Aged]:
     return [Aged(currency, scale, buckets) for (currency, scale), buckets in found.items()]
 
 
-def _query(which: Filter, first: str = "") -> tuple[Any, dict[str, Any]]:
-    value, kind, direction = SORTS[which.sort]
-    where, bound = _where(which)
-    if which.after is not None:
-        step = "<" if direction == "desc" else ">"
-        # The sort's own column alone first: an index condition; the row comparison only breaks ties.
-        where += (
-            f" and {value} {step}= cast(:after_value as {kind})"
-            f" and ({value} {step} cast(:after_value as {kind}) or break_id > :after_id)"
-        )
-        bound |= {"after_value": which.after[0], "after_id": which.after[1]}
+def _query(conn: Connection, which: Filter, first: str = "") -> tuple[Any, dict[str, Any]]:
+    value, _, direction = SORTS[which.sort]
+    chosen, bound = _chosen(conn, which, f"break_id, area, currency, {value} as sort_value")
+    order = f"{first}sort_value {direction}, break_id"
     query = text(
         f"""
-        select {_COLUMNS}, {value} as sort_value from tieout.break where {where}
-        order by {first}{value} {direction}, break_id limit :limit
+        select {", ".join(f"b.{column}" for column in _COLUMNS.split(", "))}, chosen.sort_value
+        from (select * from ({chosen}) found order by {order} limit :limit) chosen
+        join tieout.break b using (break_id) order by {first.replace("area", "b.area").replace("curr", "b.curr")}
+            chosen.sort_value {direction}, break_id
         """  # noqa: S608 - names and conditions of this module
     )
     return query, bound | {"limit": which.limit}
+
+
+def _chosen(conn: Connection, which: Filter, columns: str) -> tuple[str, dict[str, Any]]:
+    """The subquery of what the filter chooses: what is not cleared, what is, or both, each by its own index."""
+    where, bound = _where(conn, which)
+    parts = []
+    if which.state != "cleared":
+        parts.append("cleared_on is null")
+    if which.state in ("cleared", "closed", ""):
+        parts.append("cleared_on is not null")
+    query = " union all ".join(
+        f"select {columns} from tieout.break where {part} and {where}"
+        for part in parts  # noqa: S608 - as above
+    )
+    return query, bound
 
 
 def _item(row: Any) -> Item:
     return Item(**{name: row._mapping[name] for name in Item.__dataclass_fields__})
 
 
-def _where(which: Filter) -> tuple[str, dict[str, Any]]:
+#: Values of `state` that are not one of break.state.
+_SEVERAL = ("live", "unsettled", "cleared")
+
+
+def _where(conn: Connection, which: Filter) -> tuple[str, dict[str, Any]]:
     conditions, bound = ["link = :link"], {"link": which.link}
     plain: dict[str, tuple[str, Any]] = {
         "area": ("area = :area", which.area),
@@ -205,41 +218,46 @@ def _where(which: Filter) -> tuple[str, dict[str, Any]]:
         "currency": ("currency = :currency", which.currency),
         "over": (f"{SIZE} >= :over", which.over),
         "first_seen": ("first_seen = :first_seen", which.first_seen),
+        "state": ("state = :state", "" if which.state in _SEVERAL else which.state),
     }
     for name, (condition, value) in plain.items():
         if value not in ("", None):
             conditions.append(condition)
             bound[name] = value
-    conditions += _state(which, bound)
-    if which.owner:
-        conditions.append("owner is null" if which.owner == NOBODY else "owner = :owner")
+    if which.state == "unsettled":
+        conditions.append("state in ('open', 'with_preparer', 'with_reviewer')")
+    if which.owner == NOBODY:
+        conditions.append("owner is null")
+    elif which.owner:
+        conditions.append("owner = :owner")
         bound["owner"] = which.owner
     if which.tolerance:
         conditions.append("within_tolerance" if which.tolerance == "within" else "not within_tolerance")
     conditions += _age(which, bound)
     if which.text:
-        conditions.append(_TEXT)
-        bound |= {"text": which.text, "like": f"%{_escaped(which.text)}%"}
-    return " and ".join(conditions), {name: value for name, value in bound.items() if value is not None}
+        conditions.append("(customer_name ilike :like or break_id = any(:numbered))")
+        bound |= {"like": f"%{_escaped(which.text)}%", "numbered": _numbered(conn, which)}
+    if which.after is not None:
+        value, kind, direction = SORTS[which.sort]
+        step = "<" if direction == "desc" else ">"
+        conditions.append(
+            f"({value} {step} cast(:after_value as {kind}) "
+            f"or {value} = cast(:after_value as {kind}) and break_id > :after_id)"
+        )
+        bound |= {"after_value": which.after[0], "after_id": which.after[1]}
+    return " and ".join(conditions), bound
 
 
-#: A number or an id is looked up as it is, a name by a part of it.
-_TEXT = (
-    "(customer_name ilike :like or numbers @> array[cast(:text as text)] or customer_id = :text "
-    "or exists (select from unnest(a_keys || b_keys) key where split_part(key, ':', 2) = :text))"
-)
-
-
-def _state(which: Filter, bound: dict[str, Any]) -> list[str]:
-    if which.state == "cleared":
-        return ["cleared_on is not null"]
-    if which.state == "":
-        return []
-    if which.state == "live":
-        return ["cleared_on is null"]
-    bound["state"] = which.state
-    # A closed one may be cleared too; the others never are (break_cleared), and the partial indexes have to know.
-    return ["state = :state"] if which.state == "closed" else ["state = :state", "cleared_on is null"]
+def _numbered(conn: Connection, which: Filter) -> list[int]:
+    """Breaks whose documents or customer carry the text as it is: each by its own index."""
+    query = text(
+        """
+        select break_id from tieout.break where link = :link and numbers @> array[cast(:text as text)]
+        union select break_id from tieout.break where link = :link and customer_id = :text limit :most
+        """
+    )
+    bound = {"link": which.link, "text": which.text, "most": MOST_NUMBERED}
+    return list(conn.execute(query, bound).scalars())
 
 
 def _age(which: Filter, bound: dict[str, Any]) -> list[str]:

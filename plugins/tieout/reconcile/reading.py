@@ -14,6 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from tieout.model.tie_out import ClassSum, Head, Item, Roll, Signature, TieOut, Total
+from tieout.reconcile import finding
+from tieout.reconcile.finding import Filter
 
 #: Links on the overview.
 MOST_LINKS = 200
@@ -191,8 +193,11 @@ def standing(conn: Connection, links_: Sequence[tuple[str, date]]) -> dict[tuple
 
 _ITEM_COLUMNS = ", ".join(
     {
-        "class_": "i.class as class_", "currency": "coalesce(i.currency, b.currency) as currency", "amount": "i.amount",
-    }.get(name, f"b.{name}") for name in Item.__dataclass_fields__
+        "class_": "i.class as class_",
+        "currency": "coalesce(i.currency, b.currency) as currency",
+        "amount": "i.amount",
+    }.get(name, f"b.{name}")
+    for name in Item.__dataclass_fields__
 )
 
 
@@ -212,8 +217,13 @@ def items(conn: Connection, report_id: int, limit: int | None = None) -> Iterato
         yield Item(**row._mapping)
 
 
-def largest(conn: Connection, report_id: int, count: int) -> list[Item]:
-    """The largest breaks of a report that are above their tolerance, those of each currency among themselves."""
+def largest(conn: Connection, of: Head, count: int) -> list[Item]:
+    """The largest breaks of a report that are above their tolerance and wait for somebody, as they are now."""
+    latest = newest(conn, of.link)
+    if latest is not None and latest.report_id == of.report_id:
+        return list(
+            finding.page(conn, Filter(of.link, of.as_of, state="unsettled", tolerance="above", limit=count)).items
+        )
     query = text(
         f"""
         select {_ITEM_COLUMNS} from tieout.report_item i join tieout.break b using (break_id)
@@ -221,7 +231,7 @@ def largest(conn: Connection, report_id: int, count: int) -> list[Item]:
         order by abs(i.amount) * power(10::numeric, -b.scale) desc, b.break_id limit :most
         """  # noqa: S608 - names of columns
     )
-    return [Item(**row._mapping) for row in conn.execute(query, {"id": report_id, "most": count})]
+    return [Item(**row._mapping) for row in conn.execute(query, {"id": of.report_id, "most": count})]
 
 
 def days_beside(conn: Connection, of: Head) -> tuple[date | None, date | None]:

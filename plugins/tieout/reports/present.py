@@ -129,7 +129,9 @@ def share(part: Any, whole: Any) -> str:
 
 # Controls, marks that turn the direction of what follows, and signs without width: they hide or forge what one reads.
 # The joiners (200C, 200D) stay, scripts and emoji need them, and so do the two direction marks (200E, 200F).
-_HIDING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufff9-\ufffb]")
+_HIDING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufff9-\ufffb]"
+)
 _BREAKS = re.compile(r"[\t\r\n]+")
 
 

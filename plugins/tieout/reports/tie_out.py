@@ -50,7 +50,9 @@ def verdict(page: TieOut) -> str:
     if not any(total.difference for total in page.totals) and not page.items:
         return "Ties out: both sides are equal."
     count, new = page.items, page.new_items
-    return f"Ties out: every difference is explained by {count:,} break{'' if count == 1 else 's'}, {new:,} of them new."
+    return (
+        f"Ties out: every difference is explained by {count:,} break{'' if count == 1 else 's'}, {new:,} of them new."
+    )
 
 
 def has_something_to_say(page: TieOut) -> bool:

@@ -91,7 +91,7 @@ def of_choice(title: str, choice: Sequence[tuple[str, str]], items: Iterable[Ite
     sheets = _item_sheets(book, items, day)
     _text(book, cover, 0, 0, title, bold=True, font_size=14)
     row = 1
-    for row, (name, value) in enumerate(choice, start=1):  # noqa: B007 - the last row is used below
+    for row, (name, value) in enumerate(choice, start=1):
         _text(book, cover, row, 0, name)
         _text(book, cover, row, 1, value)
     row += 2
@@ -119,7 +119,9 @@ def _items(book: _Book, area: str, items: Iterator[Item], day: date) -> Sheet:
         sheet.set_column(place, place, column.width)
         _text(book, sheet, 0, place, column.name, bold=True, bottom=1, text_wrap=True, valign="top")
     sheet.set_column(_EXACT_COLUMN, _EXACT_COLUMN, 24)
-    _text(book, sheet, 0, _EXACT_COLUMN, "Exact amount, where 15 digits are too few", bold=True, bottom=1, text_wrap=True)
+    _text(
+        book, sheet, 0, _EXACT_COLUMN, "Exact amount, where 15 digits are too few", bold=True, bottom=1, text_wrap=True
+    )
     sheet.freeze_panes(1, 1)
     sheet.repeat_rows(0)
     sheet.set_landscape()
@@ -274,7 +276,9 @@ def _cell(book: _Book, sheet: Any, row: int, place: int, kind: str, value: Any, 
     elif kind == "number":
         _number(sheet, row, place, Decimal(value), book.style(num_format="0"))
     elif kind == "date":
-        sheet.write_datetime(row, place, datetime(value.year, value.month, value.day), book.style(num_format="yyyy-mm-dd"))  # noqa: DTZ001 - a date of the books has no zone
+        sheet.write_datetime(
+            row, place, datetime(value.year, value.month, value.day), book.style(num_format="yyyy-mm-dd")
+        )  # noqa: DTZ001 - a date of the books has no zone
     else:
         _text(book, sheet, row, place, value)
 

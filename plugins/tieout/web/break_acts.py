@@ -131,4 +131,3 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text.strip())
     except ValueError as error:
         raise HTTPException(400, "A due date is written as 2026-11-30.") from error
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -19,12 +18,12 @@ from tieout.reconcile.finding import NOBODY, SORTS, Filter
 from tieout.reports import export, workbook
 from tieout.reports.present import figure, plain, words
 from tieout.web.pages import Doors, Pages, Visitor
-from tieout.web.sources import Sources
 from tieout.web.sending import attachment, csv_file, workbook_file
+from tieout.web.sources import Sources
 
 #: What `state` may be in the address of a list, in words.
 STATES: Mapping[str, str] = {
-    "live": "not cleared", "open": "open", "with_preparer": "with preparer", "with_reviewer": "with reviewer",
+    "live": "not cleared", "unsettled": "waiting for somebody", "open": "open", "with_preparer": "with preparer", "with_reviewer": "with reviewer",
     "accepted": "accepted", "closed": "closed", "cleared": "cleared", "": "all",
 }  # fmt: skip
 #: The choice of a list as it stands in its address, without the place in it.
@@ -51,6 +50,7 @@ class Chosen:
     which: Filter | None
     here: Mapping[str, str]
     links: tuple[str, ...]
+    report_id: int = 0
 
 
 def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
@@ -71,6 +71,14 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
             "breaks.html", request, visitor, chosen=chosen, here=urlencode(chosen.here), states=STATES, sorts=SORTS,
             nobody=NOBODY, assigned=assigned, later_page=bool(after), **values,
         )  # fmt: skip
+
+    @app.get("/breaks/ages")
+    def ages(request: Request, visitor: Visitor = Depends(doors.reader)) -> HTMLResponse:
+        with engine().connect() as conn:
+            chosen = choice(conn, request.query_params)
+            which = chosen.which
+            found = finding.ages(conn, which.link, which.day) if which else []
+        return pages.render("ages.html", request, visitor, chosen=chosen, which=which, ages=found)
 
     @app.get("/breaks/export.csv")
     def as_csv(request: Request, visitor: Visitor = Depends(doors.reader)) -> Response:
@@ -142,7 +150,7 @@ def choice(conn: Connection, asked: Mapping[str, str]) -> Chosen:
         text=here.get("text", ""), tolerance=tolerance if tolerance in ("within", "above") else "", sort=sort,
         limit=PAGE,
     )  # fmt: skip
-    return Chosen(which, {**here, "link": link}, links)
+    return Chosen(which, {**here, "link": link}, links, head.report_id)
 
 
 def in_words(asked: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -176,20 +184,13 @@ def _amount(text: str) -> Decimal | None:
 def _list(conn: Connection, chosen: Chosen, after: str) -> dict[str, Any]:
     which = chosen.which
     if which is None:
-        return {"which": None, "found": finding.Found((), None), "count": 0, "counts": [], "owners": [], "ages": [],
-                "areas": [], "classes": [], "currencies": [], "next": None, "today": datetime.now(UTC).date()}  # fmt: skip
+        return {"which": None}
     found = finding.page(conn, replace(which, after=_place(after)))
-    counts = finding.counts(conn, which.link)
     return {
         "which": which,
         "found": found,
         "count": finding.how_many(conn, which),
-        "counts": counts,
-        "areas": sorted({one.area for one in counts}),
-        "classes": sorted({one.class_ for one in counts}),
-        "currencies": sorted({one.currency for one in counts}),
-        "owners": finding.owners(conn, which.link),
-        "ages": finding.ages(conn, which.link, which.day),
+        "choices": finding.choices(conn, which.link, chosen.report_id),
         "next": urlencode({**chosen.here, "after": f"{found.after[1]}~{found.after[0]}"}) if found.after else None,
         "today": which.day,
     }
@@ -254,11 +255,14 @@ def _fact(name: str, value: Any, scale: int) -> str:
         return figure(value, scale)
     if isinstance(value, list):
         return ", ".join(_fact(name, one, scale) for one in value)
-    return words(value) if name in ("class", "state", "was", "fields", "reason_code") and isinstance(value, str) else plain(value)
+    return (
+        words(value)
+        if name in ("class", "state", "was", "fields", "reason_code") and isinstance(value, str)
+        else plain(value)
+    )
 
 
 def _shown(value: Any, found: finding.Whole) -> str:
     if isinstance(value, Mapping) and set(value) == {"amount", "scale"}:
         return figure(value["amount"], int(value["scale"]))
     return "" if value is None else plain(value)
-

@@ -16,7 +16,6 @@ from tieout.reports import charts, present
 from tieout.web import safety
 from tieout.web.sources import Sources
 
-
 #: What only some of those who read the pages may do; orchestration/roles.py says which role has which.
 Right = Literal["breaks", "decide", "prepare", "review"]
 RIGHTS: tuple[Right, ...] = get_args(Right)
@@ -54,6 +53,7 @@ class Doors:
     decide: Dependency
     prepare: Dependency
     review: Dependency
+
 
 _jinja = Environment(
     loader=PackageLoader("tieout.web"),

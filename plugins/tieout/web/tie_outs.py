@@ -124,7 +124,7 @@ def _page(conn: Connection, head: Head) -> dict[str, Any]:
         "head": head,
         "before": reading.variance(conn, head),
         "blocks": tie_out.by_currency(page),
-        "largest": reading.largest(conn, head.report_id, LARGEST),
+        "largest": reading.largest(conn, head, LARGEST),
         "suspended": suspended,
         "earlier": earlier,
         "later": later,
