@@ -36,7 +36,7 @@ SORTS: Mapping[str, tuple[str, str, str]] = {
     "newest": ("first_seen", "date", "desc"),
     "customer": ("coalesce(customer_name, '')", "text", "asc"),
     "class": ("class", "text", "asc"),
-    "due": ("coalesce(due_on, 'infinity'::date)", "date", "asc"),
+    "due": ("coalesce(due_on, '9999-12-31'::date)", "date", "asc"),
     "owner": ("coalesce(owner, '')", "text", "asc"),
 }
 
