@@ -59,6 +59,7 @@ class Doors:
         return [
             Route("/_sandbox/raw/{table}", _guarded(self.read_raw), methods=["GET"]),
             Route("/_sandbox/raw/{table}", _guarded(self.write_raw), methods=["POST"]),
+            Route("/_sandbox/raw/{table}/{id}", _guarded(self.remove_raw), methods=["DELETE"]),
             Route("/_sandbox/contacts/merge", _guarded(self.merge), methods=["POST"]),
             Route("/_sandbox/contacts/{id}/archive", _guarded(self.archive), methods=["POST"]),
             Route("/_sandbox/consent", _guarded(self.consent), methods=["POST"]),
@@ -85,6 +86,17 @@ class Doors:
                 self.books.state.table(table).put(kept[_ID_OF[table]], kept)
                 ids.append(kept[_ID_OF[table]])
         return JSONResponse({"ids": ids})
+
+    async def remove_raw(self, request: Request) -> Response:
+        """A record is gone without a trace: no status, no time of change says so."""
+        table, id_ = request.path_params["table"], request.path_params["id"]
+        if table not in _ID_OF:
+            return _unknown(table)
+        with self.books.state.lock, self.books.state.transaction():
+            if id_ not in self.books.state.table(table):
+                raise NotFound
+            self.books.state.table(table).delete(id_)
+        return JSONResponse({"removed": id_})
 
     async def merge(self, request: Request) -> Response:
         """{"from": ContactID, "to": ContactID}."""

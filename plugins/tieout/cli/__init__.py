@@ -6,6 +6,7 @@ proposals.py   rollback, sweep
 people.py      dead letters, aliases, the audit trail
 credit.py      credit limits, releases
 reconcile.py   the daily tie-out
+breaks.py      what people do with breaks and reports, in the same group
 intents.py     writes that are uncertain, held or refused
 setup.py       links, mappings, suites, migrations, doctor, generated docs
 simulate.py    the posting protocol under seeded faults
@@ -21,7 +22,7 @@ import typer
 from sqlalchemy.exc import ProgrammingError
 from typer.core import TyperGroup
 
-from tieout.cli import credit, people, proposals, reconcile, runs, sandbox, scenarios, setup, simulate
+from tieout.cli import breaks, credit, people, proposals, reconcile, runs, sandbox, scenarios, setup, simulate
 from tieout.model import logs
 from tieout.model.errors import RateLimited, Retriable, TieoutError
 
@@ -71,6 +72,7 @@ proposals.register(app)
 setup.register(app)
 simulate.register(app)
 app.add_typer(credit.app, name="credit")
+breaks.register(reconcile.app)
 app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(sandbox.app, name="sandbox")
 

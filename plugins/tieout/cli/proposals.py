@@ -23,7 +23,6 @@ from tieout.store import proposals
 from tieout.store.proposals import Proposal
 
 ProposalId = Annotated[int, typer.Argument(help="The proposal's id: `tieout rollback list` shows it.")]
-ACTIONS = ("void", "credit", "none")
 
 
 def register(app: typer.Typer) -> None:
@@ -120,7 +119,7 @@ def deliver(proposal_id: ProposalId, json: Json = False) -> None:
         show.as_json(numbers)
         return
     names = ("original", "reversed", "waiting", "refused", "difference")
-    rows = [
+    of_currency = [
         (currency, part["documents"], *(amount(part[name], currency) for name in names))
         for currency, part in numbers["closing"].items()
     ]
@@ -166,18 +165,24 @@ def _show(found: Proposal, json: bool, states: dict[int, str] | None = None) -> 
     ]  # fmt: skip
     columns = ("", "document", "record", "currency", "amount", "to be done", "why", "state")
     show.table(f"Proposal {found.proposal_id}: {found.reason}", columns, rows, ("amount",))
-    sums = [
-        (currency, part["documents"], *(amount(part[action], currency) for action in ACTIONS))
-        for currency, part in found.sums().items()
+    sums = found.sums()
+    actions = proposals.shown_actions(sums)
+    names = ["nothing" if action == "none" else action.replace("_", " ") for action in actions]
+    of_currency = [
+        (currency, part["documents"], *(amount(part.get(action, 0), currency) for action in actions))
+        for currency, part in sums.items()
     ]
-    show.table("Sums, with tax", ("", "documents", "void", "credit", "nothing"), sums, ("void", "credit", "nothing"))
+    show.table("Sums", ("", "documents", *names), of_currency, names)
     decided = f", {found.state} by {found.decided_by}" if found.decided_by else ""
     typer.echo(f"{found.kind} of link {found.link}, proposed by {found.proposed_by}{decided}")
     typer.echo(f"hash {found.items_hash}")
 
 
 def _in_words(sums: Mapping[str, Mapping[str, int]]) -> str:
-    return ", ".join(f"{amount(part['void'] + part['credit'], currency)} {currency}" for currency, part in sums.items())
+    return ", ".join(
+        f"{amount(sum(part.values()) - part['documents'] - part['none'], currency)} {currency}"
+        for currency, part in sums.items()
+    )
 
 
 def _run_id(run: str | None) -> UUID | None:

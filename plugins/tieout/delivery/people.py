@@ -120,6 +120,26 @@ def accept_as(conn: Connection, intent_id: int, who: str, vendor_id: str, note: 
 _ID = re.compile(r"\S{1,100}")
 
 
+def adopt(
+    conn: Connection, intent_id: int, who: str, vendor_id: str, vendor_number: str | None, note: str,
+    clock: Clock = system_clock,
+) -> None:  # fmt: skip
+    """Says that the vendor has the document of an intent that was just added and never sent: it is not sent.
+
+    Raises:
+        NotPossible: as `accept`, or something of it may have been sent.
+    """
+    row = _locked(conn, intent_id, (State.READY,), "adopted")
+    sends = conn.exec_driver_sql("select sends from tieout.intent where intent_id = %(id)s", {"id": intent_id})
+    if sends.scalar_one():
+        raise NotPossible(f"intent {intent_id} may have been sent: look it up")
+    journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
+    words = f"the ledger has it already: {vendor_number or vendor_id}"
+    apply(conn, journal, [Change(intent_id, State.READY, State.HELD, reason="there_already", message=words)])
+    journal.write(conn)
+    accept(conn, intent_id, who, creates=True, vendor_id=vendor_id, vendor_number=vendor_number, note=note, clock=clock)
+
+
 def cancel(conn: Connection, intent_id: int, who: str, note: str, clock: Clock = system_clock) -> None:
     """Gives up a READY or HELD intent. What the vendor may have of it is the person's to settle, and in the note.
 

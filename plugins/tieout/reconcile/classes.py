@@ -124,8 +124,8 @@ ORDERED: tuple[Class, ...] = (
     Class(
         "stale_credit", "Stale credit data",
         "What the CRM shows of a customer's credit is older than what finance has.",
-        "a balance, limit or available credit differs, and the ledger or the limit changed after the CRM's figures were "
-        "made",
+        "a balance, limit or available credit differs, and the ledger or the limit changed after the last credit sync "
+        "began",
         "area in ('balances', 'credit') and stale",
     ),
     Class(

@@ -275,7 +275,7 @@ _FIELDS = (
            "p.tier is not null or (p.area in ('invoices', 'credit_memos') and (p.ma).number is null "
            "and (p.mb).number is not null)"),
     _field("number", "(p.ma).number", "(p.mb).number",
-           f"{_NAMED} and (p.ma).number is distinct from (p.mb).number"),
+           f"p.area in ('invoices', 'credit_memos') and {_NAMED} and (p.ma).number is distinct from (p.mb).number"),
     _shown("total", True), _shown("due", True),
     _field("status", "(p.ma).status", "(p.mb).status",
            f"(p.ma).status is distinct from (p.mb).status and (p.area = 'prices' or (p.area in ('invoices', "
@@ -307,7 +307,8 @@ select d.*, p.a_n, p.b_n, p.a_live, p.b_live, p.a_known, p.b_known, p.later_days
     coalesce(coalesce((p.mb).date, (p.ma).date) <= cast(:locked as date)
         and greatest(p.a_changed_at, p.b_changed_at) >= (cast(:locked as date) + 1)::timestamp at time zone :zone,
         false) as in_closed_period,
-    coalesce((p.mb).changed_at > (p.ma).as_of or (p.ma).as_of is null, false) as stale,
+    coalesce((p.mb).changed_at > greatest((p.ma).as_of,
+        cast(cast(:synced as jsonb) ->> d.area as timestamptz)) or (p.ma).as_of is null, false) as stale,
     coalesce(least(length(d.a_value), length(d.b_value)) >= 20
         and (starts_with(d.a_value, d.b_value) or starts_with(d.b_value, d.a_value)), false) as cut_off,
     coalesce(d.component in ('date', 'paid_on') and abs(d.a_value::date - d.b_value::date) <= :days, false) as near

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,6 +20,9 @@ from tieout.reconcile.record import wait_for_recording
 from tieout.store import audit
 from tieout.store.encoding import clean_text
 from tieout.store.reconcile_tables import break_, break_event
+
+if TYPE_CHECKING:
+    from tieout.reconcile.rules import Rules
 
 #: Breaks that one decision may concern: it is one transaction, and somebody has looked at them.
 MOST_AT_ONCE = 10_000
@@ -156,6 +159,14 @@ def accept(
             f"{_decimal(most, one)} for break {one.break_id}; correct it, or have it written off by a proposal"
         )
     return _set(conn, found, "accepted", by, {"state": "accepted", "reason_code": reason}, note)
+
+
+def tolerance(rules: Rules) -> Callable[[Break], int]:
+    """The greatest amount of a break that may be accepted: what its class allows, or what its report found tolerable.
+
+    A share of the amounts is in the report alone: it knows both sides.
+    """
+    return lambda one: max(rules.threshold(one.class_).absolute, abs(one.amount) if one.within_tolerance else 0)
 
 
 def history(conn: Connection, break_id: int) -> list[Event]:

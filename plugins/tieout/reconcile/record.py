@@ -19,6 +19,8 @@ from tieout.reconcile import report_store, rolls
 from tieout.reconcile.report_store import Report
 
 ACTOR = "tieout"
+#: Joins of 100,000 wide rows stay in memory.
+WORK_MEMORY = "128MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def record(conn: Connection, report: Report) -> Recorded:
     _refuse_twice(conn, report)
     values = {"report": report.report_id, "link": report.link, "as_of": report.as_of, "actor": ACTOR,
               "previous": report.previous_report_id}  # fmt: skip
+    conn.execute(sa.text(f"set local work_mem = '{WORK_MEMORY}'"))
     conn.execute(sa.text("analyze recon_difference (identity, area, currency, class)"))
     later = conn.execute(sa.text(_LATER), values).one()
     if later.newer:
@@ -181,7 +184,6 @@ with opened as (
     insert into tieout.break (link, {_COLUMNS}, first_seen, first_report_id, last_seen, last_report_id)
     select :link, {_COLUMNS}, :as_of, :report, :as_of, :report from recon_difference d
     where not exists (select from recon_known k where k.identity = d.identity)
-    order by area, identity
     returning break_id, class, currency, amount)
 insert into tieout.break_event (break_id, actor, event, report_id, detail)
 select break_id, :actor, 'opened', :report, jsonb_build_object('class', class, 'currency', currency, 'amount', amount)
@@ -213,7 +215,6 @@ with opened as (
     insert into tieout.break (link, {_COLUMNS}, first_seen, first_report_id, last_seen, last_report_id,
         cleared_on, state)
     select :link, {_COLUMNS}, :as_of, :report, :as_of, :report, :cleared_on, 'closed' from recon_difference
-    order by area, identity
     on conflict (link, identity) do nothing
     returning break_id, class, currency, amount)
 insert into tieout.break_event (break_id, actor, event, report_id, detail)
@@ -226,6 +227,7 @@ _ITEMS = """
 insert into tieout.report_item (report_id, break_id, class, currency, amount)
 select :report, b.break_id, d.class, d.currency, d.amount
 from recon_difference d join tieout.break b on b.link = :link and b.identity = d.identity
+order by b.break_id
 """
 _CLASSES = """
 insert into tieout.report_class (report_id, area, currency, class, count, amount, new_count, within_tolerance)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -86,7 +87,7 @@ def of_report(conn: Connection, report: Report) -> list[Roll]:
         sa.text(f"select {', '.join(_PARTS)} from tieout.report_roll where report_id = :report order by 1, 2"),  # noqa: S608 - as above
         {"report": report.report_id},
     )
-    return [_roll(row) for row in rows]
+    return [_roll(tuple(row)) for row in rows]
 
 
 def period(conn: Connection, link: str, first: date, last: date) -> Period:
@@ -110,13 +111,26 @@ def period(conn: Connection, link: str, first: date, last: date) -> Period:
     return Period(link, first, last, before, tuple(reports), rolls)
 
 
+def scales(conn: Connection, link: str) -> dict[tuple[str, str], int]:
+    """(area, currency) -> the scale of its amounts."""
+    rows = conn.execute(
+        sa.text(
+            "select area, currency, scale from tieout.break where link = :link union "
+            "select t.area, t.currency, t.scale from tieout.report_total t join tieout.report r using (report_id) "
+            "where r.link = :link"
+        ),
+        {"link": link},
+    )
+    return {(row.area, row.currency): row.scale for row in rows}
+
+
 def _day(conn: Connection, earlier: Report | None, report: Report) -> list[Roll]:
     if report.previous_report_id == (earlier.report_id if earlier else None):
         return of_report(conn, report)
     rows = conn.execute(
         sa.text(_BETWEEN), {"report": report.report_id, "previous": earlier.report_id if earlier else None}
     )
-    return [_roll(row) for row in rows]
+    return [_roll(tuple(row)) for row in rows]
 
 
 def _add(added: dict[tuple[str, str], Roll], day: Sequence[Roll], report: Report) -> None:
@@ -137,6 +151,5 @@ def _add(added: dict[tuple[str, str], Roll], day: Sequence[Roll], report: Report
         )  # fmt: skip
 
 
-def _roll(row: sa.Row[tuple[object, ...]]) -> Roll:
-    area, currency, *numbers = row
-    return Roll(str(area), str(currency), *(int(str(number)) for number in numbers))
+def _roll(row: Sequence[Any]) -> Roll:
+    return Roll(row[0], row[1], *(int(number) for number in row[2:]))

@@ -29,18 +29,18 @@ def shown_json(item: str, side: str) -> str:
 _A = "initcap(left(f.a_label, 1)) || substr(f.a_label, 2)"
 _B = "initcap(left(f.b_label, 1)) || substr(f.b_label, 2)"
 _WHOSE = "coalesce(' of ' || coalesce((f.ma).customer_name, (f.mb).customer_name), '')"
-_BOTH = f"({_A}) || {_WHOSE} || coalesce(' and ' || f.b_label, '')"
+_BOTH = f"({_A}) || {_WHOSE} || coalesce(' and ' || nullif(f.b_label, f.a_label), '')"
 _STATE = "coalesce((f.{0}).state, 'gone')"
 
 _FOUND_B = f"""case when f.b_live then f.b_label || ', which comes to nothing'
-    when f.mb is not null and (f.mb).key is not null then f.b_label || ', which is ' || {_STATE.format("mb")}
+    when (f.mb).key is not null then f.b_label || ', which is ' || {_STATE.format("mb")}
     when f.b_known then 'none: what was there is gone' else 'none' end"""
 _FOUND_A = f"""case when (f.ma).key is not null then f.a_label || ', which is ' || {_STATE.format("ma")}
     when f.a_known then 'none: what was there is gone' else 'none' end"""
 _WORD = """case f.component when 'number' then 'document number' when 'paid_on' then 'date of payment'
     when 'due' then 'amount due' when 'rate' then 'exchange rate' else f.component end"""
 _MEASURE = (
-    """case f.component when 'paid' then 'paid' when 'amount' then 'sold' else replace(f.component, '_', ' ') end"""
+    """case f.component when 'paid' then 'paid' when 'amount' then 'net' else replace(f.component, '_', ' ') end"""
 )
 
 #: What was expected, what was found, with both numbers; then why, where that is known.
@@ -52,8 +52,8 @@ EXPLANATION = f"""
     when f.component in ('presence', 'price', 'stock', 'balance', 'limit', 'available') and not f.a_live
         then ({_B}) || {_WHOSE} || ': expected ' || {money("f.b_amount")} || ' in the CRM, found ' || {_FOUND_A}
     when f.component = 'currency'
-        then {_BOTH} || ': expected one currency, found ' || {money("f.a_amount")} || ' in the CRM and '
-            || {money("f.b_amount")} || ' in the ledger'
+        then {_BOTH} || ': expected one currency, found ' || {money("(f.ma).amount", "(f.ma).scale", "(f.ma).currency")}
+            || ' in the CRM and ' || {money("(f.mb).amount", "(f.mb).scale", "(f.mb).currency")} || ' in the ledger'
     when f.component = 'link' and f.tier is not null
         then {_BOTH} || ': expected a link between them, found none; they were matched by the rule '
             || replace(split_part(f.tier, '.', 2), '_', ' ')

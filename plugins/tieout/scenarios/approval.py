@@ -1,4 +1,4 @@
-"""What an approval sets going: the reversing intents of a proposal as one set, in one transaction with the decision.
+"""What an approval sets going: the intents of a proposal as one set, in one transaction with the decision.
 
 No connector is needed: the bytes were frozen when the proposal was made, and the approver's hash covers them. The
 command line and the pages call the same function. Delivery posts the intents like everything else.
@@ -13,8 +13,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from tieout.delivery import intents
+from tieout.delivery import people as adopting
 from tieout.delivery.intents import NewIntent
+from tieout.model.identity import content_hash
+from tieout.reconcile import people
+from tieout.reconcile.people import Break
 from tieout.store import documents, proposals
+from tieout.store.documents import Judgement
 from tieout.store.proposals import Item, NotAllowed, Proposal
 
 #: Records that one refusal names; the others are counted.
@@ -62,15 +67,43 @@ def approve(engine: Engine, proposal_id: int, by: str, seen_hash: str, note: str
             if not proposals.is_hash_of(found, seen_hash):
                 raise NotAllowed(f"proposal {proposal_id}: this is not the hash of what it shows; look at it again")
             return Approved(proposal_id, found.link, 0)
+        # Breaks before the link's audit chain, as whoever decides on breaks does.
+        breaks = _breaks(conn, found, by)
         # The link's audit chain before the target's, as everywhere: two transactions cannot wait for each other.
         proposals.approve(conn, found, by, seen_hash, note)
         intents.wait_for_other_adders(conn, found.target)
         _refuse_changed(conn, found)
-        return Approved(proposal_id, found.link, _add(conn, found, by.strip()))
+        added = _add(conn, found, by.strip())
+        if breaks:
+            people.tell(conn, breaks, "fix_approved", by, {"proposal": proposal_id, "fix": found.kind})
+        return Approved(proposal_id, found.link, added)
+
+
+def _breaks(conn: Connection, found: Proposal, by: str) -> list[Break]:
+    """The breaks that it mends, locked.
+
+    Raises:
+        NotAllowed: one of them is not there any more, or not of that amount.
+    """
+    items = {item.break_id: item for item in found.items if item.break_id is not None}
+    if not items:
+        return []
+    locked = people.locked(conn, [break_id for break_id in items if break_id is not None], by)
+    other = [
+        one for one in locked
+        if one.cleared_on is not None
+        or (items[one.break_id].action == "write_off" and abs(one.amount) != items[one.break_id].amount_minor)
+    ]  # fmt: skip
+    if other:
+        raise NotAllowed(
+            f"proposal {found.proposal_id}: cleared or changed since it was made: "
+            f"{_named([f'break {one.break_id}' for one in other])}; refuse it and propose anew"
+        )
+    return locked
 
 
 def _add(conn: Connection, found: Proposal, by: str) -> int:
-    versions = _mark_documents(conn, found) if found.kind == "rollback" else {}
+    versions = _mark_documents(conn, found) if found.kind in ("rollback", *_BILLED_ANEW) else {}
     made = [
         thawed(kept, proposal=found.proposal_id, **_at(versions, item)) for item in found.items for kept in item.intents
     ]
@@ -82,7 +115,28 @@ def _add(conn: Connection, found: Proposal, by: str) -> int:
             f"proposal {found.proposal_id}: {len(there)} of its documents have an intent of the same kind already; "
             "refuse it and propose anew"
         )
+    if found.kind == "relink":
+        _adopt(conn, found, by)
     return len(added.new)
+
+
+#: Kinds of proposals whose intents are a later revision of a record's invoice.
+_BILLED_ANEW = ("resend", "relink")
+
+
+def _adopt(conn: Connection, found: Proposal, by: str) -> None:
+    """The ledger has each document already: its intent is confirmed with it, and nothing is sent."""
+    of = {str(kept["doc_uid"]): item for item in found.items for kept in item.intents}
+    rows = conn.execute(
+        text("select intent_id, doc_uid from tieout.intent where target = :target and doc_uid = any(:uids)"),
+        {"target": found.target, "uids": list(of)},
+    ).all()
+    for row in rows:
+        item = of[row.doc_uid]
+        try:
+            adopting.adopt(conn, row.intent_id, by, item.vendor_id, item.vendor_number, f"proposal {found.proposal_id}")
+        except adopting.NotPossible as error:
+            raise NotAllowed(f"proposal {found.proposal_id}: {error}; refuse it and propose anew") from error
 
 
 def _at(versions: Mapping[str, int], item: Item) -> dict[str, int]:
@@ -91,7 +145,10 @@ def _at(versions: Mapping[str, int], item: Item) -> dict[str, int]:
 
 
 def _mark_documents(conn: Connection, found: Proposal) -> dict[str, int]:
-    """Each record waits for its reversal now; source id -> the staged version up to which it is not billed again."""
+    """Each record waits for what is proposed of it; source id -> the staged version on which it was judged.
+
+    Up to that version what was taken back is not billed again.
+    """
     by_entity: dict[str, dict[str, Item]] = {}
     for item in found.items:
         if item.intents and item.source_id:
@@ -104,18 +161,23 @@ def _mark_documents(conn: Connection, found: Proposal) -> dict[str, int]:
             raise NotAllowed(
                 f"proposal {found.proposal_id}: a run is at work on {_named(at_work)}; approve it when that has ended"
             )
-        waiting = [
-            replace(
-                judgement, outcome="pending", reason="rolled_back", doc_uid=str(items[source_id].intents[0]["doc_uid"]),
-                message=f"being taken back by proposal {found.proposal_id}",
-            )
-            for source_id, judgement in judged.items()
-        ]  # fmt: skip
+        waiting = [_waiting(found, items[source_id], judgement) for source_id, judgement in judged.items()]
         documents.upsert(conn, found.link, entity, waiting, found.run_id)
         versions |= {judgement.source_id: judgement.seen_version for judgement in waiting}
     if missing := sorted(set().union(*by_entity.values()) - set(versions)):
         raise NotAllowed(f"proposal {found.proposal_id}: {_named(missing)}: never judged by a run of this link")
     return versions
+
+
+def _waiting(found: Proposal, item: Item, judged: Judgement) -> Judgement:
+    first = item.intents[0]
+    waits = replace(judged, outcome="pending", doc_uid=str(first["doc_uid"]))
+    if found.kind == "rollback":
+        return replace(waits, reason="rolled_back", message=f"being taken back by proposal {found.proposal_id}")
+    return replace(
+        waits, reason=None, message=f"mended by proposal {found.proposal_id}", revision=int(first["revision"]),
+        content_hash=content_hash(first["frozen"]["bill"]),
+    )  # fmt: skip
 
 
 def _refuse_changed(conn: Connection, found: Proposal) -> None:

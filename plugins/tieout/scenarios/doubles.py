@@ -36,7 +36,7 @@ def propose(conn: Connection, services: Services, found: Sequence[tuple[str, Ver
     if not new:
         return None
     locked = load_rules(services).locked_until
-    items = [_item(services, entity, each, _obstacle(entity, each.row, locked)) for entity, each in new]
+    items = [_item(services, entity, each, obstacle(entity, each.row, locked)) for entity, each in new]
     if all(item.action == "none" for item in items):
         return None  # there is nothing to approve; the dead letters say what to do
     reason = "the ledger has a document of ours more than once"
@@ -47,7 +47,7 @@ def propose(conn: Connection, services: Services, found: Sequence[tuple[str, Ver
     return proposals.propose(conn, made)
 
 
-def _obstacle(entity: str, row: Row, locked: Any) -> str | None:
+def obstacle(entity: str, row: Row, locked: Any) -> str | None:
     """Why a double cannot be voided by us."""
     if entity == "invoice" and (row["paid_minor"] or row["credited_minor"]):
         return "money or a credit was booked on it: finance moves that first"
@@ -58,7 +58,7 @@ def _obstacle(entity: str, row: Row, locked: Any) -> str | None:
     return None
 
 
-def _item(services: Services, entity: str, each: Verdict, obstacle: str | None) -> Item:
+def _item(services: Services, entity: str, each: Verdict, why_not: str | None) -> Item:
     row, owned = each.row, each.owned
     mapping = services.ledger.mappings[entity]
     why = f"{each.keeps} stands for the same document and stays; this one is voided"
@@ -66,14 +66,14 @@ def _item(services: Services, entity: str, each: Verdict, obstacle: str | None) 
         entity=entity, vendor_id=row["_source_id"], vendor_number=row["number"],
         doc_uid=owned.doc_uid if owned else None, source_object=owned.source_object if owned else None,
         source_id=owned.source_id if owned else None, source_number=None, currency=row["currency"],
-        amount_minor=row["total_minor"], action="none" if obstacle else "void",
-        reason="not_possible" if obstacle else "duplicate", why=obstacle or why,
+        amount_minor=row["total_minor"], action="none" if why_not else "void",
+        reason="not_possible" if why_not else "duplicate", why=why_not or why,
         staged_in=mapping.staged_entity().table, ledger_version=row["_version"],
-        intents=[] if obstacle else frozen_intents([_void(services, entity, each)]),
+        intents=[] if why_not else frozen_intents([void_of(services, entity, each)]),
     )  # fmt: skip
 
 
-def _void(services: Services, entity: str, each: Verdict) -> NewIntent:
+def void_of(services: Services, entity: str, each: Verdict) -> NewIntent:
     """Its source is the ledger's own document: the record of the CRM has another that is in force."""
     link, row, mapping = services.link, each.row, services.ledger.mappings[entity]
     vendor_id, operation = row["_source_id"], VOIDS[entity]

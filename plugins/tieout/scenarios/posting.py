@@ -120,8 +120,48 @@ def _plan_chunk(
     return counts
 
 
+def billed_anew(services: Services, rules: Rules, ids: Sequence[str], run_id: UUID) -> dict[str, Plan]:
+    """source id -> the plan that bills a record once more, as it is now, whatever was billed of it before.
+
+    A record that cannot be billed comes with its `hold`. One that no run of the link has judged is left out. Nothing is
+    written; the credit gate is not asked: a person has to approve what comes of it.
+    """
+    subject = subject_of(services)
+    with services.engine.connect() as conn:
+        judged = documents.latest(conn, services.link.name, subject.entity, ids)
+    chunk = _read(services, subject, {source_id: one.seen_version for source_id, one in judged.items()})
+    accounts = {row["account_id"] for row in chunk.heads.values() if row.get("account_id")}
+    customers = CustomerBook(services, run_id).plan(accounts, letters_of(services, "account", accounts))
+    chunk = replace(chunk, parties=customers.parties)
+    return {plan.judgement.source_id: plan for plan in ready.checked(services, [
+        _anew(chunk, judged[source_id], rules) for source_id in sorted(judged)
+    ])}  # fmt: skip
+
+
+def _anew(chunk: _Chunk, judged: Judgement, rules: Rules) -> Plan:
+    source_id = judged.source_id
+    head, live = chunk.heads.get(source_id), chunk.live.get(source_id)
+    base = replace(judged, outcome="pending", revision=live.intent["revision"] if live else 0)
+    if source_id in chunk.stopped:
+        return Plan(base, live=live, hold=chunk.stopped[source_id])
+    if head is None or head.get("cancelled") or not head.get("billable"):
+        hold = Hold("not_billable", "the CRM does not have it to be billed any more", "a billable record",
+                    "none, or one that is cancelled or open", "leave it, or activate it in the CRM")  # fmt: skip
+        return Plan(base, live=live, hold=hold)
+    made = _bill(head, chunk, source_id, rules)
+    if isinstance(made, Hold):
+        return Plan(base, live=live, hold=made)
+    party = chunk.parties.get(made.account_id)
+    if not isinstance(party, Party) or party.vendor_id is None:
+        hold = Hold("customer_not_in_ledger", "its customer is not in the ledger yet", "a customer that is linked",
+                    f"account {made.account_id} without one", "let a run carry the customer over first")  # fmt: skip
+        return Plan(base, live=live, hold=hold)
+    base = replace(base, currency=made.currency, source_minor=made.net_minor)
+    return Plan(base, (Step.CREATE,), made, party, live, content_hash(made.content()))
+
+
 def _refuse_overtaken(conn: Connection, services: Services, subject: Subject, chunk: _Chunk) -> None:
-    """Stops the chunk where somebody approved a reversal since it was read: what was judged would undo that.
+    """Stops the chunk where somebody approved a proposal since it was read: what was judged would undo that.
 
     Raises:
         Retriable: the next try sees it.
@@ -131,8 +171,11 @@ def _refuse_overtaken(conn: Connection, services: Services, subject: Subject, ch
     intents.wait_for_other_adders(conn, services.ledger.name)
     now = _latest_intents(conn, services, subject, sorted(chunk.live))
     for source_id, intent in now.items():
-        if intent["reversal_uid"] != chunk.live[source_id].intent["reversal_uid"]:
-            raise Retriable(f"{subject.entity} {source_id}: its invoice was reversed while it was being judged")
+        seen = chunk.live[source_id].intent
+        if (intent["doc_uid"], intent["reversal_uid"]) != (seen["doc_uid"], seen["reversal_uid"]):
+            raise Retriable(
+                f"{subject.entity} {source_id}: its invoice was reversed or replaced while it was being judged"
+            )
 
 
 def _read(services: Services, subject: Subject, versions: Mapping[str, int]) -> _Chunk:

@@ -189,7 +189,8 @@ def _owned(conn: Connection, services: Services, entity: str, stamps: Sequence[s
     rows = conn.execute(
         text(
             "select natural_key, doc_uid, state, vendor_id, link, source_object, source_id from tieout.intent "
-            "where target = :target and kind = :kind and natural_key = any(:stamps) order by intent_id"
+            "where target = :target and kind in (:kind, 'write_off') and entity = :kind "
+            "and natural_key = any(:stamps) order by intent_id"
         ),
         {"target": services.ledger.name, "kind": entity, "stamps": list(stamps)},
     )

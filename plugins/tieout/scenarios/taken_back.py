@@ -1,4 +1,4 @@
-"""After an approval: delivering a proposal at once, closing its account, and billing again what was taken back."""
+"""After an approval: delivering a proposal at once, closing the account of what it takes back, billing that again."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def deliver(services: Services, proposal_id: int) -> dict[str, Any]:
         )  # fmt: skip
     numbers: dict[str, Any] = {"deliver": quote_to_cash.deliver(services, str(run))}
     # What an allocation does to its invoice is in no answer: read, so that the CRM shows it at once.
-    acted = [item.vendor_id for item in found.items if item.action != "none" and item.entity == "invoice"]
+    acted = [item.vendor_id for item in found.items if item.vendor_id and item.action != "none"
+             and item.entity == "invoice"]  # fmt: skip
     read_again(services, services.ledger, "invoice", acted, run)
     numbers["write_back"] = quote_to_cash.write_back(services, str(run))
     closed = closing(services, found)
@@ -81,7 +82,7 @@ def closing(services: Services, found: Proposal) -> dict[str, Closing]:
             {"target": found.target, "uids": [one.doc_uid for parts in states.values() for one in parts]},
         )
         notes = {row.doc_uid: row.vendor_id for row in rows}
-    acted = {position: item for position, item in enumerate(found.items, start=1) if item.action != "none"}
+    acted = {position: item for position, item in enumerate(found.items, start=1) if item.action in ("void", "credit")}
     totals = _totals(services, acted.values(), notes.values())
     parts: dict[str, Closing] = defaultdict(Closing)
     for position, item in acted.items():

@@ -175,7 +175,8 @@ def _raised_by_hand(services: Services) -> list[Fact]:
             text(
                 f"""
                 with ours as materialized (
-                    select vendor_id, natural_key from tieout.intent where target = :ledger and kind = 'invoice'
+                    select vendor_id, natural_key from tieout.intent where target = :ledger
+                      and kind in ('invoice', 'write_off')
                       and state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN', 'CONFIRMED'))
                 select s._source_id as invoice_id, c.source_id as account_id from staging.{table} s
                 join tieout.crosswalk c on c.link = :link and c.target = :ledger and c.entity = 'account'

@@ -1,7 +1,7 @@
-"""Proposals: sets of reversals that a person approves or refuses, kept as they were shown.
+"""Proposals: sets of reversals and repairs that a person approves or refuses, kept as they were shown.
 
 Here: the rows, their hash, who may decide, the audit. What is proposed, and what an approval sets going, is decided by
-scenarios (rollback.py, sweep.py, approval.py). The database keeps the rules too: migration 0003.
+scenarios (rollback.py, sweep.py, fixes.py, approval.py). The database keeps the rules too: migrations 0003 and 0006.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tieout.model.identity import content_hash
 from tieout.store import audit
 from tieout.store.tables import proposal, proposal_item
 
-Kind = Literal["rollback", "void_duplicate"]
-Action = Literal["void", "credit", "none"]
+Kind = Literal["rollback", "void_duplicate", "resend", "relink", "write_off"]
+Action = Literal["void", "credit", "resend", "relink", "write_off", "none"]
 #: Characters of a hash that name it well enough for a person to type.
 SHORTEST_HASH = 12
 #: Documents of one proposal: what is approved at once has to fit into one transaction, and before one pair of eyes.
@@ -47,6 +47,7 @@ class Item:
         reason: stable code, `why` the same in words.
         staged_in, ledger_version: staging table and `_version` on which this was decided.
         intents: what an approval adds, as fields of delivery's NewIntent with the body as text.
+        break_id: of the break that it mends; None where it comes from elsewhere.
     """
 
     entity: str
@@ -64,6 +65,13 @@ class Item:
     staged_in: str
     ledger_version: int | None
     intents: Sequence[Mapping[str, Any]] = ()
+    break_id: int | None = None
+
+
+def shown_actions(sums: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
+    """The actions that a table of sums has columns for: void, credit, what else there is, and nothing."""
+    others = sorted(set().union(*sums.values()) - {"void", "credit", "none", "documents"})
+    return ("void", "credit", *others, "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,7 @@ class Proposal:
     items: tuple[Item, ...] = ()
 
     def sums(self) -> dict[str, dict[str, int]]:
-        """currency -> action -> minor units, and `documents`: how many."""
+        """As `sums`."""
         return sums(self.items)
 
 
@@ -112,12 +120,10 @@ _ITEM = [proposal_item.c[name] for name in Item.__dataclass_fields__]
 
 
 def sums(items: Sequence[Item]) -> dict[str, dict[str, int]]:
-    """currency -> `void`, `credit`, `none`: minor units; and `documents`. Two currencies are never added."""
-    found: dict[str, dict[str, int]] = defaultdict(lambda: {"void": 0, "credit": 0, "none": 0, "documents": 0})
+    """currency -> action -> minor units, and `documents`: how many. Two currencies are never added."""
+    found: dict[str, dict[str, int]] = {}
     for item in items:
-        of_currency = found[item.currency or ""]
-        of_currency[item.action] += item.amount_minor or 0
-        of_currency["documents"] += 1
+        _add(found, item.currency or "", item.action, item.amount_minor or 0, 1)
     return dict(sorted(found.items()))
 
 
@@ -126,6 +132,8 @@ def items_hash(kind: str, link: str, target: str, items: Sequence[Item]) -> str:
     shown = []
     for item in items:
         fields = asdict(item)
+        if item.break_id is None:
+            del fields["break_id"]  # as it was before there were breaks: what was proposed then keeps its hash
         fields["intents"] = [
             {**intent, "body": hashlib.sha256(str(intent["body"]).encode()).hexdigest()} for intent in item.intents
         ]
@@ -202,12 +210,14 @@ def _sums(conn: Connection, ids: Sequence[int]) -> dict[int, dict[str, dict[str,
     )
     found: dict[int, dict[str, dict[str, int]]] = defaultdict(dict)
     for row in rows:
-        part = found[row.proposal_id].setdefault(
-            row.currency, dict.fromkeys(("void", "credit", "none", "documents"), 0)
-        )
-        part[row.action] += row.minor
-        part["documents"] += row.documents
+        _add(found[row.proposal_id], row.currency, row.action, row.minor, row.documents)
     return found
+
+
+def _add(found: dict[str, dict[str, int]], currency: str, action: str, minor: int, documents: int) -> None:
+    part = found.setdefault(currency, {"void": 0, "credit": 0, "none": 0, "documents": 0})
+    part[action] = part.get(action, 0) + minor
+    part["documents"] += documents
 
 
 def locked(conn: Connection, proposal_id: int) -> Proposal:
@@ -326,6 +336,18 @@ def proposed_before(conn: Connection, target: str, vendor_ids: Sequence[str], *,
         {"target": target, "states": wanted, "ids": list(vendor_ids), "only_open": only_open},
     )
     return {row.vendor_id: row.proposal_id for row in rows}
+
+
+def of_breaks(conn: Connection, break_ids: Sequence[int]) -> list[tuple[int, int, Kind, str]]:
+    """(break, proposal, kind, state) of every proposal that is to mend one of these breaks, oldest first."""
+    rows = conn.execute(
+        sa.text(
+            "select m.break_id, p.proposal_id, p.kind, p.state from tieout.proposal_item m "
+            "join tieout.proposal p using (proposal_id) where m.break_id = any(:ids) order by 2, 1"
+        ),
+        {"ids": list(break_ids)},
+    )
+    return [(row.break_id, row.proposal_id, row.kind, row.state) for row in rows]
 
 
 def changed_since(conn: Connection, found: Proposal) -> list[Item]:

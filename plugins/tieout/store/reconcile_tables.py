@@ -121,7 +121,7 @@ report_roll = Table(
     CheckConstraint("opening_count + new_count - cleared_count = closing_count", name="report_roll_counts"),
 )
 
-# A discrepancy with an identity that survives reruns. Reports are named without a foreign key (migration 0005 says why).
+# A discrepancy with an identity that survives reruns. Reports are named without a foreign key: migration 0005 says why.
 break_ = Table(
     "break", metadata,
     Column("break_id", BigInteger, Identity(), primary_key=True),

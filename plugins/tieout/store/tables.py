@@ -290,11 +290,11 @@ audit_head = Table(
     Column("hash", Text, nullable=False),
 )
 
-# A set of reversals that a person approves or refuses. Triggers (migration 0003) keep what was proposed as it was.
+# A set of reversals or repairs that a person approves or refuses. Triggers (migration 0003) keep it as it was proposed.
 proposal = Table(
     "proposal", metadata,
     Column("proposal_id", BigInteger, Identity(), primary_key=True),
-    Column("kind", Text, nullable=False),  # rollback, void_duplicate
+    Column("kind", Text, nullable=False),  # rollback, void_duplicate, resend, relink, write_off
     Column("link", Text, nullable=False),
     Column("target", Text, nullable=False),  # connection name
     Column("reason", Text, nullable=False),
@@ -309,7 +309,9 @@ proposal = Table(
     Column("note", Text),
     Column("run_id", UUID(as_uuid=True), nullable=False),  # the run that proposed it and that its intents belong to
     Column("done_at", DateTime(timezone=True)),
-    CheckConstraint("kind in ('rollback','void_duplicate')", name="proposal_kind"),
+    CheckConstraint(
+        "kind in ('rollback','void_duplicate','resend','relink','write_off')", name="proposal_kind"
+    ),
     CheckConstraint("state in ('proposed','approved','refused','done')", name="proposal_state"),
     CheckConstraint(
         "(state = 'proposed') = (decided_by is null) and (decided_by is null) = (decided_at is null)",
@@ -340,15 +342,19 @@ proposal_item = Table(
     Column("source_number", Text),
     Column("currency", Text),
     Column("amount_minor", BigInteger),  # the ledger's total, with tax
-    Column("action", Text, nullable=False),  # void, credit, none
+    Column("action", Text, nullable=False),  # void, credit, resend, relink, write_off, none
     Column("reason", Text, nullable=False),  # stable code
     Column("why", Text, nullable=False),
     Column("staged_in", Text, nullable=False),  # the staging table that shows the vendor's document
     Column("ledger_version", BigInteger),  # the _version there on which this was decided
     Column("intents", JSONB, nullable=False, server_default=text("'[]'")),  # what an approval adds, bytes included
-    CheckConstraint("action in ('void','credit','none')", name="proposal_item_action"),
+    Column("break_id", BigInteger, ForeignKey("tieout.break.break_id")),  # what it mends
+    CheckConstraint(
+        "action in ('void','credit','resend','relink','write_off','none')", name="proposal_item_action"
+    ),
     CheckConstraint("(action = 'none') = (intents = '[]')", name="proposal_item_intents"),
     Index("proposal_item_vendor", "vendor_id"),
+    Index("proposal_item_break", "break_id", postgresql_where=text("break_id is not null")),
 )
 
 # Credit limits that somebody proposed together; another person approves. Triggers keep it so (migration 0004).

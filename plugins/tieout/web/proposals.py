@@ -35,7 +35,16 @@ def add(app: FastAPI, reader: Dependency, operator: Dependency, pages: Pages) ->
         if found is None:
             raise HTTPException(404, "There is no proposal with this number.")
         own = not found.by_machine and found.proposed_by.strip().casefold() == visitor.name.strip().casefold()
-        return pages.render("proposal.html", request, visitor, proposal=found, carried=states, own=own, decided=decided)
+        return pages.render(
+            "proposal.html",
+            request,
+            visitor,
+            proposal=found,
+            carried=states,
+            own=own,
+            decided=decided,
+            shown_actions=proposals.shown_actions,
+        )
 
     @app.post("/proposals/{proposal_id}/decide")
     def decide(

@@ -38,7 +38,12 @@ def items(books: Books) -> tuple[pd.DataFrame, pd.DataFrame]:
                if row["product_id"] in by_id and row["price_book_id"] in standard and row["active"]]  # fmt: skip
     finance = _finance_prices(books, sold)
     shown = {(by_id[row["product_id"]]["ledger_id"], row["currency"]): row["unit_price"] for row in entries}
-    a = [_crm_price(row, by_id[row["product_id"]], books, sold) for row in entries]
+    base = books.services.link.base_currency
+    # A price in a currency for which finance has none is the CRM's own affair; one in the books' currency never is.
+    a = [
+        _crm_price(row, by_id[row["product_id"]], books, sold) for row in entries
+        if row["currency"] == base or (by_id[row["product_id"]]["ledger_id"], row["currency"]) in finance
+    ]  # fmt: skip
     b = [_ledger_price(books, sold[item], currency, price, shown.get((item, currency)))
          for (item, currency), price in finance.items()]  # fmt: skip
     a += [_stock(row, row["ledger_id"], row["product_id"]) for row in products if row["stock"] is not None]
@@ -46,7 +51,6 @@ def items(books: Books) -> tuple[pd.DataFrame, pd.DataFrame]:
     # What finance does not sell any more is taken out of the CRM by deactivating the product, whatever its prices say.
     gone = {f"{row['ledger_id']}" for row in products if row["ledger_id"] not in sold and not row["active"]}
     kept = [row for row in a if row["match_key"].split("|")[0] not in gone]
-    base = books.services.link.base_currency
     return (
         joined([pd.DataFrame(kept), unreadable(books.crm("price").rejections, PRICES, "price", base)]),
         joined([pd.DataFrame(b), unreadable(books.ledger("product").rejections, PRICES, "product", base)]),
@@ -78,7 +82,7 @@ def _crm_price(
         "measure": "price", "currency": row["currency"], "scale": SCALE, "amount": _ten_thousandths(row["unit_price"]),
         # Whether it is sold is told once for each product, with its price in the books' currency.
         "status": (ACTIVE if product["active"] else INACTIVE) if base else None,
-        "label": f"price of product {product['code']}", "title": product["code"], "linked": True,
+        "label": f"price of product {product['code']}", "title": product["code"],
         "changed_at": max(row["_modified_at"], product["_modified_at"]), "version": row["_version"],
     }  # fmt: skip
 

@@ -44,16 +44,16 @@ def _crm(books: Books) -> pd.DataFrame:
         "live": live, "linked": heads.index.isin(links["source_id"]), "currency": heads["currency"],
         "scale": scales(heads["currency"]),
         "amount": heads.index.to_series().map(worth).astype("Int64").fillna(0).where(live, 0),
-        "customer": _customers(books, heads), "number": shown["credit_number"], "status": shown["credit_status"],
+        "customer": return_customers(books, heads), "number": shown["credit_number"], "status": shown["credit_status"],
         "total": shown["credit_total_minor"], "label": "return " + name, "title": name,
-        "customer_name": books.names_of(_customers(books, heads)),
+        "customer_name": books.names_of(return_customers(books, heads)),
         "state": pd.Series("not approved", index=heads.index).where(~cancelled, "cancelled").where(~live),
         "reason": heads.index.to_series().map(reasons).where(live), "changed_at": heads["_modified_at"],
         "version": heads["_version"],
     }).loc[lambda made: made["live"] | made["linked"]]  # fmt: skip
 
 
-def _customers(books: Books, heads: pd.DataFrame) -> Any:
+def return_customers(books: Books, heads: pd.DataFrame) -> Any:
     """The return's account, else that of its order."""
     orders = books.crm("order").frame
     of_order = heads["order_id"].astype(object).map(

@@ -34,14 +34,14 @@ def items(books: Books) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def documents_of(books: Books, entities: tuple[str, ...], object_: str) -> pd.DataFrame:
-    """The crosswalk's rows for documents of one object of the CRM: vendor_id, source_id, ordinal."""
+    """The crosswalk's rows for documents of one object of the CRM: vendor_id, source_id, ordinal, main."""
     links = books.crosswalk
     own = links[links["entity"].isin(entities) & (links["source_object"] == object_)]
-    return own[["vendor_id", "source_id", "ordinal"]]
+    return own[["vendor_id", "source_id", "ordinal", "main"]]
 
 
 def linked(books: Books, frame: pd.DataFrame, id_column: str, links: pd.DataFrame, entity: str, target: str) -> Any:
-    """key, match_key, linked, ordinal of ledger documents: the CRM's record where the crosswalk names one.
+    """key, match_key, linked, ordinal, main of ledger documents: the CRM's record where the crosswalk names one.
 
     Args:
         entity: of the ledger's own key; target: of the CRM's.
@@ -57,6 +57,7 @@ def linked(books: Books, frame: pd.DataFrame, id_column: str, links: pd.DataFram
         "key": own, "match_key": (f"{target}:" + source.astype("string")).astype(object).where(known, own),
         "linked": known,
         "ordinal": ids.map(by_id["ordinal"]).astype("Int64").fillna(0),
+        "main": ids.map(by_id["main"]).astype("boolean").fillna(True),
     }, index=frame.index)  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.model.money import to_minor
+from tieout.scenarios.tying_out.credit_memos import return_customers
 from tieout.scenarios.tying_out.invoices import documents_of
 from tieout.scenarios.tying_out.reading import GONE, Books, joined, keyed, scales, unreadable
 
@@ -80,11 +81,12 @@ def _used_by_returns(books: Books) -> pd.DataFrame:
     heads = books.crm(RETURN).frame.set_index("_source_id").reindex(shown.index)
     used = shown["credit_total_minor"].astype("Int64") - shown["credit_open_minor"].astype("Int64").fillna(0)
     gone = shown["credit_status"].isin(books.in_words(GONE))
+    customer = return_customers(books, heads)
     made = pd.DataFrame({
         "area": AREA, "key": keyed(RETURN, shown["_source_id"]), "match_key": keyed(RETURN, shown["_source_id"]),
         "measure": "paid", "currency": shown["currency"], "scale": scales(shown["currency"]),
-        "amount": used.fillna(0).where(~gone, 0), "customer": heads["account_id"].astype(object),
-        "customer_name": books.names_of(heads["account_id"].astype(object)), "number": shown["credit_number"],
+        "amount": used.fillna(0).where(~gone, 0), "customer": customer,
+        "customer_name": books.names_of(customer), "number": shown["credit_number"],
         "label": "return " + heads["number"].astype("string"), "title": heads["number"],
         "changed_at": shown["_modified_at"], "version": shown["_version"],
     })  # fmt: skip
@@ -123,7 +125,7 @@ def _payments(books: Books, *, returns: bool) -> pd.DataFrame:
     word = pd.Series("payment", index=frame.index).where(~refund, "refund").astype("string")
     made = pd.DataFrame({
         "area": AREA, "key": own, "match_key": match, "measure": "paid", "live": live,
-        "linked": record.notna(), "currency": frame["currency"], "scale": scales(frame["currency"]), "amount": signed,
+        "currency": frame["currency"], "scale": scales(frame["currency"]), "amount": signed,
         "customer": customer, "customer_name": books.names_of(customer), "date": frame["date"].astype(object),
         "reference": frame["reference"], "number": about.astype(object),
         "label": (word + " of " + frame["date"].astype("string")).fillna(word) + (" on " + about).fillna(""),
@@ -160,7 +162,7 @@ def _applied(books: Books) -> pd.DataFrame:
     made = pd.DataFrame({
         "area": AREA, "key": keyed("credit_memo", notes["credit_memo_id"]),
         "match_key": f"{RETURN}:" + notes["credit_memo_id"].astype(object).map(source).astype("string"),
-        "measure": "paid", "live": ~gone, "linked": True, "currency": notes["currency"],
+        "measure": "paid", "live": ~gone, "currency": notes["currency"],
         "scale": scales(notes["currency"]), "amount": used.where(~gone, 0), "customer": customer,
         "customer_name": books.names_of(customer), "number": notes["number"],
         "label": "what is used of credit note " + notes["number"].astype("string"), "title": notes["number"],

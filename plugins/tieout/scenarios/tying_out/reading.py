@@ -78,9 +78,14 @@ class Books:
 
     @cached_property
     def crosswalk(self) -> pd.DataFrame:
-        """entity, vendor_id, source_object, source_id, ordinal: of this link, made until `known_at`."""
+        """entity, vendor_id, source_object, source_id, ordinal, main: of this link, made until `known_at`.
+
+        What only writes a difference off is not the document that the CRM's record is compared with.
+        """
         return self._query(
-            "select entity, vendor_id, source_object, source_id, crosswalk_id as ordinal, link from tieout.crosswalk "
+            "select entity, vendor_id, source_object, source_id, crosswalk_id as ordinal, not exists (select from "
+            "tieout.intent i where i.target = c.target and i.doc_uid = c.doc_uid and i.kind = 'write_off') as main "
+            "from tieout.crosswalk c "
             "where target = :ledger and source = :crm and link = :link and created_at <= :known_at"
         )
 

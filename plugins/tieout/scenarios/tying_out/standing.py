@@ -102,7 +102,7 @@ def _finance_items(
                        for one in shared.members)  # fmt: skip
     except RateUnknown as error:
         reason = f"rate_unknown: {error}"
-    known = {"linked": True, "reason": reason, "key": f"account:{ledger.contacts.get(account, account)}"}
+    known = {"reason": reason, "key": f"account:{ledger.contacts.get(account, account)}"}
     made = {**_item(BALANCES, "balance", row, currency, own), **known, "changed_at": ledger.changed_at.get(account)}
     into.append(made)
     if shared is not None:
@@ -127,18 +127,39 @@ def _ledger(books: Books) -> _Ledger:
         accounts = frame["customer_id"].astype(object).map(books.contacts)
         ours = frame[accounts.notna()].assign(account=accounts)
         # `_modified_at` of a deleted draft counts too: whatever happened to a document, the figures were made before.
-        changed |= _newer(changed, ours.groupby("account")["_modified_at"].max().dropna().to_dict())
+        newest = ours.groupby("account")["_modified_at"].max().dropna()
+        changed |= _newer(changed, {key: value.to_pydatetime() for key, value in newest.items()})
         live = ours[ours["status"].isin(open_) & ours[due].notna() & (ours[due] != 0)]
         for row in rows(live[[key, "account", "currency", due]]):
             item = OpenItem(row[key], row["account"], row["currency"], sign * row[due])
             items_.setdefault(row["account"], []).append(item)
+    changed |= _newer(changed, _vanished(books))
     contacts = {account: contact for contact, account in reversed(list(books.contacts.items()))}
     return _Ledger(items_, changed, contacts, _rates(books))
 
 
 def _newer(known: dict[str, datetime], found: dict[str, Any]) -> dict[str, datetime]:
-    moments = {key: value.to_pydatetime() for key, value in found.items()}
-    return {key: max(value, known.get(key, value)) for key, value in moments.items()}
+    return {key: max(value, known.get(key, value)) for key, value in found.items()}
+
+
+def _vanished(books: Books) -> dict[str, datetime]:
+    """account -> when it was seen last that one of its documents is gone from the ledger without a trace."""
+    found: dict[str, datetime] = {}
+    services = books.services
+    for entity in ("invoice", "credit_memo"):
+        mapping = services.ledger.mappings[entity]
+        customer = mapping.read["customer_id"].source[0]
+        with services.engine.connect() as conn:
+            rows_ = conn.execute(
+                sa.text(
+                    f"select {customer} as customer, max(_staged_at) as at from staging.{mapping.staged_entity().table} "  # noqa: S608
+                    "where _connection = :ledger and _deleted and _staged_at <= :known_at group by 1"
+                ),
+                {"ledger": services.ledger.name, "known_at": books.known_at},
+            )
+            seen = {books.contacts[row.customer]: row.at for row in rows_ if row.customer in books.contacts}
+        found |= _newer(found, seen)
+    return found
 
 
 def _rates(books: Books) -> Rates:
