@@ -78,6 +78,8 @@ def run(quick: bool = False) -> Sequence[Row]:
 def pages(count: int) -> Iterator[TestClient]:
     """The pages, over a store with so many breaks."""
     from tests.support.reconciliation import many
+    from tieout.model.settings import PROJECT
+    from tieout.reconcile.rules import load_rules
     from tieout.web.app import Visitor, create_app
     from tieout.web.sources import Sources
 
@@ -86,7 +88,7 @@ def pages(count: int) -> Iterator[TestClient]:
         server = embedded.start(home)
         engine = _store(server.url_for("postgres"), server)
         many(engine, count)
-        sources = Sources(open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=home)
+        sources = Sources(open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=home, link_rules=lambda link: load_rules(PROJECT / "include"))
         clara = Visitor("clara", True, frozenset({"breaks", "decide", "prepare", "review"}))
         yield TestClient(create_app(lambda door: lambda: clara, sources, b"bench", lambda asked: "/login"))
         engine.dispose()

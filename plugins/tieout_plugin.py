@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
 
+    from tieout.reconcile.rules import Rules
     from tieout.scenarios.receivables import Owed
     from tieout.web.app import Visitor
 
@@ -45,7 +46,10 @@ def pages() -> FastAPI:
     from tieout.web.sources import Sources
 
     settings = load_settings()
-    sources = Sources(open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed)
+    sources = Sources(
+        open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed, link_rules=_rules,
+        proposer=_propose,
+    )  # fmt: skip
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
 
@@ -106,6 +110,24 @@ def _owed(link: str) -> Sequence[Owed]:
     from tieout.scenarios.receivables import read
 
     return read(_engine(), load_settings(), link, datetime.now(UTC).date())
+
+
+def _rules(link: str) -> Rules:
+    from tieout.model.settings import load_settings
+    from tieout.reconcile.rules import load_rules
+    from tieout.scenarios.services import find_link
+
+    settings = load_settings()
+    return load_rules(settings.include).for_link(find_link(settings, link))
+
+
+def _propose(link: str, breaks: Sequence[int], who: str, why: str) -> int:
+    from tieout.orchestration.connections import get_connection, keep_secret
+    from tieout.scenarios import fixes
+    from tieout.scenarios.services import open_services
+
+    with open_services(link, connections=get_connection, on_secret=keep_secret, actor=who) as services:
+        return fixes.propose(services, breaks, by=who, reason=why).proposal_id
 
 
 def _login_page(asked: str) -> str:

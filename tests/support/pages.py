@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fastapi import Header, HTTPException
@@ -12,11 +12,13 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from tests.support.reconciliation import REASONS, tolerance
 from tieout.orchestration import roles
+from tieout.reconcile.people import NotAllowed
+from tieout.reconcile.rules import load_rules
 from tieout.web.app import Visitor, create_app
 from tieout.web.sources import Sources
 
+ROOT = Path(__file__).resolve().parents[2]
 #: Person -> role.
 PEOPLE = {
     "vera": roles.FINANCE_VIEWER, "petra": roles.PREPARER, "rex": roles.REVIEWER, "oskar": roles.OPERATOR,
@@ -43,11 +45,20 @@ def authorize(door: str) -> Callable[..., Visitor]:
     return visitor
 
 
-def app(engine: Engine, home: Path, page_size: int = 100) -> Starlette:
+Proposer = Callable[[str, Sequence[int], str, str], int]
+
+
+def nothing_to_mend(link: str, breaks: Sequence[int], who: str, why: str) -> int:
+    """No ledger is behind these pages: nothing can be proposed."""
+    raise NotAllowed(f"{link} has no ledger here to read break {breaks[0]} from again")
+
+
+def app(engine: Engine, home: Path, page_size: int = 100, proposer: Proposer = nothing_to_mend) -> Starlette:
     """The pages, mounted as Airflow mounts them: links must carry the prefix."""
     sources = Sources(
         open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=home, page_size=page_size,
-        reason_codes=lambda link: REASONS, tolerances=lambda link: tolerance,
+        owed=lambda link: [],
+        link_rules=lambda link: load_rules(ROOT / "include"), proposer=proposer,
     )  # fmt: skip
     pages = create_app(authorize, sources, b"a secret of the test", lambda asked: f"/auth/login/?next={asked}")
     return Starlette(routes=[Mount("/tieout", pages)])

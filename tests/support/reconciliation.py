@@ -204,14 +204,6 @@ def stage_records(engine: Engine) -> None:
     stage(engine, INVOICES, "books", [[{"InvoiceID": "i-2", "InvoiceNumber": "INV-20419", "SubTotal": 1240}]], run_id)
 
 
-REASONS = {"timing": "It will be there with the next run", "rounding": "Rounding", "other": "Another reason"}
-
-
-def tolerance(_: Any) -> int:
-    """What a person may accept in tests of the pages: one unit of the smallest kind."""
-    return 1
-
-
 def suggest(engine: Engine, a_keys: Sequence[str], b_keys: Sequence[str], score: str, **evidence: Any) -> int:
     """A match that a rule suggests; its id."""
     with engine.begin() as conn:

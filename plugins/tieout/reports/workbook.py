@@ -278,7 +278,7 @@ def _cell(book: _Book, sheet: Any, row: int, place: int, kind: str, value: Any, 
     elif kind == "date":
         sheet.write_datetime(
             row, place, datetime(value.year, value.month, value.day), book.style(num_format="yyyy-mm-dd")
-        )  # noqa: DTZ001 - a date of the books has no zone
+        )
     else:
         _text(book, sheet, row, place, value)
 

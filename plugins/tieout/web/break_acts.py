@@ -64,6 +64,25 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
             raise HTTPException(409, f"Nothing was attached: {error}.") from error
         return back_to(request, f"/breaks/{break_id}?done=attach")
 
+    @app.post("/breaks/{break_id}/propose")
+    def propose(
+        request: Request,
+        break_id: int,
+        csrf: Annotated[str, Form()],
+        reason: Annotated[str, Form(max_length=500)] = "",
+        visitor: Visitor = Depends(doors.breaks),
+    ) -> Response:
+        pages.require_token(visitor, csrf)
+        if not reason.strip():
+            raise HTTPException(400, "Say why: who approves the proposal reads it.")
+        try:
+            with engine().connect() as conn:
+                link = people.get(conn, break_id).link
+            number = pages.sources.proposer(link, [break_id], visitor.name, reason.strip())
+        except NotAllowed as error:
+            raise HTTPException(409, f"Nothing was proposed: {error}.") from error
+        return back_to(request, f"/proposals/{number}")
+
     @app.post("/breaks/{break_id}/{act}")
     def decide(
         request: Request,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,9 +14,11 @@ from sqlalchemy import Engine
 
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
+from tieout.model.errors import ConfigurationFault
 from tieout.model.tie_out import Head
-from tieout.reconcile import reading
+from tieout.reconcile import people, reading
 from tieout.reconcile.people import Break
+from tieout.reconcile.rules import Rules
 from tieout.scenarios.receivables import Owed
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
@@ -31,6 +34,10 @@ MOST_LINKS = 200
 Matrix = Callable[[str, str], Sequence[Sequence[str]]]
 
 
+def _not_given(*_: Any) -> Any:
+    raise ConfigurationFault("these pages were made without a source for this: see web/sources.py")
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What the pages ask for.
@@ -39,17 +46,18 @@ class Sources:
         open_engine: the store's engine, made at the first request and kept by the caller.
         matrix: what `tieout mapping matrix` prints.
         docs_home: the folder that holds a folder of Data Docs for each run.
-        owed: link -> its receivables; reason_codes: link -> code -> words;
-            tolerances: link -> break -> the greatest amount that a person may accept. None: tests of other pages.
+        owed: link -> its receivables.
+        link_rules: link -> the rules of its reconciliation, with its own thresholds.
+        proposer: link, breaks, who, why -> the number of the proposal that mends them; reads the ledger.
     """
 
     open_engine: Callable[[], Engine]
     matrix: Matrix
     docs_home: Path
     page_size: int = 100
-    owed: Callable[[str], Sequence[Owed]] | None = None
-    reason_codes: Callable[[str], Mapping[str, str]] | None = None
-    tolerances: Callable[[str], Callable[[Break], int]] | None = None
+    owed: Callable[[str], Sequence[Owed]] = _not_given
+    link_rules: Callable[[str], Rules] = _not_given
+    proposer: Callable[[str, Sequence[int], str, str], int] = _not_given
 
     def link_names(self) -> list[str]:
         """Links that have run."""
@@ -59,15 +67,15 @@ class Sources:
 
     def receivables(self, link: str) -> Sequence[Owed]:
         """What a link's customers owe."""
-        return self.owed(link) if self.owed else ()
+        return self.owed(link)
 
     def reasons(self, link: str) -> Mapping[str, str]:
-        """What a person may give as the reason of a difference."""
-        return self.reason_codes(link) if self.reason_codes else {}
+        """What a person may give as the reason of a difference: code -> words."""
+        return self.link_rules(link).reason_codes
 
     def tolerance(self, link: str) -> Callable[[Break], int]:
-        """The greatest amount of a break of this link that may be accepted; nothing where no rules are known."""
-        return self.tolerances(link) if self.tolerances else lambda _: 0
+        """The greatest amount of a break of this link that a person may accept."""
+        return people.tolerance(self.link_rules(link))
 
     def report_of_run(self, run_id: UUID) -> Head | None:
         """The reconciliation that a run made; None for a run of another kind."""

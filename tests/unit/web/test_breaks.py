@@ -218,7 +218,7 @@ ACTS = [
     ("/breaks/1/assign", {"owner": "x"}), ("/breaks/1/note", {"note": "x"}), ("/breaks/1/due", {"due_on": ""}),
     ("/breaks/1/accept", {"reason": "rounding"}), ("/breaks/1/move", {"state": "with_preparer"}),
     ("/breaks/1/reason", {"reason": "timing"}), ("/breaks/bulk", {"owner": "x", "break_id": "1"}),
-    ("/matches/1/confirmed", {}), ("/matches/1/refused", {}),
+    ("/breaks/1/propose", {"reason": "booked twice"}), ("/matches/1/confirmed", {}), ("/matches/1/refused", {}),
 ]  # fmt: skip
 
 
@@ -274,3 +274,12 @@ def test_a_match_is_confirmed_by_a_person_and_remembered(finance: Acting) -> Non
     with engine.connect() as conn:
         kept = conn.execute(text("select state, decided_by from tieout.matching")).one()
         assert tuple(kept) == ("confirmed", "petra")
+
+
+def test_a_proposal_that_cannot_be_made_says_why(finance: Acting) -> None:
+    client, engine, _ = finance
+    number = number_of(engine, DUPLICATE.key)
+    assert "Propose: void duplicate" in get(client, f"/breaks/{number}", "petra")
+    assert post(client, "petra", f"/breaks/{number}/propose")[0] == 400
+    status, body = post(client, "petra", f"/breaks/{number}/propose", reason="booked twice")
+    assert status == 409 and "Nothing was proposed" in body
