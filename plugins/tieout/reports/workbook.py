@@ -7,6 +7,7 @@ the same. Text is written as text, never looked at for formulas or addresses (Xl
 from __future__ import annotations
 
 import io
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ _AMOUNT = next(place for place, column in enumerate(COLUMNS) if column.kind == "
 _CURRENCY = next(place for place, column in enumerate(COLUMNS) if column.name == "Currency")
 #: Beside the amounts that a spreadsheet's 15 digits cannot hold.
 _EXACT_COLUMN = len(COLUMNS)
+
+
+_LIKE_A_CODE = re.compile("_x(?=[0-9A-Fa-f]{4}_)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,8 +290,12 @@ def _cell(book: _Book, sheet: Any, row: int, place: int, kind: str, value: Any, 
 def _text(book: _Book, sheet: Any, row: int, place: int, value: str, **properties: Any) -> None:
     """Text as text, whatever it begins with; cut where the format ends."""
     plain = harmless(value)
+    if not plain:
+        return
     if len(plain) > MOST_CHARACTERS:
         plain = f"{plain[: MOST_CHARACTERS - 8]} … (cut)"
+    # The format takes _x0041_ for an A; XlsxWriter does not write it otherwise where memory is constant.
+    plain = _LIKE_A_CODE.sub("_x005F_x", plain)
     sheet.write_string(row, place, plain, book.style(**properties) if properties else None)
 
 
@@ -296,7 +304,8 @@ def _number(sheet: Any, row: int, place: int, value: Decimal, style: Any) -> Non
 
 
 def _formula(sheet: Any, row: int, place: int, formula: str, value: Decimal, style: Any) -> None:
-    sheet.write_formula(row, place, formula, style, f"{value:f}")
+    # A number as the value beside it: a text would be shown by a reader that does not compute, and never summed.
+    sheet.write_formula(row, place, formula, style, value)
 
 
 def _range(sheet: Sheet, place: int) -> str:
