@@ -7,7 +7,6 @@ the same. Text is written as text, never looked at for formulas or addresses (Xl
 from __future__ import annotations
 
 import io
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,9 +36,6 @@ _AMOUNT = next(place for place, column in enumerate(COLUMNS) if column.kind == "
 _CURRENCY = next(place for place, column in enumerate(COLUMNS) if column.name == "Currency")
 #: Beside the amounts that a spreadsheet's 15 digits cannot hold.
 _EXACT_COLUMN = len(COLUMNS)
-
-
-_LIKE_A_CODE = re.compile("_x(?=[0-9A-Fa-f]{4}_)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +290,6 @@ def _text(book: _Book, sheet: Any, row: int, place: int, value: str, **propertie
         return
     if len(plain) > MOST_CHARACTERS:
         plain = f"{plain[: MOST_CHARACTERS - 8]} … (cut)"
-    # The format takes _x0041_ for an A; XlsxWriter does not write it otherwise where memory is constant.
-    plain = _LIKE_A_CODE.sub("_x005F_x", plain)
     sheet.write_string(row, place, plain, book.style(**properties) if properties else None)
 
 

@@ -162,7 +162,7 @@ def test_no_text_becomes_a_formula_or_a_link_in_the_workbook(attack: str) -> Non
     assert "<f>" not in second and 't="inlineStr"' in second
     assert not any("hyperlink" in name.lower() for name in zipfile.ZipFile(io.BytesIO(body)).namelist())
     assert "externalLink" not in str(zipfile.ZipFile(io.BytesIO(body)).namelist())
-    said = cells["Customer"].value
+    said = cells["Customer"].value.replace("_x005F_", "_")  # the format's way to write _x0041_, which is no A here
     assert said == harmless(attack) if len(attack) < 30_000 else said.endswith("… (cut)")
 
 
