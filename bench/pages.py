@@ -88,7 +88,10 @@ def pages(count: int) -> Iterator[TestClient]:
         server = embedded.start(home)
         engine = _store(server.url_for("postgres"), server)
         many(engine, count)
-        sources = Sources(open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=home, link_rules=lambda link: load_rules(PROJECT / "include"))
+        sources = Sources(
+            open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=home,
+            link_rules=lambda link: load_rules(PROJECT / "include"),
+        )  # fmt: skip
         clara = Visitor("clara", True, frozenset({"breaks", "decide", "prepare", "review"}))
         yield TestClient(create_app(lambda door: lambda: clara, sources, b"bench", lambda asked: "/login"))
         engine.dispose()

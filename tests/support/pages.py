@@ -1,4 +1,4 @@
-"""The pages as each role meets them: who asks is said by a header, what they may do by orchestration/roles.py itself."""
+"""The pages as each role meets them: who asks is said by a header, what they may do by orchestration/roles.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A controller's morning: reconciliations of some days with breaks as the engine hands them over, for tests of the pages.
+"""A controller's morning: reconciliations of some days, breaks as the engine hands them over, for tests of the pages.
 
 Everything goes through record.py and report_store.py: what the database refuses there, it refuses here.
 """
@@ -120,7 +120,7 @@ DUPLICATE = Break(
 EDITED = Break(
     "order:801B", 40000, "amount", "invoices", "EUR", "amount", numbers=("INV-20419",), b_keys=("invoice:i-2",),
     customer_id="001BBB", customer_name="Müller & Söhne GmbH", fix=None,
-    explanation="Order 801B comes to 1,640.00 net, invoice INV-20419 to 1,240.00: a unit price was edited in the ledger.",
+    explanation="Order 801B comes to 1,640.00 net, invoice INV-20419 to 1,240.00: a price was edited in the ledger.",
     a=shown("salesforce", "crm", "order", "801B", number="801B", date="2026-11-20", currency="EUR", unit_price="82.00",
             quantity="20", net="1,640.00", customer="Müller & Söhne GmbH"),
     b=shown("xero", "books", "invoice", "i-2", number="INV-20419", date="2026-11-20", currency="EUR",
@@ -211,7 +211,8 @@ def suggest(engine: Engine, a_keys: Sequence[str], b_keys: Sequence[str], score:
             conn.execute(
                 sa.text(
                     "insert into tieout.matching (link, area, a_keys, b_keys, tier, score, evidence) values "
-                    "(:link, 'payments', :a, :b, 'amount_and_date', :score, cast(:evidence as jsonb)) returning match_id"
+                    "(:link, 'payments', :a, :b, 'amount_and_date', :score, cast(:evidence as jsonb)) "
+                    "returning match_id"
                 ),
                 {
                     "link": LINK, "a": sorted(a_keys), "b": sorted(b_keys), "score": score,
@@ -270,7 +271,8 @@ def _made_up(conn: Connection, count: int) -> None:
             insert into recon_difference
             select (array['invoices','payments','tax','credit_memos'])[n % 4 + 1],
                 encode(sha256(('big' || n)::bytea), 'hex'), 'amount',
-                (array['amount','missing_in_finance','duplicate','date','rounding','unapplied_cash','customer'])[n % 7 + 1],
+                (array['amount','missing_in_finance','duplicate','date','rounding','unapplied_cash','customer'])
+                    [n % 7 + 1],
                 (array['EUR','GBP','USD'])[n % 3 + 1], 2,
                 (hashint4(n)::bigint % 5000000) * (case when n % 2 = 0 then 1 else -1 end), n % 7 = 4,
                 array['order:801' || n], array['invoice:' || md5(n::text)], '001' || n % 20000,
@@ -284,7 +286,8 @@ def _made_up(conn: Connection, count: int) -> None:
                     'connection', 'books', 'entity', 'invoice', 'source_id', md5(n::text), 'version', n)),
                     'shown', jsonb_build_object('number', 'INV-' || n, 'date', '2026-11-21', 'net', n || '.10',
                     'customer', 'Customer ' || n % 20000, 'currency', 'EUR', 'status', 'AUTHORISED')),
-                '["net"]', 'Order 801' || n || ' comes to ' || n || '.00 net, invoice INV-' || n || ' to ' || n || '.10.',
+                '["net"]',
+                'Order 801' || n || ' comes to ' || n || '.00 net, invoice INV-' || n || ' to ' || n || '.10.',
                 case when n % 7 = 1 then 'resend' end
             from generate_series(1, :count) n
             """

@@ -119,11 +119,14 @@ def deliver(proposal_id: ProposalId, json: Json = False) -> None:
         show.as_json(numbers)
         return
     names = ("original", "reversed", "waiting", "refused", "difference")
-    of_currency = [
+    rows = [
         (currency, part["documents"], *(amount(part[name], currency) for name in names))
         for currency, part in numbers["closing"].items()
     ]
-    show.table(f"Proposal {proposal_id}, amounts with tax", ("", "documents", *names), rows, ("documents", *names))
+    if rows:
+        show.table(f"Proposal {proposal_id}, amounts with tax", ("", "documents", *names), rows, ("documents", *names))
+    else:
+        typer.echo("delivered; the next reconciliation sees what it mended")
 
 
 @rollback.command("bill-again")

@@ -1,4 +1,4 @@
-"""What a reconciliation says, as pages and files show it: figures of both sides, classes, roll-forward, sign-offs, items.
+"""What a reconciliation says, as pages and files show it: figures of both sides, classes, roll-forward, sign-offs.
 
 Side A is the CRM, side B the ledger; amounts are whole numbers in 10^-scale of their unit, differences are A - B.
 """

@@ -29,7 +29,7 @@ _TABLE = re.compile(r"[a-z][a-z0-9_]{0,50}")
 
 #: The amount without its sign, in its unit: pounds, not pence. A power for each row would cost more than all the rest.
 SIZE = "(abs(amount) / (cast('{1,10,100,1000,10000,100000,1000000}' as numeric[]))[scale + 1])"
-#: name of a sorting -> (expression, its type, "asc" or "desc"). Nulls have a value, so that a keyset can step over them.
+#: name of a sorting -> (expression, its type, "asc" or "desc"). Nulls have a value, so that a keyset steps over them.
 SORTS: Mapping[str, tuple[str, str, str]] = {
     "amount": (SIZE, "numeric", "desc"),
     "oldest": ("first_seen", "date", "asc"),
@@ -195,11 +195,9 @@ def _chosen(conn: Connection, which: Filter, columns: str) -> tuple[str, dict[st
         parts.append("cleared_on is null")
     if which.state in ("cleared", "closed", ""):
         parts.append("cleared_on is not null")
-    query = " union all ".join(
-        f"select {columns} from tieout.break where {part} and {where}"
-        for part in parts  # noqa: S608 - as above
-    )
-    return query, bound
+    # Names and conditions of this module.
+    queries = [f"select {columns} from tieout.break where {part} and {where}" for part in parts]  # noqa: S608
+    return " union all ".join(queries), bound
 
 
 def _item(row: Any) -> Item:

@@ -137,8 +137,8 @@ def _classes(conn: Connection, report_id: int, scale: Mapping[tuple[str, str], i
 
 def _rolls(conn: Connection, report_id: int, scale: Mapping[tuple[str, str], int]) -> list[Roll]:
     query = text(
-        "select area, currency, opening_count, opening, new_count, new, cleared_count, cleared, changed, closing_count, "
-        "closing from tieout.report_roll where report_id = :id order by area, currency"
+        "select area, currency, opening_count, opening, new_count, new, cleared_count, cleared, changed, "
+        "closing_count, closing from tieout.report_roll where report_id = :id order by area, currency"
     )
     found = [_whole(row) for row in conn.execute(query, {"id": report_id})]
     return [Roll(**row, scale=_scale(scale, row)) for row in found]
@@ -182,7 +182,8 @@ def standing(conn: Connection, links_: Sequence[tuple[str, date]]) -> dict[tuple
     """(link, day) -> its valid sign-offs."""
     query = text(
         f"select {_SIGNED} from tieout.sign_off where suspended_at is null "  # noqa: S608
-        "and (link, as_of) in (select * from unnest(cast(:links as text[]), cast(:days as date[]))) order by sign_off_id"
+        "and (link, as_of) in (select * from unnest(cast(:links as text[]), cast(:days as date[]))) "
+        "order by sign_off_id"
     )
     found: dict[tuple[str, date], list[Signature]] = defaultdict(list)
     bound = {"links": [link for link, _ in links_], "days": [day for _, day in links_]}
@@ -209,7 +210,8 @@ def items(conn: Connection, report_id: int, limit: int | None = None) -> Iterato
     query = text(
         f"""
         select {_ITEM_COLUMNS} from tieout.report_item i join tieout.break b using (break_id)
-        where i.report_id = :id order by b.area, coalesce(i.currency, b.currency), abs(i.amount) desc, b.break_id limit :most
+        where i.report_id = :id order by b.area, coalesce(i.currency, b.currency), abs(i.amount) desc, b.break_id
+        limit :most
         """  # noqa: S608 - names of columns
     )
     rows = conn.execution_options(yield_per=FETCH).execute(query, {"id": report_id, "most": limit})

@@ -20,11 +20,14 @@ from tieout.reports.present import exact, harmless, words
 BYTE_ORDER_MARK = "\ufeff"
 #: Rows that are written together.
 BATCH = 1_000
-#: What begins a formula in Excel, LibreOffice or Google Sheets, the full-width forms too. A tab or a line break before it
-#: would not hide it: `harmless` has made a space of them, and spaces are looked through.
+#: What begins a formula in Excel, LibreOffice or Google Sheets, the full-width forms too. A tab or a line break before
+#: it would not hide it: `harmless` has made a space of them, and spaces are looked through.
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "|", "%")
 #: Blanks of every kind, and signs without width that `harmless` leaves.
-_LOOKED_THROUGH = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200c\u200d\u200e\u200f\u202f\u205f\u3000'\""
+_LOOKED_THROUGH = (
+    " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
+    "\u2006\u2007\u2008\u2009\u200a\u200c\u200d\u200e\u200f\u202f\u205f\u3000'\""
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def verdict(page: TieOut) -> str:
 
 
 def has_something_to_say(page: TieOut) -> bool:
-    """Whether a person who asked for news only should be told: a remainder, a new break, a sign-off that is suspended."""
+    """Whether who asked for news only should be told: a remainder, a new break, a sign-off that is suspended."""
     return page.head.state == "untied" or page.new_items > 0 or bool(_suspended(page))
 
 

@@ -1,4 +1,4 @@
-"""The workbook: a cover with tie-out and sign-offs, one sheet for each area with a row for each break, totals that foot.
+"""The workbook: a cover with tie-out and sign-offs, a sheet for each area with a row for each break, totals that foot.
 
 Amounts are real numbers, totals are formulas with their value beside them, so that a reader without a calculator shows
 the same. Text is written as text, never looked at for formulas or addresses (XlsxWriter is told so, cell by cell).
@@ -276,9 +276,7 @@ def _cell(book: _Book, sheet: Any, row: int, place: int, kind: str, value: Any, 
     elif kind == "number":
         _number(sheet, row, place, Decimal(value), book.style(num_format="0"))
     elif kind == "date":
-        sheet.write_datetime(
-            row, place, datetime(value.year, value.month, value.day), book.style(num_format="yyyy-mm-dd")
-        )
+        sheet.write_datetime(row, place, value, book.style(num_format="yyyy-mm-dd"))  # a date is enough
     else:
         _text(book, sheet, row, place, value)
 

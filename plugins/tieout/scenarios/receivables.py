@@ -1,8 +1,8 @@
 """What customers owe by age, and how many days of sales that is (DSO), from the ledger's own invoices as staged.
 
-By the count-back method's simple form: DSO = open receivables / invoiced in the last `DAYS` days x `DAYS`, gross on both
-sides, each currency by itself. Drafts and voided invoices are neither. Read through the mapping of the ledger's invoice,
-so that another ledger needs no word here.
+DSO = open receivables / invoiced in the last `DAYS` days x `DAYS`, gross on both
+sides, each currency by itself. Drafts and voided invoices are neither. Read through the mapping of the ledger's
+invoice, so that another ledger needs no word here.
 """
 
 from __future__ import annotations

@@ -165,14 +165,15 @@ break_ = Table(
     Index(
         "break_live", "link", "area", "class", "currency", postgresql_where=text("cleared_on is null"),
         postgresql_include=[
-            "scale", "amount", "first_seen", "state", "owner", "within_tolerance", "due_on", "customer_name", "break_id",
+            "scale", "amount", "first_seen", "state", "owner", "within_tolerance", "due_on", "customer_name",
+            "break_id",
         ],
     ),
     Index(
         "break_gone", "link", "cleared_on", postgresql_where=text("cleared_on is not null"),
         postgresql_include=[
-            "area", "class", "currency", "scale", "amount", "first_seen", "state", "owner", "within_tolerance", "due_on",
-            "customer_name", "break_id",
+            "area", "class", "currency", "scale", "amount", "first_seen", "state", "owner", "within_tolerance",
+            "due_on", "customer_name", "break_id",
         ],
     ),
     Index("break_owner", "link", "owner", postgresql_where=text("cleared_on is null and owner is not null")),

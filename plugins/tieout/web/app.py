@@ -2,8 +2,8 @@
 
 Every route asks the caller's `authorize` first; nothing is shown to anybody without it. What is shown comes from
 `Sources`; what changes anything is a POST with the edit right and a token against CSRF, audited under the visitor's
-name. The routes are one module for each topic, each with `add(app, reader, operator, pages)`, or `add(app, doors, pages)`
-where more than one right counts.
+name. The routes are one module for each topic, each with `add(app, reader, operator, pages)`, or, where more than one
+right counts, `add(app, doors, pages)`.
 """
 
 from __future__ import annotations

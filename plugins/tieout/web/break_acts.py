@@ -1,4 +1,4 @@
-"""What a person does with breaks from the pages: assign one or many, note, due date, accept, hand on, attach, propose."""
+"""What a person does with breaks on the pages: assign one or many, note, due date, accept, hand on, attach, propose."""
 
 from __future__ import annotations
 

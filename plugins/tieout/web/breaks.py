@@ -23,8 +23,8 @@ from tieout.web.sources import Sources
 
 #: What `state` may be in the address of a list, in words.
 STATES: Mapping[str, str] = {
-    "live": "not cleared", "unsettled": "waiting for somebody", "open": "open", "with_preparer": "with preparer", "with_reviewer": "with reviewer",
-    "accepted": "accepted", "closed": "closed", "cleared": "cleared", "": "all",
+    "live": "not cleared", "unsettled": "waiting for somebody", "open": "open", "with_preparer": "with preparer",
+    "with_reviewer": "with reviewer", "accepted": "accepted", "closed": "closed", "cleared": "cleared", "": "all",
 }  # fmt: skip
 #: The choice of a list as it stands in its address, without the place in it.
 FIELDS = ("link", "area", "class", "currency", "state", "owner", "age", "over", "new", "tolerance", "text", "sort")
@@ -108,7 +108,8 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
             may_accept = _may_accept(pages.sources, people.get(conn, break_id))
         day = head.as_of if head else found.item.last_seen
         return pages.render(
-            "break.html", request, visitor, found=found, item=found.item, day=day, rows=beside(found), said=SAID.get(done),
+            "break.html", request, visitor, found=found, item=found.item, day=day, rows=beside(found),
+            said=SAID.get(done),
             reasons=pages.sources.reasons(found.item.link), moves=moves(found.item, visitor), may_accept=may_accept,
             told=[told(each, found.item.scale) for each in found.history],
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Sync health: volume and success by day, how the vendors answer, errors by type, what is uncertain and for how long."""
+"""Sync health: volume and success by day, how the vendors answer, errors by type, what is uncertain since when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing a day's figures as preparer or reviewer, and what a later report of the day has changed of what was signed."""
+"""Signing a day's figures as preparer or reviewer, and what a later report of the day changed of what was signed."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def _sides(found: Difference) -> list[Changed]:
                 lines.append(
                     Changed(
                         f"{words(side.area).capitalize()} in the {name}", side.currency,
-                        f"{figure(before[1], side.scale)} ({before[0]:,})", f"{figure(after[1], side.scale)} ({after[0]:,})",
+                        f"{figure(before[1], side.scale)} ({before[0]:,})",
+                        f"{figure(after[1], side.scale)} ({after[0]:,})",
                     )
                 )  # fmt: skip
     return lines

@@ -6,17 +6,17 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine
 
-from tieout.model.errors import AuthenticationFailed
 from tests.support.reconciliation import LINK, OLD, TODAY, Break, morning, reconcile
+from tieout.model.errors import AuthenticationFailed
 from tieout.orchestration.notices import DoublesNotice, FailureNotice, TieOutNotice, in_words
 from tieout.orchestration.outcomes import StepsFailed
 
@@ -153,8 +153,10 @@ def test_a_tie_out_names_its_five_largest_breaks_and_no_customer(
     ((_, message),) = chat
     lines = message["text"].splitlines()
     assert lines[0] == "Tieout: acme_eu ties out on 2026-11-26, 4 new breaks"
-    assert "invoices EUR: CRM 1,208,361.21, ledger 1,203,871.20, difference 4,490.01, explained 4,490.01, " \
+    assert (
+        "invoices EUR: CRM 1,208,361.21, ledger 1,203,871.20, difference 4,490.01, explained 4,490.01, "
         "unexplained 0.00" in lines
+    )
     assert [line for line in lines if line[:2] in ("1.", "2.", "3.", "4.", "5.", "6.")] == [
         "1. 4,000.00 EUR, invoices: rejected or held",
         "2. 2,150.50 GBP, invoices: missing in finance (801E)",

@@ -128,7 +128,9 @@ def test_every_total_is_a_formula_whose_value_is_what_it_computes(make: Any) -> 
 
 def test_the_cover_foots_and_shows_a_remainder() -> None:
     left = replace(page(), totals=[replace(page().totals[0], a_amount=page().totals[0].a_amount + 5, unexplained=5)])
-    cover = opened(workbook.of_report(replace(left, head=replace(HEAD, state="untied")), ITEMS), data_only=True)["Tie-out"]
+    cover = opened(workbook.of_report(replace(left, head=replace(HEAD, state="untied")), ITEMS), data_only=True)[
+        "Tie-out"
+    ]
     assert cover["G9"].value == 0.05 and "Does not tie out: 0.05 EUR" in cover["A2"].value
 
 
@@ -174,7 +176,7 @@ def test_no_text_begins_a_formula_in_the_csv(attack: str) -> None:
     assert row["Amount (A - B)"] == "-1.00", "an amount stays a number"
     for name in ("Customer", "Explanation", "Owner"):
         said = row[name]
-        assert not re.match(r"[\s'\"\u200c-\u200f]*[=+\-@|%＝＋－＠]", said[1:] if said.startswith("'") else said) or (  # noqa: RUF001
+        assert not re.match(r"[\s'\"\u200c-\u200f]*[=+\-@|%＝＋－＠]", said[1:] if said.startswith("'") else said) or (
             said.startswith("'")
         )
         assert said.removeprefix("'") in (harmless(attack), harmless(attack).removeprefix("'"))

@@ -1,4 +1,4 @@
-"""A controller's morning behind the pages of finance: made once for all tests that only look, anew for those that act."""
+"""A controller's morning behind the pages of finance: made once for tests that only look, anew for those that act."""
 
 from __future__ import annotations
 

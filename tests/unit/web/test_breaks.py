@@ -70,7 +70,9 @@ def test_a_filter_chooses_what_it_says_on_the_page_and_in_the_file(
     assert [int(row["Break"]) for row in rows] == listed(page), "the file has what is filtered, in its order"
     answer = client.get(f"/tieout/breaks/export.xlsx?{query}", headers=as_("vera"))
     book = openpyxl.load_workbook(io.BytesIO(answer.content))
-    in_book = [row[0].value for sheet in book.worksheets[1:] for row in sheet.iter_rows() if isinstance(row[0].value, int)]
+    in_book = [
+        row[0].value for sheet in book.worksheets[1:] for row in sheet.iter_rows() if isinstance(row[0].value, int)
+    ]
     assert sorted(in_book) == sorted(listed(page))
 
 
@@ -84,12 +86,19 @@ def test_amounts_over_are_in_the_unit_of_the_amount(seen: Seen) -> None:
 
 def test_new_ones_are_those_of_the_newest_day(seen: Seen) -> None:
     client, _ = seen
-    assert {row["Class"] for row in exported(client, "new=1")} == {"duplicate", "amount", "rejected or held", "rounding"}
+    assert {row["Class"] for row in exported(client, "new=1")} == {
+        "duplicate",
+        "amount",
+        "rejected or held",
+        "rounding",
+    }
 
 
 def test_ages_do_not_overlap_and_make_up_the_whole(seen: Seen) -> None:
     client, morning = seen
-    counts = {age: len(exported(client, f"age={age.replace(' ', '+')}")) for age in ("0-30", "31-60", "61-90", "over 90")}
+    counts = {
+        age: len(exported(client, f"age={age.replace(' ', '+')}")) for age in ("0-30", "31-60", "61-90", "over 90")
+    }
     assert sum(counts.values()) == len(morning.breaks) and all(counts.values())
     page = get(client, "/breaks/ages")
     assert "over 90 days" in page and "<svg" in page
@@ -201,7 +210,7 @@ def test_a_decision_on_what_another_has_changed_meanwhile_is_refused(finance: Ac
 
 
 def test_many_are_assigned_at_once_and_the_filter_is_kept(finance: Acting) -> None:
-    client, engine, _ = finance
+    client, _, _ = finance
     csrf = token(client, "petra", "/breaks")
     chosen = listed(get(client, "/breaks?class=tax", "petra"))
     answer = client.post(

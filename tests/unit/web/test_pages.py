@@ -86,7 +86,8 @@ def letters(engine: Engine, run_id: UUID) -> list[int]:
         return [letter.dead_letter_id for letter in dead_letters.listing(conn)]
 
 
-PATHS = ["/", "/runs", "/runs/{run}", "/trace?key=8010", "/dead-letters", "/dead-letters/1", "/mappings", "/static/tieout.css",
+PATHS = ["/", "/runs",
+         "/runs/{run}", "/trace?key=8010", "/dead-letters", "/dead-letters/1", "/mappings", "/static/tieout.css",
          "/airflow-run?dag_id=a&run_id=b", "/runs/{run}/data-docs/index.html"]  # fmt: skip
 
 
