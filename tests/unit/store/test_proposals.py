@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
+from tests.support.differences import Difference, live, reconciled
 from tieout.model.errors import ConfigurationFault
 from tieout.store import audit, proposals
 from tieout.store.proposals import Item, New, NotAllowed
@@ -154,3 +156,16 @@ def test_a_proposal_without_settled_intents_is_not_done(engine: Engine) -> None:
     approve(engine, found.proposal_id, "Ben", found.items_hash)
     with engine.begin() as conn:
         assert proposals.finish(conn, "acme") == []
+
+
+def test_a_fix_names_its_break_and_its_hash_covers_that(engine: Engine) -> None:
+    reconciled(engine, date(2026, 3, 2), [Difference("order:1", 1, "rounding"), Difference("order:2", -1, "rounding")])
+    first, second = sorted(row["break_id"] for row in live(engine).values())
+    item = replace(INVOICE, action="write_off", amount_minor=1, break_id=first)
+    found = made(engine, replace(NEW, kind="write_off", items=(item,)))
+    assert found.sums() == {"GBP": {"void": 0, "credit": 0, "none": 0, "documents": 1, "write_off": 1}}
+    assert proposals.shown_actions(found.sums()) == ("void", "credit", "write_off", "none")
+    other = proposals.items_hash("write_off", "acme", "books", [replace(item, break_id=second)])
+    assert other != found.items_hash
+    with engine.connect() as conn:
+        assert proposals.of_breaks(conn, [first, second]) == [(first, found.proposal_id, "write_off", "proposed")]
