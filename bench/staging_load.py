@@ -272,9 +272,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
     figures = in_new_home(arguments.rows, arguments.rounds)
-    print(
-        f"{arguments.rows} rows: seconds, / limit columns, / jsonb, / first load; CPU us a row: Python, PostgreSQL"
-    )
+    print(f"{arguments.rows} rows: seconds, / limit columns, / jsonb, / first load; CPU us a row: Python, PostgreSQL")
     for name, took in figures.items():
         ratios = (took.wall / figures[base].wall for base in ("limit, columns", "limit, jsonb", "first load"))
         used = (one / arguments.rows * 1e6 for one in (took.python, took.postgres))

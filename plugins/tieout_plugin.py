@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 
 from tieout.orchestration.portless_test import PortlessTest
-from tieout.orchestration.roles import RESOURCE
+from tieout.orchestration.roles import RESOURCE, RIGHTS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
 
+    from tieout.reconcile.rules import Rules
+    from tieout.scenarios.receivables import Owed
     from tieout.web.app import Visitor
 
 
@@ -45,29 +47,36 @@ def pages() -> FastAPI:
 
     settings = load_settings()
     sources = Sources(
-        open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", include=settings.include
+        open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed, link_rules=_rules,
+        proposer=_propose,
     )  # fmt: skip
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
 
 
-def authorize(method: str) -> Callable[..., Visitor]:
-    """A FastAPI dependency: the visitor, or 401 for nobody, 403 for somebody without the right."""
+def authorize(door: str) -> Callable[..., Visitor]:
+    """A FastAPI dependency: the visitor, or 401 for nobody, 403 for somebody without the right.
+
+    `door` is GET or PUT on the pages themselves, or a right that has a resource of its own (roles.py).
+    """
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi import Depends, HTTPException
 
     from tieout.web.app import Visitor
 
+    method, resource = ("PUT", RIGHTS[door]) if door in RIGHTS else (door, RESOURCE)
+
     def visitor(user: Any = Depends(get_user)) -> Visitor:
         manager = get_auth_manager()
 
-        def may(what: str) -> bool:
-            return bool(manager.is_authorized_custom_view(method=what, resource_name=RESOURCE, user=user))
+        def may(what: str, of: str) -> bool:
+            return bool(manager.is_authorized_custom_view(method=what, resource_name=of, user=user))
 
-        if not may(method):
-            raise HTTPException(403, f"Your role does not allow this: it needs {method} on the resource {RESOURCE}.")
-        return Visitor(name=str(user.get_name()), may_edit=may("PUT"))
+        if not (may("GET", RESOURCE) and may(method, resource)):
+            raise HTTPException(403, f"Your role does not allow this: it needs {method} on the resource {resource}.")
+        rights = frozenset(right for right, of in RIGHTS.items() if may("PUT", of))
+        return Visitor(name=str(user.get_name()), may_edit=may("PUT", RESOURCE), rights=rights)
 
     return visitor
 
@@ -92,6 +101,33 @@ def _matrix(crm: str, ledger: str) -> Sequence[Sequence[str]]:
     rows = matrix(load_system(folder, crm), load_system(folder, ledger), STEPS)
     rows.sort(key=lambda row: row.direction != "to_finance")
     return [[field.name.replace("_", " ") for field in fields(Row)], *(astuple(row) for row in rows)]
+
+
+def _owed(link: str) -> Sequence[Owed]:
+    from datetime import UTC, datetime
+
+    from tieout.model.settings import load_settings
+    from tieout.scenarios.receivables import read
+
+    return read(_engine(), load_settings(), link, datetime.now(UTC).date())
+
+
+def _rules(link: str) -> Rules:
+    from tieout.model.settings import load_settings
+    from tieout.reconcile.rules import load_rules
+    from tieout.scenarios.services import find_link
+
+    settings = load_settings()
+    return load_rules(settings.include).for_link(find_link(settings, link))
+
+
+def _propose(link: str, breaks: Sequence[int], who: str, why: str) -> int:
+    from tieout.orchestration.connections import get_connection, keep_secret
+    from tieout.scenarios import fixes
+    from tieout.scenarios.services import open_services
+
+    with open_services(link, connections=get_connection, on_secret=keep_secret, actor=who) as services:
+        return fixes.propose(services, breaks, by=who, reason=why).proposal_id
 
 
 def _login_page(asked: str) -> str:

@@ -94,7 +94,7 @@ def tab(browser: Browser) -> Iterator[Page]:
 
 
 def test_what_waits_is_read_sorted_and_filtered(tab: Page, url: str, pictures: Path) -> None:
-    tab.goto(f"{url}/")
+    tab.goto(f"{url}/runs")
     tab.get_by_role("link", name="12 held").click()
     expect(tab.locator("#writes tbody tr")).to_have_count(12)
     tab.goto(f"{url}/writes")

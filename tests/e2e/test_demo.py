@@ -79,7 +79,7 @@ def test_the_ledger_has_one_invoice_for_each_number(demo: Demo) -> None:
 def test_the_pages_need_a_login_and_show_the_run(demo: Demo) -> None:
     assert httpx.get(f"{demo.url}/tieout/", trust_env=False).status_code == 401
     with demo.api() as api:
-        page = api.page("/tieout/")
+        page = api.page("/tieout/runs")
         run_id = re.search(r"/tieout/runs/([0-9a-f-]{36})", page)
         assert run_id and "Closes" in api.page(f"/tieout/runs/{run_id[1]}")
 

@@ -392,7 +392,9 @@ def credit_taken_off_its_invoice(one: Case, hands: Hands) -> None:
 
 @case(("credit_memos", "amount", "amount", "GBP", -1000), before=returned)
 def credit_note_edited(one: Case, hands: Hands) -> None:
-    (note,) = (each for each in hands.world.hand.all("CreditNotes") if each["Contact"]["ContactID"] == one.contact(hands))
+    (note,) = (
+        each for each in hands.world.hand.all("CreditNotes") if each["Contact"]["ContactID"] == one.contact(hands)
+    )
     hands.ledger("CreditNotes", note["CreditNoteID"], SubTotal=Decimal("60.00"), Total=Decimal("72.00"))
 
 

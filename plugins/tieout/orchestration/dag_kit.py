@@ -13,11 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pendulum
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk import DAG, Asset, BaseNotifier, CronDataIntervalTimetable, Param, TriggerRule
 
 from tieout.model.settings import PROJECT
 from tieout.orchestration.links import LinkCard, link_cards
-from tieout.orchestration.notices import DoublesNotice, FailureNotice
+from tieout.orchestration.notices import DoublesNotice, FailureNotice, TieOutNotice
 from tieout.orchestration.step import START, Scenario, StepTask
 
 #: Tries after the first, for errors that a later try can mend; the delay is Airflow's default_task_retry_delay.
@@ -146,9 +146,16 @@ def _tasks(flow: Flow, link: LinkCard) -> None:
         execution_timeout=flow.closing.longest,
         trigger_rule=TriggerRule.ALL_DONE,
         closes=tuple(tasks),
-        on_success_callback=[DoublesNotice(link=link.name, channels=link.notify)],
+        on_success_callback=_told_at_the_end(flow, link),
     )
     list(tasks.values()) >> closing
+
+
+def _told_at_the_end(flow: Flow, link: LinkCard) -> list[BaseNotifier]:
+    """Who a run that ended well has something to say to."""
+    if flow.scenario.name == "reconciliation":
+        return [TieOutNotice(link=link.name, channels=link.notify, always=link.always_told)]
+    return [DoublesNotice(link=link.name, channels=link.notify)]
 
 
 def announcement(link: str, what: str) -> Asset:

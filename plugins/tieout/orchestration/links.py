@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +20,7 @@ class LinkCard:
     """What a DAG needs to know of its link.
 
     Attributes:
+        always_told: the reconciliation's notice goes out also when nothing is new.
         fault: why the file cannot be used, `file: sentence`; the link's DAGs then run by hand only, and fail saying so.
     """
 
@@ -27,8 +29,15 @@ class LinkCard:
     time_zone: str = "UTC"
     schedule: Schedule = field(default_factory=Schedule)
     notify: tuple[str, ...] = ()
+    always_told: bool = False
     owners: tuple[str, ...] = ()
     fault: str | None = None
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    notify: Literal["always", "when_something"] = "when_something"
 
 
 class _Needed(BaseModel):
@@ -38,6 +47,7 @@ class _Needed(BaseModel):
     time_zone: str = "UTC"
     schedules: Schedule = Schedule()
     notify: tuple[str, ...] = ()
+    reconciliation: _Told = _Told()
     owners: dict[str, str] = {}
 
 
@@ -65,6 +75,7 @@ def _card(file: Path) -> LinkCard:
         time_zone=needed.time_zone,
         schedule=needed.schedules,
         notify=needed.notify,
+        always_told=needed.reconciliation.notify == "always",
         owners=tuple(sorted(set(needed.owners.values()))),
     )
 

@@ -1,5 +1,5 @@
-"""What a person is told when a step has failed for good, or when the ledger has a document twice: in the log always,
-and by the link's channels.
+"""What a person is told when a step has failed for good, when the ledger has a document twice, and how a day tied out:
+in the log always, and by the link's channels.
 
 A channel is the id of an Airflow connection named under `notify:` in the link's file:
 - type `smtp`: an e-mail; the connection's extra holds `to` (a list or one address) and `from_email`;
@@ -19,6 +19,8 @@ from tieout.orchestration.outcomes import StepsFailed, public_message, remedy
 
 log = logging.getLogger(__name__)
 
+#: Breaks that the notice of a tie-out names.
+LARGEST = 5
 #: Seconds that a channel may take to accept a notice.
 CHANNEL_TIME_OUT = 15.0
 
@@ -71,9 +73,59 @@ class DoublesNotice(BaseNotifier):  # type: ignore[misc]  # as above
             tell(self.channels, *doubles_in_words(self.link, context, swept))
 
 
-def tell(channels: Sequence[str], subject: str, text: str) -> None:
+class TieOutNotice(BaseNotifier):  # type: ignore[misc]  # as above
+    """Airflow's on_success_callback of the step that closes a reconciliation: the tie-out and its largest breaks.
+
+    A report that does not tie fails its run: then FailureNotice says so, with what stays unexplained.
+
+    Args:
+        link: the link's name.
+        channels: connection ids.
+        always: also when there is nothing new to say.
+    """
+
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, link: str, channels: Sequence[str] = (), always: bool = False) -> None:
+        super().__init__()
+        self.link = link
+        self.channels = tuple(channels)
+        self.always = always
+
+    def notify(self, context: Any) -> None:
+        """Says nothing where the run made no report, or its report has nothing to say and the link does not want it."""
+        run_id = _sync_run(context["ti"])
+        if run_id and (told := _tie_out_in_words(run_id, self.always)):
+            tell(self.channels, *told, level=logging.INFO)
+
+
+def _tie_out_in_words(run_id: str, always: bool) -> tuple[str, str] | None:
+    """Subject and text about the report that a sync run made; None where there is nothing to be said."""
+    from tieout.model.settings import load_settings
+    from tieout.reconcile import reading
+    from tieout.reports import tie_out
+    from tieout.store.engine import connect
+
+    engine = connect(load_settings().require_database_url(), application_name="tieout-notice")
+    try:
+        with engine.connect() as conn:
+            head = reading.of_run(conn, run_id)
+            if head is None:
+                return None
+            page = reading.tie_out(conn, head)
+            if not (always or tie_out.has_something_to_say(page)):
+                return None
+            largest = reading.largest(conn, head, LARGEST)
+    finally:
+        engine.dispose()
+    base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
+    where = f"{base}/tieout/tie-outs/{head.link}/{head.as_of}?report={head.report_id}" if base else ""
+    return tie_out.notice(page, largest, where)
+
+
+def tell(channels: Sequence[str], subject: str, text: str, level: int = logging.ERROR) -> None:
     """Writes a notice to the log and hands it to each channel; one that fails is logged and stops no other."""
-    log.error("%s\n%s", subject, text)
+    log.log(level, "%s\n%s", subject, text)
     for channel in channels:
         try:
             send(channel, subject, text)

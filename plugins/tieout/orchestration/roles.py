@@ -1,28 +1,59 @@
 """The roles that guard Tieout's pages, made in Airflow's FAB auth manager: `python -m tieout.orchestration.roles`.
 
-"Tieout viewer" reads the pages; "Tieout operator" may also replay dead letters. A user gets one of them beside
-Airflow's own Viewer or Op role. Running it again adds what is missing and takes nothing away.
+| role | reads | replays, decides on writes | breaks and matches | proposals | signs |
+|---|---|---|---|---|---|
+| Tieout finance viewer, Tieout viewer | yes | | | | |
+| Tieout preparer | yes | | yes | yes | as preparer |
+| Tieout reviewer | yes | | yes | yes | as reviewer |
+| Tieout operator | yes | yes | | yes | |
+| Tieout data engineer | yes | yes | | | |
+
+A user gets one of them beside Airflow's own Viewer or Op role; who has both signing roles still cannot sign twice, the
+database wants two people. Running it again adds what is missing and takes nothing away.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-#: The resource that every page of ours asks the auth manager about.
+#: The resource that every page of ours asks the auth manager about: can_read to look, can_edit to operate.
 RESOURCE = "Tieout"
+#: A right of the pages (web/pages.py) -> the resource whose can_edit gives it.
+RIGHTS: Mapping[str, str] = {
+    "breaks": "Tieout breaks",
+    "decide": "Tieout proposals",
+    "prepare": "Tieout sign-off by preparer",
+    "review": "Tieout sign-off by reviewer",
+}
 VIEWER, OPERATOR = "Tieout viewer", "Tieout operator"
+FINANCE_VIEWER, PREPARER, REVIEWER = "Tieout finance viewer", "Tieout preparer", "Tieout reviewer"
+DATA_ENGINEER = "Tieout data engineer"
 
-#: Role -> (action, resource). Without "Plugins" the menu entry is not shown; "Website" is the UI itself.
+#: Without "Plugins" the menu entry is not shown; "Website" is the UI itself.
+_READS = (("can_read", RESOURCE), ("can_read", "Plugins"), ("can_read", "Website"))
+_OPERATES = (("can_edit", RESOURCE),)
+
+
+def _may(*rights: str) -> tuple[tuple[str, str], ...]:
+    return tuple(("can_edit", RIGHTS[right]) for right in rights)
+
+
+#: Role -> (action, resource).
 PERMISSIONS: dict[str, tuple[tuple[str, str], ...]] = {
-    VIEWER: (("can_read", RESOURCE), ("can_read", "Plugins"), ("can_read", "Website")),
-    OPERATOR: (("can_read", RESOURCE), ("can_edit", RESOURCE), ("can_read", "Plugins"), ("can_read", "Website")),
-    "Admin": (("can_read", RESOURCE), ("can_edit", RESOURCE)),
+    VIEWER: _READS,
+    FINANCE_VIEWER: _READS,
+    PREPARER: (*_READS, *_may("breaks", "decide", "prepare")),
+    REVIEWER: (*_READS, *_may("breaks", "decide", "review")),
+    OPERATOR: (*_READS, *_OPERATES, *_may("decide")),
+    DATA_ENGINEER: (*_READS, *_OPERATES),
+    "Admin": (("can_read", RESOURCE), *_OPERATES, *_may(*RIGHTS)),
 }
 
 
 def make_roles(security_manager: Any) -> None:
-    """Makes both roles and gives Airflow's Admin the same rights. `security_manager` is FAB's."""
+    """Makes the roles and gives Airflow's Admin the same rights. `security_manager` is FAB's."""
     for name, permissions in PERMISSIONS.items():
         role = security_manager.add_role(name)
         for action, resource in permissions:
@@ -37,7 +68,7 @@ def main() -> int:
         builder.add_permissions(update_perms=True)
         builder.sm.sync_roles()
         make_roles(builder.sm)
-    sys.stdout.write(f"roles {VIEWER!r} and {OPERATOR!r} are there\n")
+    sys.stdout.write(f"roles are there: {', '.join(PERMISSIONS)}\n")
     return 0
 
 

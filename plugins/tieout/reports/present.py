@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from tieout.model.money import from_minor
@@ -111,3 +112,40 @@ def _instant(value: Any) -> datetime | None:
         except ValueError:
             return None
     return None
+
+
+def figure(value: Any, scale: int) -> str:
+    """123456, 2 -> "1,234.56": a whole number in 10^-scale; empty for None."""
+    if value is None:
+        return ""
+    return f"{exact(value, scale):,f}"
+
+
+def exact(value: Any, scale: int) -> Decimal:
+    """A whole number in 10^-scale as it is meant, with all its decimals."""
+    return _EXACT.scaleb(Decimal(int(value)), -scale)
+
+
+#: As many digits as numeric(38,0) sums have, and more: nothing is rounded on its way to a page or a file.
+_EXACT = Context(prec=100)
+
+
+def share(part: Any, whole: Any) -> str:
+    """5, 40 -> "+12.5%": a change in percent of what was there; empty where there was nothing."""
+    if not whole:
+        return ""
+    percent = Decimal(int(part)) * 100 / abs(Decimal(int(whole)))
+    return f"{percent:+,.1f}%"
+
+
+# Controls, marks that turn the direction of what follows, and signs without width: they hide or forge what one reads.
+# The joiners (200C, 200D) stay, scripts and emoji need them, and so do the two direction marks (200E, 200F).
+_HIDING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufff9-\ufffb]"
+)
+_BREAKS = re.compile(r"[\t\r\n]+")
+
+
+def harmless(text: Any) -> str:
+    """Text of another system in one line, without what hides or turns characters: the same on pages and in files."""
+    return "" if text is None else _BREAKS.sub(" ", _HIDING.sub("", str(text)))

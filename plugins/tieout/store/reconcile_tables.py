@@ -161,10 +161,22 @@ break_ = Table(
     CheckConstraint("state in ('open','with_preparer','with_reviewer','accepted','closed')", name="break_state"),
     CheckConstraint("state <> 'accepted' or reason_code is not null", name="break_accepted"),
     CheckConstraint("cleared_on is null or state = 'closed'", name="break_cleared"),
-    Index("break_live", "link", "area", "class", postgresql_where=text("cleared_on is null")),
-    Index("break_amount", "link", text("abs(amount) desc"), postgresql_where=text("cleared_on is null")),
-    Index("break_seen", "link", "first_seen", postgresql_where=text("cleared_on is null")),
-    Index("break_owner", "owner", postgresql_where=text("cleared_on is null")),
+    # What a list of breaks is filtered and sorted by, so that 100,000 are looked through without their rows.
+    Index(
+        "break_live", "link", "area", "class", "currency", postgresql_where=text("cleared_on is null"),
+        postgresql_include=[
+            "scale", "amount", "first_seen", "state", "owner", "within_tolerance", "due_on", "customer_name",
+            "break_id",
+        ],
+    ),
+    Index(
+        "break_gone", "link", "cleared_on", postgresql_where=text("cleared_on is not null"),
+        postgresql_include=[
+            "area", "class", "currency", "scale", "amount", "first_seen", "state", "owner", "within_tolerance",
+            "due_on", "customer_name", "break_id",
+        ],
+    ),
+    Index("break_owner", "link", "owner", postgresql_where=text("cleared_on is null and owner is not null")),
     Index("break_customer", "customer_id"),
     Index("break_numbers", "numbers", postgresql_using="gin"),
 )

@@ -2,7 +2,8 @@
 
 Every route asks the caller's `authorize` first; nothing is shown to anybody without it. What is shown comes from
 `Sources`; what changes anything is a POST with the edit right and a token against CSRF, audited under the visitor's
-name. The routes are one module for each topic, each with `add(app, reader, operator, pages)`.
+name. The routes are one module for each topic, each with `add(app, reader, operator, pages)`, or, where more than one
+right counts, `add(app, doors, pages)`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,37 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from tieout.model.errors import TieoutError
-from tieout.web import credit, letters, products, proposals, records, runs, writes
-from tieout.web.pages import Dependency, Pages, Visitor, refused
+from tieout.web import (
+    break_acts,
+    breaks,
+    credit,
+    health,
+    letters,
+    matches,
+    products,
+    proposals,
+    receivables,
+    records,
+    runs,
+    signing,
+    tie_outs,
+    writes,
+)
+from tieout.web.pages import RIGHTS, Dependency, Doors, Pages, Visitor, refused
 from tieout.web.sources import Sources
 
 __all__ = ["Authorize", "Visitor", "create_app"]
 
-#: "GET" or "PUT" -> the dependency that lets in who may read, or who may decide.
+#: "GET", "PUT" or a right (pages.py) -> the dependency that lets in who may read, who may operate, who has the right.
 Authorize = Callable[[str], Dependency]
 
-#: Modules of routes, in the order in which their paths are tried.
-TOPICS = (runs, writes, letters, proposals, credit, products, records)
+#: Modules of routes, in the order in which their paths are tried; each of the first with the door to what it changes.
+TOPICS = (
+    (runs, "operator"), (writes, "operator"), (letters, "operator"), (proposals, "decide"), (credit, "decide"),
+    (products, "operator"), (records, "operator"),
+)  # fmt: skip
+#: Finance's pages: several rights to a page.
+FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables)
 
 
 def create_app(authorize: Authorize, sources: Sources, secret: bytes, login: Callable[[str], str]) -> FastAPI:
@@ -38,9 +59,11 @@ def create_app(authorize: Authorize, sources: Sources, secret: bytes, login: Cal
     """
     app = FastAPI(title="Tieout", docs_url=None, redoc_url=None, openapi_url=None)
     pages = Pages(sources, secret)
-    reader, operator = authorize("GET"), authorize("PUT")
-    for topic in TOPICS:
-        topic.add(app, reader, operator, pages)
+    doors = Doors(authorize("GET"), authorize("PUT"), *(authorize(right) for right in RIGHTS))
+    for topic, door in TOPICS:
+        topic.add(app, doors.reader, getattr(doors, door), pages)
+    for page in FINANCE:
+        page.add(app, doors, pages)
     _add_errors(app, login)
     return app
 

@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Literal, get_args
+from urllib.parse import quote, urlencode
 
 from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from tieout.reports import present
+from tieout.model.tie_out import AGE_BUCKETS
+from tieout.reports import charts, present
 from tieout.web import safety
 from tieout.web.sources import Sources
+
+#: What only some of those who read the pages may do; orchestration/roles.py says which role has which.
+Right = Literal["breaks", "decide", "prepare", "review"]
+RIGHTS: tuple[Right, ...] = get_args(Right)
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks. `may_edit`: may decide what a page lets a person decide."""
+    """Who asks.
+
+    Attributes:
+        may_edit: may replay dead letters and decide about writes.
+        rights: `breaks`: look after breaks and matches; `decide`: approve proposals; `prepare`, `review`: sign.
+    """
 
     name: str
     may_edit: bool
+    rights: frozenset[Right] = frozenset()
+
+    def may(self, right: Right) -> bool:
+        """Whether the visitor has this right."""
+        return right in self.rights
 
 
 #: A FastAPI dependency that returns the Visitor or raises 401 or 403.
 Dependency = Callable[..., Visitor]
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Who may come in: everybody who reads, or those with one right."""
+
+    reader: Dependency
+    operator: Dependency
+    breaks: Dependency
+    decide: Dependency
+    prepare: Dependency
+    review: Dependency
+
 
 _jinja = Environment(
     loader=PackageLoader("tieout.web"),
@@ -43,8 +71,12 @@ _jinja.filters.update(
     quantity=present.quantity,
     duration=present.duration,
     age=present.age,
+    figure=present.figure,
+    harmless=present.harmless,
+    share=present.share,
+    without=lambda here, *names: _without(here, *names),
 )
-_jinja.globals["PARTS"] = present.PARTS
+_jinja.globals.update(PARTS=present.PARTS, charts=charts, AGE_BUCKETS=AGE_BUCKETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +90,7 @@ class Pages:
         """The template with `base`, `visitor` and `csrf` beside the values."""
         body = _jinja.get_template(name).render(
             base=base(request),
+            section=_section(request),
             visitor=visitor,
             csrf=safety.csrf_token(self.secret, visitor.name),
             **values,
@@ -83,6 +116,18 @@ def page(body: str, status: int = 200) -> HTMLResponse:
 def back_to(request: Request, path: str) -> RedirectResponse:
     """What a form answers with: the page to look at next, `path` below ours."""
     return RedirectResponse(f"{base(request)}{path}", 303)
+
+
+def _section(request: Request) -> str:
+    """The first part of the page's path below ours: which entry of the menu it belongs to."""
+    path = request.url.path.removeprefix(str(request.scope.get("root_path", "")))
+    first = path.strip("/").partition("/")[0]
+    return "" if first == "tie-outs" else first
+
+
+def _without(here: Mapping[str, str], *names: str) -> str:
+    """A list's address without some of its fields."""
+    return urlencode({name: value for name, value in here.items() if name not in names})
 
 
 def base(request: Request) -> str:

@@ -20,11 +20,11 @@ def add(app: FastAPI, reader: Dependency, operator: Dependency, pages: Pages) ->
     """The routes."""
     sources = pages.sources
 
-    @app.get("/")
-    def overview(request: Request, visitor: Visitor = Depends(reader)) -> HTMLResponse:
+    @app.get("/runs")
+    def listing(request: Request, visitor: Visitor = Depends(reader)) -> HTMLResponse:
         waiting, ages = sources.waiting_writes()
         return pages.render(
-            "overview.html", request, visitor, links=sources.links(), waiting=waiting, asked=ASKED_WORDS,
+            "runs.html", request, visitor, links=sources.links(), waiting=waiting, asked=ASKED_WORDS,
             oldest=ages[0] if ages else None,
         )  # fmt: skip
 
@@ -36,13 +36,19 @@ def add(app: FastAPI, reader: Dependency, operator: Dependency, pages: Pages) ->
         letters = sources.letters(Filter(state=None, run_id=run_id))
         docs = docs_pages(sources.docs(run_id))
         rows = present.closing(found.counts, found.amounts)
-        return pages.render("run.html", request, visitor, run=found, rows=rows, letters=letters, docs=docs)
+        report = sources.report_of_run(run_id)
+        return pages.render(
+            "run.html", request, visitor, run=found, rows=rows, letters=letters, docs=docs, report=report
+        )
 
     @app.get("/airflow-run")
     def airflow_run(request: Request, dag_id: str, run_id: str, visitor: Visitor = Depends(reader)) -> Response:
         found = sources.run_of_airflow(dag_id, run_id)
         if found is None:
             raise HTTPException(404, "This run of Airflow has not opened a sync run yet.")
+        report = sources.report_of_run(found)
+        if report is not None:
+            return back_to(request, f"/tie-outs/{report.link}/{report.as_of}?report={report.report_id}")
         return back_to(request, f"/runs/{found}")
 
     @app.get("/runs/{run_id}/data-docs/{path:path}")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,8 +14,14 @@ from sqlalchemy import Engine
 
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
+from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import Settings, load_settings
+from tieout.model.tie_out import Head
+from tieout.reconcile import people, reading
+from tieout.reconcile.people import Break
+from tieout.reconcile.rules import Rules
 from tieout.scenarios.products import listing
+from tieout.scenarios.receivables import Owed
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -29,6 +36,10 @@ MOST_LINKS = 200
 Matrix = Callable[[str, str], Sequence[Sequence[str]]]
 
 
+def _not_given(*_: Any) -> Any:
+    raise ConfigurationFault("these pages were made without a source for this: see web/sources.py")
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What the pages ask for.
@@ -38,6 +49,9 @@ class Sources:
         matrix: what `tieout mapping matrix` prints.
         docs_home: the folder that holds a folder of Data Docs for each run.
         settings: where links and mappings are.
+        owed: link -> its receivables.
+        link_rules: link -> the rules of its reconciliation, with its own thresholds.
+        proposer: link, breaks, who, why -> the number of the proposal that mends them; reads the ledger.
     """
 
     open_engine: Callable[[], Engine]
@@ -45,12 +59,37 @@ class Sources:
     docs_home: Path
     page_size: int = 100
     settings: Callable[[], Settings] = load_settings
+    owed: Callable[[str], Sequence[Owed]] = _not_given
+    link_rules: Callable[[str], Rules] = _not_given
+    proposer: Callable[[str, Sequence[int], str, str], int] = _not_given
+
+    def link_names(self) -> list[str]:
+        """Links that have run."""
+        with self.open_engine().connect() as conn:
+            query = sa.select(sync_run.c.link).distinct().order_by(sync_run.c.link).limit(MOST_LINKS)
+            return list(conn.execute(query).scalars())
+
+    def receivables(self, link: str) -> Sequence[Owed]:
+        """What a link's customers owe."""
+        return self.owed(link)
+
+    def reasons(self, link: str) -> Mapping[str, str]:
+        """What a person may give as the reason of a difference: code -> words."""
+        return self.link_rules(link).reason_codes
+
+    def tolerance(self, link: str) -> Callable[[Break], int]:
+        """The greatest amount of a break of this link that a person may accept."""
+        return people.tolerance(self.link_rules(link))
+
+    def report_of_run(self, run_id: UUID) -> Head | None:
+        """The reconciliation that a run made; None for a run of another kind."""
+        with self.open_engine().connect() as conn:
+            return reading.of_run(conn, run_id)
 
     def links(self) -> Mapping[str, Sequence[Run]]:
         """link -> its last runs, newest first."""
+        names = self.link_names()
         with self.open_engine().connect() as conn:
-            query = sa.select(sync_run.c.link).distinct().order_by(sync_run.c.link).limit(MOST_LINKS)
-            names = conn.execute(query).scalars().all()
             return {name: runs.latest(conn, name, limit=RUNS_OF_A_LINK) for name in names}
 
     def run(self, run_id: UUID) -> Run | None:

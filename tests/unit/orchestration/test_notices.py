@@ -6,14 +6,18 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any, ClassVar
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import Engine
 
+from tests.support.reconciliation import LINK, OLD, TODAY, Break, morning, reconcile
 from tieout.model.errors import AuthenticationFailed
-from tieout.orchestration.notices import DoublesNotice, FailureNotice, in_words
+from tieout.orchestration.notices import DoublesNotice, FailureNotice, TieOutNotice, in_words
 from tieout.orchestration.outcomes import StepsFailed
 
 
@@ -126,3 +130,57 @@ def test_what_the_ledger_has_twice_is_told_and_nothing_else(
     ((_, message),) = chat
     for part in ("2 documents of acme", "In the ledger twice: 2", "https://airflow.example/tieout/proposals/7"):
         assert part in message["text"]
+
+
+@dataclass
+class Reconciled(Instance):
+    """The step that closed a reconciliation; its run is `sync_run`."""
+
+    sync_run: UUID | None = None
+
+    def xcom_pull(self, task_ids: str) -> Any:
+        assert task_ids == "start"
+        return str(self.sync_run)
+
+
+def test_a_tie_out_names_its_five_largest_breaks_and_no_customer(
+    engine: Engine, database_url: str, chat: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example")
+    monkeypatch.setenv("TIEOUT_DATABASE_URL", database_url)
+    made = morning(engine, days=2)
+    TieOutNotice(link=LINK, channels=["gone", "chat"]).notify({"ti": Reconciled(sync_run=made.run_id)})
+    ((_, message),) = chat
+    lines = message["text"].splitlines()
+    assert lines[0] == "Tieout: acme_eu ties out on 2026-11-26, 4 new breaks"
+    assert (
+        "invoices EUR: CRM 1,208,361.21, ledger 1,203,871.20, difference 4,490.01, explained 4,490.01, "
+        "unexplained 0.00" in lines
+    )
+    assert [line for line in lines if line[:2] in ("1.", "2.", "3.", "4.", "5.", "6.")] == [
+        "1. 4,000.00 EUR, invoices: rejected or held",
+        "2. 2,150.50 GBP, invoices: missing in finance (801E)",
+        "3. -440.00 EUR, payments: duplicate (INV-20418, 801A)",
+        "4. 400.00 EUR, invoices: amount (INV-20419)",
+        "5. -105.00 EUR, invoices: date (INV-19006)",
+    ]
+    assert f"https://airflow.example/tieout/tie-outs/acme_eu/2026-11-26?report={made.today.report_id}" in lines[-1]
+    for one in made.breaks:
+        assert not one.customer_name or one.customer_name not in message["text"]
+
+
+def test_nothing_new_is_told_only_to_who_wants_it_always(
+    engine: Engine, database_url: str, chat: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEOUT_DATABASE_URL", database_url)
+    known: list[Break] = list(OLD[:3])
+    reconcile(engine, TODAY - timedelta(days=1), known)
+    run_id = uuid4()
+    reconcile(engine, TODAY, known, run_id=run_id)
+    TieOutNotice(link=LINK, channels=["chat"]).notify({"ti": Reconciled(sync_run=run_id)})
+    assert chat == []
+    TieOutNotice(link=LINK, channels=["chat"], always=True).notify({"ti": Reconciled(sync_run=run_id)})
+    assert "0 new breaks" in chat[0][1]["text"]
+    chat.clear()
+    TieOutNotice(link=LINK, channels=["chat"], always=True).notify({"ti": Reconciled(sync_run=uuid4())})
+    assert chat == [], "a run without a report says nothing"

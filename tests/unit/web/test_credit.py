@@ -33,9 +33,9 @@ def authorize(method: str) -> Callable[..., Visitor]:
     """vera may look; oskar and olga may decide."""
 
     def visitor(x_person: str = Header("")) -> Visitor:
-        if x_person not in ("vera", "oskar", "olga") or (method == "PUT" and x_person == "vera"):
+        if x_person not in ("vera", "oskar", "olga") or (method != "GET" and x_person == "vera"):
             raise HTTPException(403, "Not yours")
-        return Visitor(x_person, x_person != "vera")
+        return Visitor(x_person, False, frozenset() if x_person == "vera" else frozenset({"decide"}))
 
     return visitor
 

@@ -86,7 +86,8 @@ def letters(engine: Engine, run_id: UUID) -> list[int]:
         return [letter.dead_letter_id for letter in dead_letters.listing(conn)]
 
 
-PATHS = ["/", "/runs/{run}", "/trace?key=8010", "/dead-letters", "/dead-letters/1", "/mappings", "/static/tieout.css",
+PATHS = ["/", "/runs",
+         "/runs/{run}", "/trace?key=8010", "/dead-letters", "/dead-letters/1", "/mappings", "/static/tieout.css",
          "/airflow-run?dag_id=a&run_id=b", "/runs/{run}/data-docs/index.html"]  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def test_nothing_is_shown_to_nobody_or_to_a_stranger(client: TestClient, run_id:
 
 
 def test_overview_leads_to_the_run(client: TestClient, run_id: UUID) -> None:
-    page = client.get("/tieout/", headers=VIEWER)
+    page = client.get("/tieout/runs", headers=VIEWER)
     assert page.status_code == 200
     assert f'href="/tieout/runs/{run_id}"' in page.text
     assert "acme_eu" in page.text and "partial" in page.text

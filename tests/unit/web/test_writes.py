@@ -182,7 +182,7 @@ def test_a_refused_write_is_tried_again_and_one_is_given_to_somebody(
 
 
 def test_the_overview_says_how_much_waits_and_since_when(client: TestClient, ids: dict[str, int]) -> None:
-    page = client.get("/tieout/", headers=VIEWER).text
+    page = client.get("/tieout/runs", headers=VIEWER).text
     assert "1 uncertain" in page and "2 held" in page and "1 refused" in page and "The oldest waits since" in page
     assert 'href="/tieout/writes"' in page
 

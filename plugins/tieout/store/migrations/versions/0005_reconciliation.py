@@ -119,10 +119,15 @@ create table tieout.break (
     constraint break_accepted check (state <> 'accepted' or reason_code is not null),
     constraint break_cleared check (cleared_on is null or state = 'closed')
 ) with (fillfactor = 50);
-create index break_live on tieout.break (link, area, class) where cleared_on is null;
-create index break_amount on tieout.break (link, abs(amount) desc) where cleared_on is null;
-create index break_seen on tieout.break (link, first_seen) where cleared_on is null;
-create index break_owner on tieout.break (owner) where cleared_on is null;
+-- What a list of breaks is filtered and sorted by, so that 100,000 are looked through without their rows.
+create index break_live on tieout.break (link, area, class, currency)
+    include (scale, amount, first_seen, state, owner, within_tolerance, due_on, customer_name, break_id)
+    where cleared_on is null;
+create index break_gone on tieout.break (link, cleared_on)
+    include (area, class, currency, scale, amount, first_seen, state, owner, within_tolerance, due_on, customer_name,
+        break_id)
+    where cleared_on is not null;
+create index break_owner on tieout.break (link, owner) where cleared_on is null and owner is not null;
 create index break_customer on tieout.break (customer_id);
 create index break_numbers on tieout.break using gin (numbers);
 
