@@ -140,7 +140,7 @@ def _quiet(name: str, later: Run, first: Run) -> Iterator[Row]:
 
 
 def _run(home: Path, engine: Engine, profile: Path | None, name: str, watched: Sequence[str]) -> Run:
-    command = [sys.executable, "-m", "bench.quote_to_cash_run", *watched]
+    command = [sys.executable, "-m", "bench.scenario_run", *watched]
     if profile is not None:
         command += ["--profile", str(profile / f"{name}.prof")]
     before = _written(engine)

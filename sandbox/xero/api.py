@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from sandbox.faults import Faults
-from sandbox.xero import auth, contacts, idempotency, reference, transactions
+from sandbox.xero import auth, contacts, idempotency, received, reference, transactions
 from sandbox.xero.books import Books
 from sandbox.xero.call import Call
 from sandbox.xero.errors import BadCall, NotFound, Problem, Refused
@@ -57,6 +57,7 @@ ENDPOINTS: Mapping[tuple[str, ...], Mapping[str, Endpoint]] = {
     ("CreditNotes", "*"): _DOCUMENT,
     ("CreditNotes", "*", "Allocations"): _ALLOCATIONS,
     ("CreditNotes", "*", "Allocations", "*"): _ALLOCATION,
+    ("BankTransactions",): {"PUT": received.create},
     ("Prepayments",): _READ_ONLY,
     ("Prepayments", "*"): {"GET": transactions.one_document},
     ("Prepayments", "*", "Allocations"): _ALLOCATIONS,

@@ -19,6 +19,7 @@ _SCOPE_OF = {
     "Invoices": "accounting.transactions",
     "CreditNotes": "accounting.transactions",
     "Payments": "accounting.transactions",
+    "BankTransactions": "accounting.transactions",
     "Prepayments": "accounting.transactions",
     "Overpayments": "accounting.transactions",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.state import Record
 from sandbox.xero import contacts, lines
-from sandbox.xero.books import CREDIT_NOTE, INVOICE, KINDS, Books, Kind
+from sandbox.xero.books import INVOICE, KINDS, Books, Kind
 from sandbox.xero.wire import date_string
 
 _EMPTY: Record = {"Payments": [], "CreditNotes": [], "Prepayments": [], "Overpayments": []}
@@ -47,8 +47,7 @@ def short(books: Books, kind: Kind, record: Record) -> Record:
     shown["HasErrors"] = False
     if kind is INVOICE:
         return _EMPTY | shown
-    if kind is CREDIT_NOTE:
-        shown["ID"] = record["CreditNoteID"]
+    shown["ID"] = record[kind.id]
     return {"Payments": [], "Allocations": []} | shown
 
 

@@ -143,3 +143,25 @@ def _press_test(page: Page, connection: str) -> dict[str, Any]:
     page.mouse.move(0, 0)  # or its tooltip lies over the next row's button
     expect(page.get_by_role("tooltip")).to_have_count(0)
     return value
+
+
+def test_limits_are_sorted_by_the_keyboard_and_a_bad_file_says_which_line(
+    page: Page, demo: Demo, pictures: Path
+) -> None:
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(f"{demo.url}/tieout/credit?show=limit")
+    page.locator("#customers").get_by_role("button", name="Limit").focus()
+    page.keyboard.press("Enter")
+    cells = page.locator("#customers tbody td:nth-child(3)")
+    limits = [int(value) for value in cells.evaluate_all("cells => cells.map(cell => cell.dataset.value)")]
+    assert len(limits) > 50 and limits == sorted(limits)
+    page.screenshot(path=pictures / "credit.png")
+    lines = "customer,currency,limit,valid_from,shares_with\nC-0041,GBP,10.00,2026-01-01,\nNobody,GBP,1,2026-01-01,\n"
+    file = {"name": "limits.csv", "mimeType": "text/csv", "buffer": lines.encode()}
+    page.set_input_files("input[type=file]", files=[file])  # type: ignore[list-item]
+    page.get_by_role("button", name="Propose").click()
+    expect(page.get_by_role("alert")).to_contain_text("cannot be taken")
+    expect(page.locator("tbody")).to_contain_text("unknown customer")
+    page.screenshot(path=pictures / "credit_file.png")
+    assert [text for text in errors if "422" not in text] == []

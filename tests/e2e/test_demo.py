@@ -41,6 +41,15 @@ def test_the_demo_ends_well_and_says_where_to_look(demo: Demo) -> None:
     assert demo.printed.count("Quote to cash of link demo") == 2
 
 
+def test_limits_are_approved_an_order_is_refused_and_one_is_released(demo: Demo) -> None:
+    assert re.search(r"sales: .*\d{8} refused by the CRM: .*available credit", demo.printed)
+    line = r"Credit: \d+ limits, proposed by .* and approved by .*; order \d{8} of [\d,.]+ GBP waited .* now posted"
+    assert re.search(line, demo.printed)
+    with demo.api() as api:
+        page = api.page("/tieout/credit?show=limit")
+    assert "Ruth Meyer" in page and 'id="customers"' in page and "As of never" not in page
+
+
 def test_both_runs_close_by_count_and_by_amount(demo: Demo) -> None:
     engine = connect(demo.database_url)
     with engine.connect() as conn:

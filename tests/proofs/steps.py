@@ -1,6 +1,6 @@
-"""A program that does one step of quote-to-cash for a company of the proofs, so that a test can kill it.
+"""A program that does one step of a scenario for a company of the proofs, so that a test can kill it.
 
-`python -m tests.proofs.steps DATABASE_URL SANDBOX_URL LINK_FILE RUN_ID STEP`
+`python -m tests.proofs.steps DATABASE_URL SANDBOX_URL LINK_FILE RUN_ID STEP [SCENARIO]`
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.proofs.company import QUICK
-from tests.scenarios.world import services_of
+from tests.scenarios.world import SCENARIOS, services_of
 from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
-from tieout.scenarios import quote_to_cash
 from tieout.store.engine import connect
 
 
-def main(database_url: str, sandbox_url: str, link_file: str, run_id: str, step: str) -> None:
+def main(
+    database_url: str, sandbox_url: str, link_file: str, run_id: str, step: str, scenario: str = "quote_to_cash"
+) -> None:
     """Does the step."""
     link = load_link(Path(link_file))
     at = cast(SandboxProcess, SimpleNamespace(url=sandbox_url))
@@ -28,10 +29,11 @@ def main(database_url: str, sandbox_url: str, link_file: str, run_id: str, step:
         replace(one, extra={**one.extra, **QUICK})
         for one in (crm_connection(at, link.crm), ledger_connection(at, link.ledger))
     )
-    quote_to_cash.PATIENCE_SECONDS = 0.0
+    module = SCENARIOS[scenario]
+    module.PATIENCE_SECONDS = 0.0
     engine = connect(database_url)
     with services_of(link, crm, ledger, engine) as services:
-        getattr(quote_to_cash, step)(services, run_id)
+        getattr(module, step)(services, run_id)
     engine.dispose()
 
 

@@ -50,10 +50,13 @@ def _closes(numbers: Mapping[str, Any], expected: Expected) -> None:
 
 
 @contextmanager
-def _worker(company: Company, run_id: str, step: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    company: Company, run_id: str, step: str, scenario: str = "quote_to_cash"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does one step; killed at the end, if it is still there."""
     path = os.pathsep.join([str(PROJECT / "plugins"), str(PROJECT)])
     link = PROJECT / "include" / "links" / f"{company.link.name}.yaml"
-    words = [company.database_url, company.sandbox.url, str(link), run_id, step]
+    words = [company.database_url, company.sandbox.url, str(link), run_id, step, scenario]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.proofs.steps", *words], cwd=PROJECT, env={**os.environ, "PYTHONPATH": path}
     )
@@ -64,7 +67,8 @@ def _worker(company: Company, run_id: str, step: str) -> Iterator[subprocess.Pop
         process.wait(PATIENCE)
 
 
-def _until(happened: Any, process: subprocess.Popen[bytes]) -> None:
+def until(happened: Any, process: subprocess.Popen[bytes]) -> None:
+    """Waits for something that has to happen while the process runs."""
     end = time.monotonic() + PATIENCE
     while not happened():
         assert process.poll() is None, "the worker was done before it could be killed"
@@ -84,8 +88,8 @@ def test_a_killed_delivery_is_taken_up_without_a_duplicate_and_nothing_is_lost(
     company.sandbox.faults(
         {"system": "xero", "method": "PUT", "path": INVOICES, "fault": "slow", "params": {"seconds": 0.5}},
     )
-    with _worker(company, run_id, "deliver") as process:
-        _until(lambda: len(company.books().invoices) >= 50 * batches, process)
+    with worker(company, run_id, "deliver") as process:
+        until(lambda: len(company.books().invoices) >= 50 * batches, process)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait(PATIENCE) == -signal.SIGKILL
     there = len(company.books().invoices)
@@ -109,8 +113,8 @@ def test_a_step_that_is_killed_can_be_done_again(company: Company, expected: Exp
         run_id = quote_to_cash.start(services)
         for earlier in quote_to_cash.STEPS[: quote_to_cash.STEPS.index(step)]:
             getattr(quote_to_cash, earlier)(services, run_id)
-    with _worker(company, run_id, step) as process:
-        _until(lambda: _working(company), process)
+    with worker(company, run_id, step) as process:
+        until(lambda: working(company), process)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait(PATIENCE) == -signal.SIGKILL
     company.later()
@@ -124,7 +128,7 @@ def test_a_step_that_is_killed_can_be_done_again(company: Company, expected: Exp
     _check(company, expected)
 
 
-def _working(company: Company) -> bool:
+def working(company: Company) -> bool:
     """Whether another session than the test's own is writing in the store."""
     with company.engine.connect() as conn:
         return bool(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -163,3 +164,58 @@ def test_money_received_before_is_allocated_and_refunded(xero: Xero, kind: str) 
     body = {kind: {f"{kind}ID": id_}, "Account": {"Code": "090"}, "Amount": 20, "Date": "2026-03-11"}
     assert xero.write("PUT", "Payments", {"Payments": [body]})["PaymentType"] == f"AR{kind.upper()}PAYMENT"
     assert xero.get(f"{kind}s")[f"{kind}s"][0]["Status"] == "PAID"
+
+
+def received(kind: str, **more: Any) -> dict[str, Any]:
+    body = {"Type": f"RECEIVE-{kind.upper()}", "Contact": {"Name": "Ann Ltd"}, "BankAccount": {"Code": "090"}}
+    return {"BankTransactions": [body | {"Date": "2026-03-09", "LineItems": [line("50.00")]} | more]}
+
+
+def test_an_overpayment_has_no_tax_and_is_found_with_what_is_left_of_it(xero: Xero) -> None:
+    made = xero.invoice()
+    body = received("Overpayment", LineItems=[{"Description": "Too much", "UnitAmount": "50.00"}])
+    answer = xero.write("PUT", "BankTransactions", body)
+    assert (answer["Total"], answer["TotalTax"], answer["LineAmountTypes"]) == (DEC("50.00"), DEC("0.00"), "NoTax")
+    (found,) = xero.get("Overpayments", page=1)["Overpayments"]
+    assert (found["OverpaymentID"], found["RemainingCredit"]) == (answer["OverpaymentID"], DEC("50.00"))
+    before = found["UpdatedDateUTCString"]
+    path = f"Overpayments/{found['OverpaymentID']}/Allocations"
+    xero.settings(clock_offset_seconds=60)
+    xero.write("PUT", path, allocation(made["InvoiceID"], "20.00"))
+    header = {"If-Modified-Since": before[:19]}
+    (found,) = json.loads(xero.http.get("Overpayments", params={"page": 1}, headers=header).text)["Overpayments"]
+    assert found["UpdatedDateUTCString"] > before and found["RemainingCredit"] == 30
+    assert [one["Invoice"]["InvoiceID"] for one in found["Allocations"]] == [made["InvoiceID"]]
+    (credited,) = xero.get(f"Invoices/{made['InvoiceID']}")["Invoices"]
+    assert credited["AmountCredited"] == 20 and credited["Overpayments"][0]["AppliedAmount"] == 20
+    later = {"If-Modified-Since": "2100-01-01T00:00:00"}
+    assert json.loads(xero.http.get("Overpayments", headers=later).text)["Overpayments"] == []
+
+
+def test_a_prepayment_is_booked_and_taxed(xero: Xero) -> None:
+    answer = xero.write("PUT", "BankTransactions", received("Prepayment"))
+    assert (answer["Total"], answer["TotalTax"]) == (DEC("60.00"), DEC("10.00"))
+    (found,) = xero.get("Prepayments")["Prepayments"]
+    assert (found["PrepaymentID"], found["Status"], found["Type"]) == (
+        answer["PrepaymentID"], "AUTHORISED", "RECEIVE-PREPAYMENT",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Type": "RECEIVE"}, "is not modelled"),
+        ({"BankAccount": {"Code": "200"}}, "bank account could not be found"),
+        ({"LineItems": []}, "line items"),
+        ({"LineItems": [line("0.00")]}, "greater than zero"),
+        ({"CurrencyCode": "USD"}, "only supported on overpayments"),
+        ({"Date": "2026-01-31"}, "lock date"),
+        ({"Contact": None}, "Contact must be specified"),
+    ],
+)
+def test_money_received_that_is_refused(xero: Xero, change: dict[str, Any], message: str) -> None:
+    xero.settings(period_lock_date="2026-01-31")
+    assert message in xero.refused("PUT", "BankTransactions", received("Prepayment", **change))[0]
+    assert xero.get("Prepayments")["Prepayments"] == []
+    two = [line("1.00"), line("2.00")]
+    assert "one line" in xero.refused("PUT", "BankTransactions", received("Overpayment", LineItems=two))[0]

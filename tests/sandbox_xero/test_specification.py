@@ -106,7 +106,10 @@ def everything(xero: Xero) -> None:
     path = f"CreditNotes/{note['CreditNoteID']}/Allocations"
     given = {"Invoice": {"InvoiceID": made["InvoiceID"]}, "Amount": 1.2, "Date": "2026-03-12"}
     applied = xero.write("PUT", path, {"Allocations": [given]})
-    for name in ("Contacts", "Invoices", "CreditNotes", "Payments", "Items"):
+    for kind in ("OVERPAYMENT", "PREPAYMENT"):
+        money = {"Type": f"RECEIVE-{kind}", "Contact": {"ContactID": ann["ContactID"]}, "BankAccount": {"Code": "090"}}
+        xero.write("PUT", "BankTransactions", {"BankTransactions": [money | {"LineItems": [line(7.0, Quantity=1)]}]})
+    for name in ("Contacts", "Invoices", "CreditNotes", "Payments", "Prepayments", "Overpayments", "Items"):
         xero.get(name)
         if name != "Items":
             xero.get(name, page=1, pageSize=50)

@@ -99,6 +99,26 @@ class Deal(_Part):
     lines: tuple[Line, ...] = ()
 
 
+class Offer(_Part):
+    """A quote that the customer has not answered yet."""
+
+    offer: str
+    account: str
+    currency: str = "GBP"
+    lines: tuple[Line, ...]
+
+
+class PriceLine(_Part):
+    """A line of finance's price list; a day that is left out is no bound. `from_quantity` makes it a quantity break."""
+
+    code: str
+    currency: str
+    price: Decimal
+    valid_from: Day | None = None
+    valid_to: Day | None = None
+    from_quantity: Decimal | None = None
+
+
 class LedgerContact(_Part):
     name: str
     tax_id: str | None = None
@@ -166,6 +186,7 @@ class Crm(_Part):
     products: tuple[Product, ...] = ()
     orders: tuple[Order, ...] = ()
     deals: tuple[Deal, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
 
 class Ledger(_Part):
@@ -173,6 +194,8 @@ class Ledger(_Part):
     contacts: tuple[LedgerContact, ...] = ()
     invoices: tuple[HandInvoice, ...] = ()
     items: tuple[LedgerItem, ...] = ()
+    #: Finance's file of prices in further currencies; the link names it when there is one.
+    price_list: tuple[PriceLine, ...] = ()
     #: How many units of the foreign currency one GBP is, on the day.
     rates: dict[str, Decimal] = {}
 
@@ -184,6 +207,9 @@ class Step(_Part):
     credit: str | None = None  # finance raises a credit note against the invoice and allocates it
     refund: str | None = None  # finance pays back what is open of the credit note that Tieout raised
     give_back: str | None = None  # finance raises a credit note that names the paid invoice, and pays it back
+    overpay: str | None = None  # the customer pays more than is due: `amount` is too much
+    prepay: str | None = None  # the customer pays before there is an invoice
+    set_against: str | None = None  # finance sets what the customer paid too much or too early against the invoice
     void: str | None = None
     raise_invoice: HandInvoice | None = None
     change_order: str | None = None
@@ -191,7 +217,10 @@ class Step(_Part):
     change_account: str | None = None
     change_contact: str | None = None
     change_item: str | None = None  # finance changes an item; `set` are Xero's fields
+    delete_item: str | None = None  # finance deletes it, which Xero tells nobody
     change_product: str | None = None  # sales changes a product; `set` are Salesforce's fields
+    change_price_list: tuple[PriceLine, ...] | None = None  # the whole new one
+    wait_hours: int | None = None
     approve_product: str | None = None
     approve_account: str | None = None
     lock_until: Day | None = None
@@ -233,7 +262,7 @@ class Given(_Part):
     credit_limits: tuple[CreditLimit, ...] = ()
     #: The administrator deployed the validation rule that blocks orders beyond the credit.
     credit_rule: bool = False
-    crm: Crm
+    crm: Crm = Crm()
     ledger: Ledger = Ledger()
     steps: tuple[Step, ...] = ()
 
@@ -303,8 +332,25 @@ class ExpectedProduct(_Part):
     prices: dict[str, Decimal] | None = None
 
 
+class PutBack(_Part):
+    """A field of finance that sales had changed, as the audit trail tells it; `was` is what sales had written."""
+
+    product: str
+    field: str
+    was: Any = None
+    now: Any = None
+
+
+class Warned(_Part):
+    """A product of the CRM, or a code of the price list, with an open dead letter that stops nothing."""
+
+    product: str
+    reason: str
+
+
 class Expect(_Part):
-    """The end. `documents`, `held` are complete lists: one more or one less fails. `contacts` counts when it is set."""
+    """The end. `documents`, `held` are complete lists: one more or one less fails; `put_back` and `warned` are where
+    they are there. `contacts` counts when it is set."""
 
     documents: tuple[ExpectedInvoice, ...] = ()
     held: tuple[Held, ...] = ()
@@ -312,6 +358,8 @@ class Expect(_Part):
     ledger_invoices_in_crm: tuple[HandInCrm, ...] = ()
     contacts: tuple[ExpectedContact, ...] = ()
     products: tuple[ExpectedProduct, ...] = ()
+    put_back: tuple[PutBack, ...] | None = None
+    warned: tuple[Warned, ...] | None = None
     contact_count: int | None = None
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import text
 
-from tests.scenarios.format import Expect, ExpectedInvoice, ExpectedProduct, HandInCrm
+from tests.scenarios.format import Expect, ExpectedInvoice, HandInCrm
+from tests.scenarios.observe_products import product_differences
+from tests.scenarios.same import same as _same
 from tests.scenarios.world import World
 
 SHOWN = {
@@ -21,6 +22,7 @@ SHOWN = {
     "overdue": "Tieout_Overdue_Amount__c", "available": "Tieout_Available_Credit__c",
     "credit_number": "Tieout_Credit_Number__c", "credit_status": "Tieout_Credit_Status__c",
     "credit_total": "Tieout_Credit_Total__c", "credit_open": "Tieout_Credit_Open__c",
+    "price_outdated": "Tieout_Price_Outdated__c", "price_message": "Tieout_Price_Message__c",
     "credit_currency": "Tieout_Credit_Currency__c", "credit_rates": "Tieout_Credit_Rates__c",
 }  # fmt: skip
 Document = Mapping[str, Any]
@@ -34,7 +36,7 @@ def differences(world: World, expect: Expect) -> list[str]:
         *_crm(world, expect),
         *_by_hand(world, expect.ledger_invoices_in_crm),
         *_contacts(world, expect),
-        *_products(world, expect.products),
+        *product_differences(world, expect),
     ]
 
 
@@ -131,6 +133,8 @@ def _crm(world: World, expect: Expect) -> Iterator[str]:
             key, name = f"account:{wanted.of}", "Account"
         elif f"return:{wanted.of}" in world.ids:
             key, name = f"return:{wanted.of}", "ReturnOrder"
+        elif f"offer:{wanted.of}" in world.ids:
+            key, name = f"offer:{wanted.of}", "Quote"
         elif key not in world.ids:
             key, name = f"deal:{wanted.of}", "Opportunity"
         fields = [SHOWN[short] for short in wanted.shows]
@@ -174,39 +178,5 @@ def _contacts(world: World, expect: Expect) -> Iterator[str]:
                 yield f"customer {wanted.name}: {name}: expected {value}, found {there.get(name)}"
 
 
-def _products(world: World, wanted: tuple[ExpectedProduct, ...]) -> Iterator[str]:
-    if not wanted:
-        return
-    fields = sorted({name for one in wanted for name in one.shows} | {"ProductCode"})
-    rows = {row["ProductCode"]: row for row in world.crm.rows("Product2", fields)}
-    prices: dict[str, dict[str, Decimal]] = {}
-    for row in world.crm.rows("PricebookEntry", ("Product2Id", "CurrencyIsoCode", "UnitPrice", "IsActive")):
-        if row["IsActive"]:
-            prices.setdefault(row["Product2Id"], {})[row["CurrencyIsoCode"]] = row["UnitPrice"]
-    for one in wanted:
-        there = rows.get(one.code)
-        if there is None:
-            yield f"no product {one.code}; there are {', '.join(map(str, rows))}"
-            continue
-        for name, value in one.shows.items():
-            if not _same(value, there[name]):
-                yield f"product {one.code}: {name}: expected {value}, found {there[name]}"
-        if one.prices is not None and prices.get(there["Id"], {}) != one.prices:
-            yield f"product {one.code}: expected the prices {one.prices}, found {prices.get(there['Id'])}"
-
-
 def _day(raw: Mapping[str, Any]) -> date:
     return date.fromisoformat(str(raw["DateString"])[:10])
-
-
-def _same(wanted: Any, found: Any) -> bool:
-    if isinstance(wanted, bool):
-        return wanted is found
-    if isinstance(wanted, Decimal | int) and found is not None:
-        try:
-            return Decimal(str(found)) == wanted
-        except InvalidOperation:
-            return False
-    if isinstance(wanted, date):
-        return str(found)[:10] == wanted.isoformat()
-    return bool(wanted == found)

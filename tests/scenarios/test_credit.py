@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,10 @@ from tests.scenarios.format import Given
 from tests.scenarios.world import World, services_of
 from tests.support.sandbox import SandboxProcess
 from tieout.model.errors import Retriable
-from tieout.model.settings import load_settings
 from tieout.scenarios import credit_sync, quote_to_cash, steps
 from tieout.scenarios.credit import gate, proposing, releasing
-from tieout.scenarios.demo_credit import credit_day
 from tieout.scenarios.extraction import extract_side
-from tieout.store import audit
+from tieout.store import audit, credit, credit_positions, dead_letters, runs
 
 pytestmark = pytest.mark.slow
 ADDRESS = {"street": "1 High Street", "city": "Leeds", "postcode": "LS1 4DY", "country": "United Kingdom"}
@@ -127,6 +126,24 @@ def test_the_crm_is_told_once_corrected_and_told_again_after_a_lost_answer(
     assert judged(world, "credit") == [("posted", None)] and shown(world) == {"open": 50, "available": 450}
 
 
+def test_a_credit_that_was_read_before_it_was_set_against_an_invoice_is_not_counted_twice(world: World) -> None:
+    contact = world._open_invoice("A-1")["Contact"]["ContactID"]
+    money = world.hand.receive("overpayment", contact, Decimal("30.00"), date(2025, 3, 20))
+    sync(world)
+    assert shown(world) == {"open": 90, "available": 410}
+    for amount in ("10.00", "20.00"):
+        invoice = world._open_invoice("A-1")["InvoiceID"]
+        world.hand.set_against("Overpayments", money, invoice, Decimal(amount), date(2025, 3, 21))
+        with services_of(world.link, world._crm, world._ledger, world.engine) as services:
+            run_id = credit_sync.start(services)
+            extract_side(services, services.ledger, UUID(run_id), ["invoice"])
+            credit_sync.transform(services, run_id)
+        # The invoice is lowered already and all of the overpayment is left, as it seems: that would be too low.
+        assert judged(world, "credit") == [("held", "stale_balance")]
+        sync(world)
+        assert judged(world, "credit") == [("posted", None)] and shown(world) == {"open": 90, "available": 410}
+
+
 def test_the_gate_holds_what_it_cannot_be_sure_of_and_two_runs_do_not_share_the_room(
     world: World, engine: Engine, tmp_path: Any
 ) -> None:
@@ -182,16 +199,21 @@ def test_with_fails_open_doubt_lets_through_and_off_looks_at_nothing(world: Worl
         assert judged(world, "order")[2] == ("pending", None)
 
 
-def test_the_demos_limits_are_set_once_and_a_new_customer_has_all_of_its_credit(
-    world: World, engine: Engine, sandbox: SandboxProcess
+def test_a_new_customer_has_all_of_its_credit_and_a_change_of_its_currency_is_told(
+    world: World, engine: Engine
 ) -> None:
     (made,) = world.crm.insert("Account", [{"Name": "New Ltd", "CurrencyIsoCode": "JPY"}])
-    sync(world)
-    settings = load_settings()
-    assert credit_day(engine, settings, world.link, sandbox.url) == 1, "Acme has a limit"
-    assert credit_day(engine, settings, world.link, sandbox.url) == 0
+    assert made.id is not None
+    with engine.begin() as conn:
+        limit = credit.Limit(made.id, date(2020, 1, 1), "JPY", 50_000)
+        change = credit.propose(conn, world.link.name, [limit], "Ann", "x")
+        credit.decide(conn, change, "Bob", approved=True)
+    world.hand.invoice("MAN-9", {"Name": "Nobody in the CRM"}, Decimal("42.00"), date(2025, 3, 20))
     done = sync(world)
     assert (done["read"], done["posted"], done["unchanged"]) == (2, 1, 1)
+    with engine.connect() as conn:
+        (last,) = runs.latest(conn, world.link.name, "credit_sync")
+    assert last.steps["transform"]["numbers"]["unmatched"] == 1
     fields = ["Tieout_Credit_Limit__c", "Tieout_Available_Credit__c", "Tieout_Credit_Currency__c"]
     row = next(row for row in world.crm.rows("Account", fields) if row["Id"] == made.id)
     assert [row[name] for name in fields] == [50_000, 50_000, "JPY"]
@@ -199,6 +221,44 @@ def test_the_demos_limits_are_set_once_and_a_new_customer_has_all_of_its_credit(
     world.crm.update("Account", [{"Id": made.id, "CurrencyIsoCode": "EUR"}])
     assert sync(world)["held"] == 1
     assert judged(world, "credit") == [("posted", None), ("held", "limit_in_other_currency")]
+    with engine.connect() as conn:
+        (acme, new), count = credit_positions.listing(conn, world.link.name)
+    assert count == 2 and (acme.open_minor, acme.available_minor) == (12000, 38000)
+    assert (new.open_minor, new.reason) == (None, "limit_in_other_currency")
+
+
+RULE = """<?xml version="1.0" encoding="UTF-8"?>
+<ValidationRule xmlns="http://soap.sforce.com/2006/04/metadata">
+    <fullName>Nobody_Edits</fullName><active>{}</active>
+    <errorConditionFormula>NOT(ISBLANK(Name))</errorConditionFormula><errorMessage>Accounts are frozen</errorMessage>
+</ValidationRule>"""
+
+
+def test_a_write_that_the_crm_refuses_waits_and_goes_on_when_its_dead_letter_is_replayed(
+    world: World, engine: Engine, tmp_path: Path
+) -> None:
+    file = tmp_path / "rule.xml"
+    file.write_text(RULE.format("true"))
+    world.doors.validation_rule("Account", file)
+    world.hand.pay(world._open_invoice("A-1")["InvoiceID"], Decimal("20.00"), date(2025, 3, 20))
+    for _ in range(2):
+        assert sync(world)["held"] == 1
+        assert writes(world) == [(1, "CONFIRMED"), (2, "REJECTED")], "it is not sent again by itself"
+    with engine.connect() as conn:
+        (letter,) = dead_letters.listing(conn, dead_letters.Filter(entity="credit"))
+        known = credit_positions.get(conn, world.link.name, world.ids["account:Acme Ltd"])
+    assert letter.stage == "deliver" and "Accounts are frozen" in letter.message
+    assert known is not None and known.open_minor == 10000, "finance knows, whatever the CRM takes"
+    file.write_text(RULE.format("false"))
+    world.doors.validation_rule("Account", file)
+    with engine.begin() as conn:
+        assert dead_letters.replay(conn, [letter.dead_letter_id], "Ann") == 1
+    assert sync(world)["posted"] == 1
+    assert writes(world)[1:] == [(2, "REJECTED"), (3, "CONFIRMED")]
+    assert shown(world) == {"open": 100, "available": 400}
+    with engine.connect() as conn:
+        assert dead_letters.listing(conn, dead_letters.Filter(entity="credit")) == []
+        assert audit.verify(conn, f"link:{world.link.name}") is None
 
 
 def _age(engine: Engine, by: str) -> None:

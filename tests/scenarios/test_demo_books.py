@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -14,7 +15,8 @@ from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
 from tieout.model.settings import PROJECT
-from tieout.scenarios import quote_to_cash
+from tieout.scenarios import credit_sync, quote_to_cash
+from tieout.scenarios.demo_credit import credit_day, credit_plan, in_a_line, setup_credit
 from tieout.scenarios.demo_data import generate
 from tieout.scenarios.demo_days import finance_day, sales_day
 from tieout.scenarios.demo_doors import Doors
@@ -25,6 +27,12 @@ from tieout.scenarios.services import Services
 
 TODAY = date(2026, 3, 31)
 BOOKS = generate(20, TODAY)
+PLAN = credit_plan(BOOKS)
+#: What must become of each order: as the generator says, but for the one beyond its customer's credit.
+EXPECTED = {
+    key: replace(one, outcome="held", reason="credit_exceeded", net=None) if key == PLAN.held else one
+    for key, one in BOOKS.expectations.items()
+}
 DECIMALS = {"GBP": 2, "EUR": 2, "USD": 2, "JPY": 0}
 
 
@@ -41,20 +49,31 @@ def test_every_order_of_the_demo_becomes_what_its_generator_says(services: Servi
     crm, ledger = crm_connection(sandbox), ledger_connection(sandbox)
     report = seed(crm, sandbox.url, BOOKS)
     setup_ledger(ledger, sandbox.url, BOOKS, report.taken_order_number)
+    assert setup_credit(services.engine, "demo", BOOKS, report.ids, sandbox.url) == len(PLAN.limits) > 100
+    assert setup_credit(services.engine, "demo", BOOKS, report.ids, sandbox.url) == 0, "once"
     first = quote_to_cash.run(services)
     assert _differences(services.engine, report.ids) == []
     assert _ledger_differences(sandbox, report.order_numbers) == []
-    outcomes = [expected.outcome for expected in BOOKS.expectations.values()]
+    outcomes = [expected.outcome for expected in EXPECTED.values()]
     assert (first["posted"], first["quarantined"], first["held"]) == tuple(
         outcomes.count(outcome) for outcome in ("posted", "quarantined", "held")
     )
+    synced = credit_sync.run(services)
+    assert synced["posted"] >= len(PLAN.limits) and synced["held"] == 0
     second = quote_to_cash.run(services)
     assert (second["posted"], second["unchanged"]) == (0, first["posted"])
     sales, finance = sales_day(crm, BOOKS), finance_day(ledger, TODAY)
     assert sales and finance
+    done = credit_day(services.engine, crm, "demo", BOOKS)
+    assert "available credit" in done.said
+    assert (done.refused, done.released) == tuple(report.order_numbers[key] for key in (PLAN.blocked, PLAN.held))
     third = quote_to_cash.run(services)
     mended = [deed for deed in sales if deed.kind == "mended"]
-    assert third["quarantined"] + third["held"] == second["quarantined"] + second["held"] - len(mended)
+    assert third["quarantined"] + third["held"] == second["quarantined"] + second["held"] - len(mended) - 1
+    again = credit_day(services.engine, crm, "demo", BOOKS)
+    assert (again.refused, again.released) == (done.refused, None)
+    with services.engine.connect() as conn:
+        assert in_a_line(conn, "demo").endswith("waited beyond its limit until Ruth Meyer released it, now posted")
 
 
 def _differences(engine: Engine, ids: Mapping[str, str]) -> list[str]:
@@ -63,7 +82,7 @@ def _differences(engine: Engine, ids: Mapping[str, str]) -> list[str]:
         rows = conn.execute(text("select source_id, outcome, reason, posted_minor from tieout.document")).all()
     found = {row.source_id: row for row in rows}
     wrong = []
-    for key, expected in BOOKS.expectations.items():
+    for key, expected in EXPECTED.items():
         row = found[ids[key]]
         wanted = None if expected.net is None else int(expected.net.scaleb(DECIMALS[expected.currency]))
         posted = row.posted_minor if row.outcome == "posted" else None
@@ -78,7 +97,7 @@ def _ledger_differences(sandbox: SandboxProcess, numbers: Mapping[str, str]) -> 
     with LedgerHand(ledger_connection(sandbox)) as hand:
         invoices = {invoice["InvoiceNumber"]: invoice for invoice in hand.all("Invoices") if invoice.get("Url")}
     wrong = []
-    for key, expected in BOOKS.expectations.items():
+    for key, expected in EXPECTED.items():
         invoice = invoices.pop(f"INV-{numbers[key]}", None)
         if expected.net is None:
             if invoice is not None:

@@ -84,7 +84,7 @@ def test_a_voided_invoice_is_sent_again_under_another_number_once_somebody_else_
     company.world.hand.void(company.invoice("A-1")["InvoiceID"])
     assert [one[2:] for one in company.tie_out()] == [("voided_or_deleted", 10000)]
     found = company.one("voided_or_deleted")
-    made = company.propose(found["break_id"], "resend")
+    made = company.propose(found["break_id"])
     assert [(item.action, item.amount_minor, item.break_id) for item in made.items] == [
         ("resend", 10000, found["break_id"])
     ]
@@ -162,6 +162,31 @@ def test_a_voided_and_re_entered_invoice_is_linked_and_nothing_is_sent(company: 
     assert company.tie_out() == []
     assert company.history(found["break_id"])[-1] == "cleared"
     assert company.state(made) == "done"
+
+
+def test_an_invoice_by_hand_is_linked_to_the_record_that_a_person_names(company: Company) -> None:
+    gone = company.invoice("A-1")
+    company.world.hand.void(gone["InvoiceID"])
+    # Too late for a rule to match it; and one of another amount, which is nobody's.
+    for number, net in (("HAND-1", "100.00"), ("HAND-2", "95.00")):
+        company.world.hand.invoice(number, {"ContactID": gone["Contact"]["ContactID"]}, Decimal(net), date(2026, 3, 25))
+    assert sorted(one[2:] for one in company.tie_out()) == [
+        ("missing_in_crm", -10000), ("missing_in_crm", -9500), ("voided_or_deleted", 10000),
+    ]  # fmt: skip
+    first, other = (
+        next(one["break_id"] for one in company.breaks() if one["amount"] == amount) for amount in (-10000, -9500)
+    )
+    with pytest.raises(NotAllowed, match="say which one it belongs to"):
+        company.propose(first)
+    with company.services() as services:
+        of_a1 = {"by": "Ann", "reason": "by hand", "record": company.world.ids["order:A-1"]}
+        with pytest.raises(NotAllowed, match="HAND-2 is over another amount"):
+            fixes.propose(services, [other], **of_a1)
+        made = fixes.propose(services, [first], **of_a1)
+    company.approve(made)
+    company.sync(quote_to_cash)
+    assert [one[2:] for one in company.tie_out() if one[1] == "presence"] == [("missing_in_crm", -9500)]
+    assert company.history(first)[-1] == "cleared"
 
 
 def test_a_cent_too_much_is_credited_to_the_account_of_the_link(company: Company) -> None:

@@ -19,6 +19,7 @@ def test_a_scenario_names_only_what_it_has(name: str) -> None:
     given, expect = load_scenario(name)
     assert len(given.story.split()) >= 4
     known = {order.order for order in given.crm.orders} | {deal.deal for deal in given.crm.deals}
+    known |= {offer.offer for offer in given.crm.offers}
     known |= {item.code for item in given.ledger.items}
     known |= {one.name for step in given.steps for one in step.enter_returns or ()}
     accounts = {account.name for account in given.crm.accounts}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
@@ -20,6 +21,7 @@ from tieout.scenarios import product_sync
 from tieout.scenarios.delivering import deliver_side
 from tieout.scenarios.demo_books import load_price_list
 from tieout.scenarios.demo_products import products_day, setup_products
+from tieout.store import dead_letters
 
 pytestmark = pytest.mark.slow
 
@@ -179,6 +181,23 @@ def test_bad_items_wait_with_their_reason_and_the_others_go_on(shop: Shop) -> No
     assert shop.product(begin + "-RIGHT")["Tieout_Item_Id__c"] is not None
 
 
+def test_an_item_made_anew_under_a_deleted_ones_code_waits_until_that_is_known(shop: Shop) -> None:
+    (old,) = shop.items(item("CHAIR", "50.00"))
+    shop.run()
+    before = shop.product("CHAIR")["Id"]
+    shop.hand.delete("Items", old)
+    shop.items(item("CHAIR", "60.00"))
+    numbers = shop.run()
+    assert (numbers["held"], shop.prices("CHAIR")) == (2, {"GBP": Decimal("50.00")})
+    with shop.engine.begin() as conn:
+        conn.execute(sa.text("update tieout.watermark set at = at - interval '25 hours' where kind = 'whole'"))
+    numbers = shop.run()
+    assert (numbers["posted"], numbers["cancelled"], numbers["held"]) == (1, 1, 0)
+    products = {row["Id"]: row["IsActive"] for row in shop.crm.rows("Product2", ("IsActive",))}
+    assert len(products) == 2 and products[before] is False
+    assert shop.rows("select count(*) from tieout.dead_letter where state = 'open'") == [(0,)]
+
+
 def test_a_name_that_the_ledger_had_to_cut_stays_whole_in_the_crm(shop: Shop) -> None:
     name, code = "Garden table of oiled teak, extensible, with two leaves", "TABLE-GARDEN-TEAK-EXTENSIBLE-2-LEAVES"
     there = shop.insert("Product2", Name=name, ProductCode=code, IsActive=True)
@@ -225,6 +244,35 @@ def test_the_demos_products_and_its_day(shop: Shop) -> None:
     assert products_day(shop.crm_connection, shop.ledger) == ()
     numbers = shop.run()
     assert (numbers["posted"], numbers["cancelled"], numbers["put_back"]) == (4, 1, 2)
+
+
+def test_what_the_crm_refuses_waits_until_it_is_mended_and_replayed(shop: Shop) -> None:
+    shop.items(item("CHAIR", "50.00"), item("LAMP", "19.99"))
+    lamp = shop.insert("Product2", Name="Lamp", ProductCode="LAMP", IsActive=True)
+    _family_is_required(shop, active=True)
+    numbers = shop.run()
+    assert (numbers["read"], numbers["posted"], numbers["held"], numbers["in_flight"]) == (2, 0, 2, 0)
+    assert [row["Id"] for row in shop.crm.rows("Product2", ())] == [lamp]
+    sends = shop.rows("select sum(sends) from tieout.intent")
+    # Nothing is mended, so that nothing is sent again.
+    assert shop.run()["held"] == 2
+    assert shop.rows("select sum(sends) from tieout.intent") == sends
+    assert _letters(shop) == ["CHAIR", "LAMP"]
+
+    # Sales gives the lamp what the rule asks for, and both are replayed: one of them in vain, which is told again.
+    shop.update("Product2", Id=lamp, Family="Light")
+    _replay(shop)
+    assert _letters(shop) == []
+    numbers = shop.run()
+    assert (numbers["posted"], numbers["held"]) == (1, 1)
+    assert (shop.prices("LAMP"), _letters(shop)) == ({"GBP": Decimal("19.99")}, ["CHAIR"])
+
+    _family_is_required(shop, active=False)
+    _replay(shop)
+    numbers = shop.run()
+    assert (numbers["posted"], numbers["unchanged"], numbers["held"]) == (1, 1, 0)
+    assert (shop.prices("CHAIR"), _letters(shop)) == ({"GBP": Decimal("50.00")}, [])
+    assert len(list(shop.crm.rows("Product2", ()))) == len(list(shop.crm.rows("PricebookEntry", ()))) == 2
 
 
 def test_each_step_can_be_done_again(shop: Shop) -> None:
@@ -274,6 +322,29 @@ def _quote(shop: Shop, code: str, **fields: Any) -> str:
     # An agreed price is not an outdated one.
     shop.insert("QuoteLineItem", QuoteId=quote, PricebookEntryId=entry, Quantity=1, UnitPrice=Decimal("1.00"))
     return quote
+
+
+def _family_is_required(shop: Shop, *, active: bool) -> None:
+    """An administrator's validation rule, which knows nothing of Tieout."""
+    rule = {"object": "Product2", "name": "Family", "when": [{"field": "Family", "blank": True}],
+            "message": "A product needs a family.", "active": active}  # fmt: skip
+    answer = httpx.post(f"{shop.sandbox.url}/salesforce/_sandbox/metadata", json={"rules": [rule]})
+    assert answer.status_code == 200, answer.text
+
+
+def _replay(shop: Shop) -> None:
+    """A person replays every dead letter that is open."""
+    with shop.engine.begin() as conn:
+        found = conn.execute(sa.text("select dead_letter_id from tieout.dead_letter where state = 'open'")).scalars()
+        assert dead_letters.replay(conn, list(found), "a clerk") > 0
+
+
+def _letters(shop: Shop) -> list[str]:
+    """The codes of the items that have an open dead letter of delivery."""
+    return [code for (code,) in shop.rows(
+        "select distinct d.source_number from tieout.dead_letter l join tieout.document d on d.source_id = l.source_id "
+        "where l.state = 'open' and l.stage = 'deliver' order by 1"
+    )]  # fmt: skip
 
 
 def _flag(shop: Shop, quote: str) -> tuple[bool, str | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine
 
@@ -13,7 +15,10 @@ from tests.support.sandbox import SandboxProcess
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", scenario_names())
-def test_scenario(name: str, sandbox: SandboxProcess, engine: Engine) -> None:
+def test_scenario(
+    name: str, sandbox: SandboxProcess, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEOUT_HOME", str(tmp_path))
     given, expect = load_scenario(name)
     world = World(given, sandbox, engine)
     try:

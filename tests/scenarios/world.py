@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tests.scenarios.format import (
     FOLDER,
     CreditLimit,
-    Deal,
     Given,
     HandInvoice,
-    LedgerItem,
-    Line,
     Order,
+    PriceLine,
     Product,
     Return,
     Step,
     read_exact,
+)
+from tests.scenarios.records import (
+    PRICE_LIST,
+    deal_records,
+    entry_key,
+    item_fields,
+    offer_records,
+    order_records,
+    present,
+    record,
+    write_price_list,
 )
 from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
@@ -35,7 +43,7 @@ from tieout.model.money import to_minor
 from tieout.model.settings import load_settings
 from tieout.scenarios import credit_sync, product_sync, quote_to_cash, returns
 from tieout.scenarios.credit import releasing
-from tieout.scenarios.crm_load import KEY_FIELD, STANDARD_PRICE_BOOK, ConnectorCrm, CrmRecord, Ref, load
+from tieout.scenarios.crm_load import STANDARD_PRICE_BOOK, ConnectorCrm, CrmRecord, Ref, load
 from tieout.scenarios.demo_doors import Doors
 from tieout.scenarios.ledger_hand import LedgerHand
 from tieout.scenarios.services import Services, Side
@@ -64,6 +72,8 @@ class World:
         self.crm = ConnectorCrm(self._connector)
         self.hand = LedgerHand(self._ledger)
         self.link = _link(given)
+        if given.ledger.price_list:
+            write_price_list(load_settings().home, given.ledger.price_list)
         self.ids: dict[str, str] = {}
 
     def close(self) -> None:
@@ -106,12 +116,12 @@ class World:
         items = [{"Code": one.code, "Name": one.name, "IsSold": True} for one in products if one.in_ledger]
         items.append({"Code": "FREIGHT", "Name": "Freight", "IsSold": True})
         self.hand.create("Items", [item for item in items if item["Code"] not in kept])
-        self.doors.raw_items(_item(item) for item in ledger.items)
+        self.doors.raw_items(item_fields(item) for item in ledger.items)
         for contact in ledger.contacts:
             address = {"AddressType": "POBOX", "AddressLine1": contact.street, "City": contact.city,
                        "PostalCode": contact.postcode, "Country": contact.country}  # fmt: skip
-            fields = {"Name": contact.name, "TaxNumber": contact.tax_id, "Addresses": [_present(address)]}
-            self.hand.create("Contacts", [_present(fields)])
+            fields = {"Name": contact.name, "TaxNumber": contact.tax_id, "Addresses": [present(address)]}
+            self.hand.create("Contacts", [present(fields)])
         for invoice in ledger.invoices:
             self._raise_invoice(None, invoice)
         if ledger.locked_until:
@@ -119,8 +129,8 @@ class World:
 
     def _fill_crm(self, products: list[Product]) -> None:
         records: dict[str, list[CrmRecord]] = {name: [] for name in LOAD_ORDER}
-        for record in self._crm_records(products):
-            records[record.object].append(record)
+        for one in self._crm_records(products):
+            records[one.object].append(one)
         loaded = load(self.crm, records)
         assert not loaded.refused, loaded.refused
         self.ids.update(loaded.ids)
@@ -151,21 +161,23 @@ class World:
                 "BillingStreet": account.street, "BillingCity": account.city, "BillingPostalCode": account.postcode,
                 "BillingCountry": account.country, "Phone": account.phone, "CurrencyIsoCode": account.currency,
             }  # fmt: skip
-            yield _record("Account", key, fields)
+            yield record("Account", key, fields)
             if account.person:
                 names = {"FirstName": account.person.first, "LastName": account.person.last, "AccountId": Ref(key)}
-                yield _record("Contact", f"contact:{account.name}", names)
+                yield record("Contact", f"contact:{account.name}", names)
         for product in products:
             key = f"product:{product.code}"
-            yield _record("Product2", key, {"Name": product.name, "ProductCode": product.code, "IsActive": True})
+            yield record("Product2", key, {"Name": product.name, "ProductCode": product.code, "IsActive": True})
             for currency, price in product.prices.items():
                 entry = {"Pricebook2Id": Ref(STANDARD_PRICE_BOOK), "Product2Id": Ref(key), "UnitPrice": price,
                          "CurrencyIsoCode": currency, "IsActive": True}  # fmt: skip
-                yield CrmRecord("PricebookEntry", _entry(product.code, currency), entry)
+                yield CrmRecord("PricebookEntry", entry_key(product.code, currency), entry)
         for deal in self.given.crm.deals:
-            yield from _deal(deal)
+            yield from deal_records(deal)
         for order in self.given.crm.orders:
-            yield from _order(order)
+            yield from order_records(order)
+        for offer in self.given.crm.offers:
+            yield from offer_records(offer)
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
@@ -201,6 +213,23 @@ class World:
             reference=invoice["InvoiceNumber"],
         )  # fmt: skip
         self.hand.pay_back(note["CreditNoteID"], step.amount, on)
+
+    def _overpay(self, step: Step, name: str) -> None:
+        assert step.amount is not None
+        self.hand.receive("overpayment", self._contact(name), step.amount, step.date or self.given.today)
+
+    def _prepay(self, step: Step, name: str) -> None:
+        assert step.amount is not None
+        self.hand.receive("prepayment", self._contact(name), step.amount, step.date or self.given.today)
+
+    def _set_against(self, step: Step, of: str) -> None:
+        assert step.amount is not None
+        invoice, on = self._open_invoice(of), step.date or self.given.today
+        what, key = next(
+            (what, one[f"{what[:-1]}ID"]) for what in ("Overpayments", "Prepayments") for one in self.hand.all(what)
+            if one["Contact"]["ContactID"] == invoice["Contact"]["ContactID"] and one["RemainingCredit"] >= step.amount
+        )  # fmt: skip
+        self.hand.set_against(what, key, invoice["InvoiceID"], step.amount, on)
 
     def _void(self, step: Step, of: str) -> None:
         self.hand.void(self._open_invoice(of)["InvoiceID"])
@@ -255,7 +284,7 @@ class World:
             "OrderId": self.ids[f"order:{given.order}"] if given.order else None, "Status": given.status,
             "CurrencyIsoCode": given.currency, "Restocking_Fee__c": given.fee,
         }  # fmt: skip
-        (made,) = self.crm.insert("ReturnOrder", [_present(head)])
+        (made,) = self.crm.insert("ReturnOrder", [present(head)])
         assert made.id is not None, made.error
         self.ids[f"return:{given.name}"] = made.id
         for number, line in enumerate(given.lines, start=1):
@@ -266,7 +295,7 @@ class World:
                 "CurrencyIsoCode": given.currency,
                 "Product2Id": None if of in self.ids else self.ids["product:CHAIR"],
             }  # fmt: skip
-            (there,) = self.crm.insert("ReturnOrderLineItem", [_present(fields)])
+            (there,) = self.crm.insert("ReturnOrderLineItem", [present(fields)])
             assert there.id is not None, there.error
             self.ids[f"line-of-return:{given.name}:{number}"] = there.id
 
@@ -288,6 +317,16 @@ class World:
     def _change_item(self, step: Step, code: str) -> None:
         item = next(one["ItemID"] for one in self.hand.all("Items") if one["Code"] == code)
         self.hand.change("Items", {"ItemID": item, "Code": code, **step.set})
+
+    def _delete_item(self, step: Step, code: str) -> None:
+        self.hand.delete("Items", next(one["ItemID"] for one in self.hand.all("Items") if one["Code"] == code))
+
+    def _change_price_list(self, step: Step, lines: tuple[PriceLine, ...]) -> None:
+        write_price_list(load_settings().home, lines)
+
+    def _wait_hours(self, step: Step, hours: int) -> None:
+        with self.engine.begin() as conn:
+            conn.execute(text("update tieout.watermark set at = at - make_interval(hours => :n)"), {"n": hours})
 
     def _change_product(self, step: Step, code: str) -> None:
         self._update("Product2", {"Id": self.ids[f"product:{code}"], **step.set})
@@ -343,68 +382,7 @@ def services_of(link: Link, crm: Connection, ledger: Connection, engine: Engine)
 def _link(given: Given) -> Link:
     base = read_exact(FOLDER / "link.yaml")
     changes = dict(given.link)
+    if given.ledger.price_list:
+        changes["products"] = {"price_list": PRICE_LIST, **changes.get("products", {})}
     policies = base["policies"] | changes.pop("policies", {})
     return Link.model_validate({**base, **changes, "policies": policies})
-
-
-def _deal(deal: Deal) -> Iterator[CrmRecord]:
-    key = f"deal:{deal.deal}"
-    fields = {
-        "Name": deal.deal, "AccountId": Ref(f"account:{deal.account}") if deal.account else None,
-        "StageName": deal.stage, "CloseDate": deal.date.isoformat(), "CurrencyIsoCode": deal.currency,
-        "Amount": deal.amount, "Product_Code__c": deal.product,
-        "Pricebook2Id": Ref(STANDARD_PRICE_BOOK) if deal.lines else None,
-    }  # fmt: skip
-    yield _record("Opportunity", key, fields)
-    yield from _lines("OpportunityLineItem", "OpportunityId", key, deal.currency, deal.lines)
-
-
-def _order(order: Order) -> Iterator[CrmRecord]:
-    key, book = f"order:{order.order}", Ref(STANDARD_PRICE_BOOK)
-    if order.quote:
-        deal, quote = f"deal-of:{order.order}", f"quote:{order.order}"
-        won = {"Name": f"Deal of {order.order}", "StageName": "Closed Won", "CloseDate": order.date.isoformat(),
-               "CurrencyIsoCode": order.currency, "Pricebook2Id": book,
-               "AccountId": Ref(f"account:{order.account}")}  # fmt: skip
-        yield _record("Opportunity", deal, won)
-        offer = {"Name": f"Offer for {order.order}", "OpportunityId": Ref(deal), "Pricebook2Id": book,
-                 "Status": order.quote.status, "ShippingHandling": order.quote.freight,
-                 "CurrencyIsoCode": order.currency}  # fmt: skip
-        yield _record("Quote", quote, offer)
-        yield from _lines("QuoteLineItem", "QuoteId", quote, order.currency, order.quote.lines)
-    head = {
-        "AccountId": Ref(f"account:{order.account}"), "Pricebook2Id": book, "EffectiveDate": order.date.isoformat(),
-        "Status": "Draft", "CurrencyIsoCode": order.currency, "PoNumber": order.order, "Freight__c": order.freight,
-        "Expected_Tax__c": order.expected_tax, "Exchange_Rate__c": order.rate,
-        "QuoteId": Ref(f"quote:{order.order}") if order.quote else None,
-    }  # fmt: skip
-    yield _record("Order", key, head)
-    yield from _lines("OrderItem", "OrderId", key, order.currency, order.lines)
-
-
-def _lines(object_name: str, parent: str, key: str, currency: str, lines: tuple[Line, ...]) -> Iterator[CrmRecord]:
-    discount = {"OrderItem": "Discount_Percent__c", "QuoteLineItem": "Discount", "OpportunityLineItem": "Discount"}
-    for number, line in enumerate(lines, start=1):
-        fields: dict[str, Decimal | str | Ref | None] = {
-            parent: Ref(key), "PricebookEntryId": Ref(_entry(line.product, currency)), "Quantity": line.quantity,
-            "UnitPrice": line.price, discount[object_name]: line.discount, "Tax_Code__c": line.tax,
-        }  # fmt: skip
-        yield _record(object_name, f"{key}:{number}", fields)
-
-
-def _item(item: LedgerItem) -> dict[str, Any]:
-    details = {} if item.price is None else {"UnitPrice": item.price}
-    counted = {} if item.stock is None else {"QuantityOnHand": item.stock}
-    return {"Code": item.code, "Name": item.name, "IsSold": item.sold, "SalesDetails": details, **counted}
-
-
-def _record(object_name: str, key: str, fields: Any) -> CrmRecord:
-    return CrmRecord(object_name, key, {KEY_FIELD: key, **fields})
-
-
-def _entry(code: str, currency: str) -> str:
-    return f"price:{code}:{currency}"
-
-
-def _present(fields: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if value is not None}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, cast, get_args
 
 import typer
 from sqlalchemy import Connection
@@ -154,14 +154,18 @@ def fix(
         str | None,
         typer.Option(help="resend, relink, void_duplicate or write_off; what the class proposes by default."),
     ] = None,
+    record: Annotated[
+        str | None, typer.Option(help="To relink a break that names no record of the CRM: its id or number.")
+    ] = None,
 ) -> None:
     """Proposes what mends breaks, for another person to approve by `tieout rollback approve`. Nothing is done yet."""
     if kind is not None and kind not in get_args(Fix):
         raise ConfigurationFault(f"no fix {kind!r}; expected one of {', '.join(get_args(Fix))}")
     with store() as engine, engine.connect() as conn:
         link = _link_of(conn, breaks)
+    wanted = cast("Fix | None", kind)  # it was looked at above
     with open_services(link) as services:
-        made = fixes.propose(services, breaks, by=by, reason=reason, kind=kind)  # type: ignore[arg-type] # checked
+        made = fixes.propose(services, breaks, by=by, reason=reason, kind=wanted, record=record)
     rows = [
         (item.break_id, item.vendor_number, "nothing" if item.action == "none" else item.action.replace("_", " "),
          item.why)

@@ -11,6 +11,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
+from tieout.model.raw_records import RawRecords
+
 
 def loads(body: bytes | str) -> Any:
     """Parsed JSON; every number with a point or an exponent is a Decimal.
@@ -22,6 +26,29 @@ def loads(body: bytes | str) -> Any:
         return json.loads(body, parse_float=Decimal, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def page(body: bytes, name: str) -> Any:
+    """As `loads`, of an object whose list `name` holds records: these stay as they came (RawRecords).
+
+    Raises:
+        ValueError: as `loads`.
+    """
+    try:
+        body.decode()
+        parts = _parts.decode(body)
+        bodies = [bytes(record) for record in _list.decode(parts[name])]
+        if not all(record.startswith(b"{") for record in bodies):
+            return loads(body)
+        rest = {key: loads(bytes(part)) for key, part in parts.items() if key != name}
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, RecursionError):
+        # No JSON, no such list, or half of a surrogate pair in a text: the other reader says which, or reads it.
+        return loads(body)
+    return {**rest, name: RawRecords(bodies)}
+
+
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def dumps(value: Any) -> bytes:

@@ -22,6 +22,9 @@ from tieout.model.errors import AuthenticationFailed, RateLimited, Retriable, Ti
 
 log = structlog.get_logger(__name__)
 
+#: Reads a body as JSON; ValueError where it is none.
+Parse = Callable[[bytes], Any]
+
 USER_AGENT = "tieout/0.1"
 
 
@@ -172,8 +175,8 @@ class HttpClient:
                 raise Unanswered(f"{self.name}: {what}: answer not complete in time")
         return b"".join(parts)
 
-    def read(self, send: Callable[[], Reply], *, as_json: bool = True) -> tuple[Reply, Any]:
-        """The answer to a read (and its JSON, None unless `as_json`), sent again after what passes by itself.
+    def read(self, send: Callable[[], Reply], parse: Parse | None = exact_json.loads) -> tuple[Reply, Any]:
+        """The answer to a read, and what `parse` makes of its body, sent again after what passes by itself.
 
         Raises:
             RateLimited: the vendor asks for a longer wait than `limits.longest_wait`, or asked too often.
@@ -188,7 +191,7 @@ class HttpClient:
             try:
                 reply = send()
                 if reply.status < 300:
-                    return reply, self._json(reply) if as_json else None
+                    return reply, self._parsed(reply, parse) if parse is not None else None
                 error = self.fault(reply)
             except (NotSent, Unanswered) as lost:
                 error = lost
@@ -201,9 +204,9 @@ class HttpClient:
             failure = error
         raise failure
 
-    def _json(self, reply: Reply) -> Any:
+    def _parsed(self, reply: Reply, parse: Parse) -> Any:
         try:
-            return reply.json()
+            return parse(reply.body)
         except ValueError as error:
             # A proxy's page or a body that was cut where the length still fits: mostly gone at the next try.
             raise Unanswered(f"{self.name}: the answer (HTTP {reply.status}) is not JSON") from error

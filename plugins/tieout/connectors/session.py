@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tieout.connectors import exact_json
 from tieout.connectors.gate import Gate
-from tieout.connectors.http import Call, HttpClient, NotSent, Reply
+from tieout.connectors.http import Call, HttpClient, NotSent, Parse, Reply
 from tieout.connectors.oauth import Token, TokenSource
 from tieout.connectors.pace import Heard
 from tieout.model.errors import RateLimited, Retriable
@@ -47,19 +48,19 @@ class Session:
         headers: Mapping[str, str] | None = None,
         *,
         is_counted: bool = True,
+        parse: Parse = exact_json.loads,
     ) -> Any:
         """The JSON of a GET. Raises as HttpClient.read. `is_counted`: the vendor counts it among those it allows."""
-        if is_counted:
-            return self.read(Call("GET", path, params or {}, headers or {}))[1]
-        return self._read(Call("GET", path, params or {}, headers or {}), True, self._send)[1]
+        call = Call("GET", path, params or {}, headers or {})
+        return (self.read(call, parse) if is_counted else self._read(call, parse, self._send))[1]
 
-    def read(self, call: Call, *, as_json: bool = True) -> tuple[Reply, Any]:
-        """The answer to a call that changes nothing (whatever its method), with its JSON. Raises as HttpClient.read."""
+    def read(self, call: Call, parse: Parse | None = exact_json.loads) -> tuple[Reply, Any]:
+        """The answer to a call that changes nothing (whatever its method), parsed. Raises as HttpClient.read."""
 
         patience = self.http.limits.longest_wait
-        return self._read(call, as_json, lambda prepared, token: self._once(prepared, token, patience))
+        return self._read(call, parse, lambda prepared, token: self._once(prepared, token, patience))
 
-    def _read(self, call: Call, as_json: bool, once: Callable[[Call, Token], Reply]) -> tuple[Reply, Any]:
+    def _read(self, call: Call, parse: Parse | None, once: Callable[[Call, Token], Reply]) -> tuple[Reply, Any]:
         def send() -> Reply:
             token = self.tokens.current()
             reply = once(call, token)
@@ -67,7 +68,7 @@ class Session:
                 reply = once(call, self.tokens.replace(token))
             return reply
 
-        return self.http.read(send, as_json=as_json)
+        return self.http.read(send, parse)
 
     def write(self, call: Call, priority: int = 0) -> Reply:
         """The answer to a call that changes something, whatever its status (never 401).

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from tieout.delivery import letters
+from tieout.delivery import families, letters
 from tieout.delivery.bodies import digest, named_in
 from tieout.delivery.clock import Clock, system_clock
 from tieout.delivery.states import Change, Journal, State, apply
+from tieout.delivery.uncertain import makes_a_document
 from tieout.store.engine import dumps
 
 #: Intents in one statement.
@@ -131,6 +132,7 @@ def add(conn: Connection, intents: Sequence[NewIntent], run_id: UUID, actor: str
     """Adds intents with an audit row each, in the caller's transaction: staging, outcome and intent commit together.
 
     A document that has an intent already is never overwritten: the same body is nothing new, another body is reported.
+    One whose natural key is that of another record's document is HELD at once (families.hold_shared).
     Adding for one target waits until another transaction that adds for it has ended.
 
     Args:
@@ -270,6 +272,8 @@ def _insert(conn: Connection, chunk: Sequence[NewIntent], journal: Journal) -> d
                     "body": digest(intent.body),
                 },
             )
+    making = [ids[i.doc_uid] for i in chunk if i.doc_uid in ids and makes_a_document(i.operation)]
+    families.hold_shared(conn, journal, making)
     journal.write(conn)
     return ids
 

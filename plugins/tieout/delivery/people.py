@@ -13,6 +13,8 @@ from sqlalchemy.engine import Connection
 
 from tieout.delivery import letters
 from tieout.delivery.clock import Clock, system_clock
+from tieout.delivery.families import OTHER_WITH_THE_KEY, SHARED
+from tieout.delivery.intents import wait_for_other_adders
 from tieout.delivery.states import LIVE, Change, Journal, State, apply
 from tieout.delivery.uncertain import makes_a_document
 from tieout.model.errors import TieoutError
@@ -29,9 +31,11 @@ def look_up_again(conn: Connection, intent_id: int, who: str, note: str = "", cl
     An UNKNOWN one is looked up by itself when its quiet period is over; sooner it would prove nothing.
 
     Raises:
-        NotPossible: it is not HELD.
+        NotPossible: it is not HELD, or it waits because another record has its key.
     """
     row = _locked(conn, intent_id, (State.HELD,), "looked up again")
+    if row.reason == SHARED:
+        raise NotPossible(f"nothing of intent {intent_id} was sent: {row.message}; cancel one of the two")
     journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
     change = Change(
         intent_id,
@@ -164,12 +168,18 @@ def try_again(conn: Connection, intent_id: int, who: str, note: str = "", clock:
     account made). Only where every send got a definite no and no later revision exists.
 
     Raises:
-        NotPossible: it is not REJECTED, something of it may have been applied, or a later revision took its place.
+        NotPossible: it is not REJECTED, something of it may have been applied, a later revision took its place, or
+            another record has its key by now.
     """
+    targets = conn.exec_driver_sql("select target from tieout.intent where intent_id = %(id)s", {"id": intent_id})
+    for (target,) in targets:
+        wait_for_other_adders(conn, target)  # nobody plans another record with its key meanwhile
     row = _locked(conn, intent_id, (State.REJECTED,), "tried again")
     found = conn.exec_driver_sql(_MAY_TRY, {"id": intent_id}).one()
     if found.may_be_there:
         raise NotPossible(f"intent {intent_id} got an answer that was not a definite no: look the document up first")
+    if found.rival is not None:
+        raise NotPossible(f"the key of intent {intent_id} is that of {found.rival} by now: cancel that one first")
     if found.later:
         raise NotPossible(f"intent {intent_id} has a later revision, which is what counts now")
     journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
@@ -220,19 +230,21 @@ select vendor_id, doc_uid from tieout.crosswalk
 where target = %(target)s and (vendor_id = %(vendor_id)s or doc_uid = %(doc_uid)s)
 """
 # Uncertain sends before the refusal were settled by a look-up that found nothing after their quiet period.
-_MAY_TRY = """
-select exists (select from tieout.attempt a where a.intent_id = i.intent_id and a.kind = 'send'
+_MAY_TRY = f"""
+select ({OTHER_WITH_THE_KEY}) as rival,
+    exists (select from tieout.attempt a where a.intent_id = i.intent_id and a.kind = 'send'
         and (a.outcome is null or a.outcome = 'applied')) as may_be_there,
     exists (select from tieout.intent later where later.source = i.source and later.source_object = i.source_object
         and later.source_id = i.source_id and later.link = i.link and later.kind = i.kind and later.target = i.target
         and later.revision > i.revision) as later
 from tieout.intent i where i.intent_id = %(id)s
-"""
+"""  # noqa: S608 - a constant of families
 
 
 def _locked(conn: Connection, intent_id: int, states: tuple[State, ...], what: str) -> Any:
     row = conn.exec_driver_sql(
-        "select target, doc_uid, state, source_id, not_before from tieout.intent where intent_id = %(id)s for update",
+        "select target, doc_uid, state, source_id, not_before, reason, message from tieout.intent "
+        "where intent_id = %(id)s for update",
         {"id": intent_id},
     ).one_or_none()
     if row is None:

@@ -124,6 +124,8 @@ XERO: dict[str, dict[str, Limit]] = {
         "CurrencyRate": _FOREIGN_PER_BASE,
         **_computed("UpdatedDateUTC", "BankAmount"),
     },
+    "Overpayments": {**_XERO_DOCUMENT, **_plain("OverpaymentID"), **_computed("RemainingCredit", "AppliedAmount")},
+    "Prepayments": {**_XERO_DOCUMENT, **_plain("PrepaymentID"), **_computed("RemainingCredit", "AppliedAmount")},
     "TaxRates": _plain(
         "TaxType", "Name", "EffectiveRate", "DisplayTaxRate", "Status", "TaxComponents", "ReportTaxType",
     ),

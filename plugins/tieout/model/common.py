@@ -191,6 +191,22 @@ ENTITIES: dict[str, dict[str, str]] = {
         "allocated_amounts": "text",  # of each allocation, one a line
         "modified_at": "instant",
     },
+    # Money that came in before its invoice, or was more than it: what is left can be set against one, or paid back.
+    "overpayment": {
+        "overpayment_id": "text",
+        "kind": "text",  # `received` from a customer
+        "customer_id": "text",
+        "date": "date",
+        "currency": "text",
+        "exchange_rate": "decimal",
+        "status": "text",
+        "reference": "text",
+        "total_minor": "minor",
+        "remaining_minor": "minor",
+        "allocated_to": "text",  # the invoice of each allocation, one a line
+        "allocated_amounts": "text",  # of each allocation, one a line
+        "modified_at": "instant",
+    },
     "exchange_rate": {
         "from_currency": "text",
         "to_currency": "text",
@@ -236,6 +252,9 @@ ENTITIES: dict[str, dict[str, str]] = {
         "period_lock_date": "date",
         "year_lock_date": "date",
     },
+}
+ENTITIES["prepayment"] = {
+    "prepayment_id" if name == "overpayment_id" else name: type_ for name, type_ in ENTITIES["overpayment"].items()
 }
 ENTITIES["opportunity"] = ENTITIES["order"]
 # What the CRM shows of the ledger's document on its own record, as it stands there: written back by us, or typed over

@@ -69,7 +69,7 @@ ORDERED: tuple[Class, ...] = (
         "voided_or_deleted", "Voided or deleted",
         "One side took back or deleted what the other still has.",
         "one side counts, and the other had it: voided, cancelled, deleted, credited as a whole, or vanished",
-        "component = 'presence' and a_known and b_known and later_days is null",
+        "component = 'presence' and a_known and b_known and later_days is null", ("resend",),
     ),
     Class(
         "date", "Date or period",

@@ -47,7 +47,15 @@ class Context:
 def find(conn: Connection, rules: Rules, context: Context) -> int:
     """Fills `recon_difference` (made by record.create_differences). Returns how many differences there are."""
     facts = _parameters(rules, context)
-    for statement in (_PAIR, _SUM, _WHY, _FOUND):
+    for statement in (
+        _PAIR,
+        *_indexed("recon_pair", "area, match_key"),
+        _SUM,
+        _WHY,
+        _ALIKE,
+        *_indexed("recon_alike", "area, customer, amount"),
+        _FOUND,
+    ):
         conn.execute(text(statement), facts)
     conn.execute(text(_DIFFERENCE), facts)
     for one in ORDERED:
@@ -58,6 +66,11 @@ def find(conn: Connection, rules: Rules, context: Context) -> int:
             )
     _tolerate(conn, rules)
     return conn.execute(text("select count(*) from recon_difference")).scalar_one()
+
+
+def _indexed(table: str, columns: str) -> tuple[str, str]:
+    """Without these the planner takes a temporary table for a small one, and looks through all of it each time."""
+    return f"create index on {table} ({columns})", f"analyze {table}"
 
 
 def totals(conn: Connection, report_id: int) -> int:
@@ -115,14 +128,14 @@ def _side(letter: str, system: str, connection: str) -> str:
         array_agg(distinct i.title) filter (where i.title is not null)
             || array_agg(distinct i.number) filter (where i.number is not null) as numbers,
         string_agg(distinct i.label, ', ') filter (where i.live) as labels
-    from recon_{letter} i join g using (area, match_key) group by 1, 2
+    from recon_left_{letter} i group by 1, 2
     """
 
 
 def _main(letter: str) -> str:
     return f"""
     select distinct on (i.area, i.match_key) i.area, i.match_key, i as item
-    from recon_{letter} i join g using (area, match_key)
+    from recon_left_{letter} i
     order by i.area, i.match_key, i.live desc, i.main desc, i.ordinal desc, i.key desc
     """
 
@@ -156,10 +169,10 @@ create temp table recon_sum on commit drop as
 select area, match_key, currency, max(scale) as scale, sum(a) as a_amount, sum(b) as b_amount,
     count(*) over (partition by area, match_key) as currencies
 from (
-    select i.area, i.match_key, i.currency, i.scale, i.amount as a, 0 as b from recon_a i
+    select i.area, i.match_key, i.currency, i.scale, i.amount as a, 0 as b from recon_left_a i
     join recon_pair using (area, match_key) where i.live
     union all
-    select i.area, i.match_key, i.currency, i.scale, 0, i.amount from recon_b i
+    select i.area, i.match_key, i.currency, i.scale, 0, i.amount from recon_left_b i
     join recon_pair using (area, match_key) where i.live
 ) both_sides group by area, match_key, currency
 """
@@ -202,6 +215,15 @@ select area, match_key, min(held) as held, min(pending) as pending from (
         where state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN')
            or (state = 'CONFIRMED' and updated_at > :known_at)
 ) why group by 1, 2
+"""
+
+# What the ledger has of the same customer, currency and amount as something that stands alone there.
+_ALIKE = """
+create temp table recon_alike on commit drop as
+select o.area, o.key, o.label, o.customer, o.currency, o.amount, o.date from recon_b o
+where o.live and o.match_key <> o.key and (o.area, o.customer, o.currency, o.amount) in (
+    select p.area, (p.mb).customer, (p.mb).currency, (p.mb).amount from recon_pair p
+    where p.b_live and not p.a_live and not p.a_known and p.area in ('invoices', 'credit_memos', 'payments'))
 """
 
 # --- what differs -----------------------------------------------------------------------------------------------------
@@ -317,16 +339,14 @@ from (select area, match_key, component, currency, scale, amount, a_amount, b_am
 join recon_pair p using (area, match_key)
 left join recon_why why using (area, match_key)
 left join lateral (
-    select o.label from recon_b o where d.component = 'presence' and p.b_live and not p.a_live and not p.a_known
-      and d.area in ('invoices', 'credit_memos', 'payments')
-      and o.area = p.area and o.live and o.key <> (p.mb).key and o.customer = (p.mb).customer
+    select o.label from recon_alike o where d.component = 'presence' and p.b_live and not p.a_live and not p.a_known
+      and o.area = p.area and o.key <> (p.mb).key and o.customer = (p.mb).customer
       and o.currency = (p.mb).currency and o.amount = (p.mb).amount and abs(o.date - (p.mb).date) <= :days
-      and o.match_key <> o.key
     order by o.key limit 1) twin on true
 left join lateral (
-    select x.label from recon_b x where d.area = 'payments' and d.component = 'paid' and d.amount < 0
+    select x.label from recon_left_b x where d.area = 'payments' and d.component = 'paid' and d.amount < 0
       and x.area = p.area and x.match_key = p.match_key and x.live and x.amount = -d.amount
-      and exists (select from recon_b y where y.area = p.area and y.match_key = p.match_key and y.live
+      and exists (select from recon_left_b y where y.area = p.area and y.match_key = p.match_key and y.live
         and y.key <> x.key and y.amount = x.amount and y.date = x.date)
     order by x.key limit 1) doubled on true
 """  # noqa: S608 - our own text

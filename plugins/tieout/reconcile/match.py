@@ -1,7 +1,7 @@
 """Which items of the two sides belong together: by the crosswalk, by what people confirmed, by the tiers of the rules.
 
 What the crosswalk joins, the items' `match_key` says already. One hash join of both sides then leaves what differs in
-any way in `recon_group`, and only that goes on. What is still alone there is tried by the tiers; a tier's key that fits
+any way in `recon_group`, its items in `recon_left_a` and `recon_left_b`, and only those go on. What is still alone there is tried by the tiers; a tier's key that fits
 more records than its shape allows is suggested to people and not used. Set-based, in the transaction of the items.
 """
 
@@ -36,13 +36,15 @@ class Matched:
 
 
 def match(conn: Connection, link: str, rules: Rules, days: int, known_at: datetime) -> Matched:
-    """Leaves in `recon_group` the (area, match_key) of everything that does not tie; see the module.
+    """Leaves in `recon_group` the (area, match_key) of everything that does not tie, and its items; see the module.
 
     Args:
         days: greatest distance of two dates that are near.
         known_at: decisions of people until then count.
     """
     conn.execute(text(f"set local work_mem = '{WORK_MEMORY}'"))
+    # Compiling these statements takes longer than running them, whatever the planner thinks.
+    conn.execute(text("set local jit = off"))
     conn.execute(text("create temp table recon_group (area text, match_key text) on commit drop"))
     conn.execute(
         text(
@@ -58,6 +60,8 @@ def match(conn: Connection, link: str, rules: Rules, days: int, known_at: dateti
     )
     confirmed = _confirmed(conn, link, known_at)
     conn.execute(text(_DIFFERING))
+    for statement in _LEFT:
+        conn.execute(text(statement))
     by_tier = _tiers(conn, link, rules, days, known_at)
     suggested = conn.execute(text("select count(*) from recon_suggested")).scalar_one()
     return Matched(confirmed, by_tier, suggested)
@@ -80,12 +84,27 @@ _TIES = " and ".join(
     + [f"a.{name} is not distinct from b.{name}" for name in COMPARED]
     + [f"(a.{name} is null or a.{name} is not distinct from b.{name})" for name in COMPARED_WHERE_STATED]
 )
+#: Two keys of one `h` are a pair that does not tie: both go on, and are compared by their keys there.
 _DIFFERING = f"""
     insert into recon_group
-    select coalesce(a.area, b.area), coalesce(a.match_key, b.match_key)
-    from recon_a a full join recon_b b on a.area = b.area and a.match_key = b.match_key
-    where (a.live or b.live) and not coalesce({_TIES}, false)
+    select k.area, k.match_key
+    from recon_a a full join recon_b b on a.h = b.h
+    cross join lateral (values (a.area, a.match_key), (b.area, b.match_key)) k(area, match_key)
+    where (a.live or b.live) and k.match_key is not null
+      and not coalesce(a.match_key = b.match_key and a.area = b.area and {_TIES}, false)
 """  # noqa: S608 - names from the constants above
+
+#: The items of what differs: a small part, read from the whole once.
+_LEFT = tuple(
+    statement
+    for side in ("a", "b")
+    for statement in (
+        f"create temp table recon_left_{side} on commit drop as select i.* from recon_{side} i "  # noqa: S608 - a or b
+        "join (select distinct area, match_key from recon_group) g using (area, match_key)",
+        f"create index on recon_left_{side} (area, match_key)",
+        f"analyze recon_left_{side}",
+    )
+)
 
 
 # --- what people confirmed ----------------------------------------------------------------------------------------
@@ -104,40 +123,40 @@ def _confirmed(conn: Connection, link: str, known_at: datetime) -> int:
         {"link": link, "known_at": known_at},
     ).rowcount
     if found:
-        _join(conn, "confirmed")
+        _join(conn, "confirmed", "recon")
     return found
 
 
-def _join(conn: Connection, tier: str) -> None:
-    """Gives what is joined one match_key: that of the first record of the CRM."""
+def _join(conn: Connection, tier: str, items: str) -> None:
+    """Gives what is joined one match_key: that of the first record of the CRM. `items`: before the `_a` and `_b`."""
     conn.execute(
         text(
-            """
-            update recon_b b set match_key = j.canon, alone = false from (
+            f"""
+            update {items}_b b set match_key = j.canon, alone = false from (
                 select area, b_key as key, min(canon) as canon from recon_joined where tier = :tier group by 1, 2) j
             where b.area = j.area and b.key = j.key
-            """
+            """  # noqa: S608 - one of two names
         ),
         {"tier": tier},
     )
     # What the crosswalk gave one of these records of the CRM, such as a voided document, comes along.
     conn.execute(
         text(
-            """
-            update recon_b b set match_key = j.canon, alone = false from (
+            f"""
+            update {items}_b b set match_key = j.canon, alone = false from (
                 select area, a_key as key, min(canon) as canon from recon_joined where tier = :tier group by 1, 2) j
             where b.area = j.area and b.match_key = j.key
-            """
+            """  # noqa: S608 - one of two names
         ),
         {"tier": tier},
     )
     conn.execute(
         text(
-            """
-            update recon_a a set match_key = j.canon, alone = false from (
+            f"""
+            update {items}_a a set match_key = j.canon, alone = false from (
                 select area, a_key as key, min(canon) as canon from recon_joined where tier = :tier group by 1, 2) j
             where a.area = j.area and a.key = j.key
-            """
+            """  # noqa: S608 - one of two names
         ),
         {"tier": tier},
     )
@@ -163,15 +182,13 @@ def _tiers(conn: Connection, link: str, rules: Rules, days: int, known_at: datet
 #: What counts on one side and has nothing that counts on the other; of the ledger, what no crosswalk claims.
 _OPEN_A = """
     create temp table recon_open_a on commit drop as
-    select a.* from recon_a a join (select distinct area, match_key from recon_group) g using (area, match_key)
-    where a.live and not exists (
-        select from recon_b b where b.live and b.area = a.area and b.match_key = a.match_key)
+    select a.* from recon_left_a a where a.live and not exists (
+        select from recon_left_b b where b.live and b.area = a.area and b.match_key = a.match_key)
 """
 _OPEN_B = """
     create temp table recon_open_b on commit drop as
-    select b.* from recon_b b join (select distinct area, match_key from recon_group) g using (area, match_key)
-    where b.live and not b.linked and not exists (
-        select from recon_a a where a.area = b.area and a.match_key = b.match_key)
+    select b.* from recon_left_b b where b.live and not b.linked and not exists (
+        select from recon_left_a a where a.area = b.area and a.match_key = b.match_key)
 """
 
 
@@ -263,7 +280,7 @@ def _use(conn: Connection, name: str, facts: dict[str, Any]) -> int:
         {**facts, "most": MOST_SUGGESTED},
     )
     if joined:
-        _join(conn, name)
+        _join(conn, name, "recon_left")
         conn.execute(text("insert into recon_group select distinct area, canon from recon_joined where tier = :name"),
                      {"name": name})  # fmt: skip
         for side in ("a", "b"):

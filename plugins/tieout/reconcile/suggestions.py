@@ -166,7 +166,7 @@ def counts(conn: Connection, link: str | None = None) -> dict[str, int]:
     query = sa.select(matching.c.state, sa.func.count()).group_by(matching.c.state)
     if link is not None:
         query = query.where(matching.c.link == link)
-    return dict(conn.execute(query).tuples().all())
+    return dict(conn.execute(query).all())
 
 
 _COLUMNS = tuple(matching.c[name] for name in Kept.__dataclass_fields__)

@@ -25,6 +25,17 @@ def amount(minor: Any, currency: str) -> str:
         return f"{int(minor):,} minor units" if int(minor) else "0"
 
 
+def quantity(value: Decimal | None) -> str:
+    """Decimal("7.0000") -> "7", without zeros at its end; nothing where there is none."""
+    return "" if value is None else format(value.normalize(), ",f")
+
+
+def price(value: Decimal) -> str:
+    """Decimal("1250.5") -> "1,250.50": two places at least, all of them where there are more."""
+    whole, _, places = quantity(value).partition(".")
+    return f"{whole}.{places.ljust(2, '0')}"
+
+
 def moment(value: Any) -> str:
     """An instant (or its ISO text) in UTC to the second; other text as it is."""
     instant = _instant(value)

@@ -52,6 +52,8 @@ STEPS: tuple[Step, ...] = (
     ),
     ("invoice.due_minor", "credit.open_balance_minor", "sum of the open invoices, less open credit, in its currency"),
     ("credit_memo.remaining_minor", "credit.open_balance_minor", "open credit, taken off"),
+    ("overpayment.remaining_minor", "credit.open_balance_minor", "what is left of it, taken off"),
+    ("prepayment.remaining_minor", "credit.open_balance_minor", "what is left of it, taken off"),
     ("invoice.due_date", "credit.overdue_minor", "invoices whose due date is over"),
     ("invoice.exchange_rate", "credit.credit_rates", "the latest of each currency that was converted"),
     ("exchange_rate.rate", "credit.credit_rates", "where the ledger has no document in that currency"),

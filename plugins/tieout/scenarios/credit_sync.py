@@ -23,7 +23,7 @@ STEPS = ("extract", "check", "transform", "write_back", "summarise")
 
 READS: Reads = {
     "crm": ("credit", "exchange_rate"),
-    "ledger": ("credit_memo", "invoice", "payment"),
+    "ledger": ledger_book.READ,
 }
 
 
@@ -48,8 +48,15 @@ def check(services: Services, run_id: str) -> Numbers:
 
 
 def transform(services: Services, run_id: str) -> Numbers:
-    """Works out every customer's position and plans the writes of those that changed."""
-    return step(services, run_id, "transform", lambda run: planning.plan(services, ledger_book.load(services), run))
+    """Works out every customer's position and plans the writes of those that changed. `as_of`: until when the ledger
+    had been read, which is what the page of limits says."""
+
+    def work(run: UUID) -> Numbers:
+        book = ledger_book.load(services)
+        as_of = None if book.read_at is None else book.read_at.isoformat()
+        return {**planning.plan(services, book, run), "as_of": as_of}
+
+    return step(services, run_id, "transform", work)
 
 
 def write_back(services: Services, run_id: str) -> Numbers:

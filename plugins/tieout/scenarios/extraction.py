@@ -11,6 +11,7 @@ from sqlalchemy import text
 from tieout.connectors.base import Page, Record
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.errors import Fatal
+from tieout.model.raw_records import values_at
 from tieout.model.staged import StagedEntity
 from tieout.scenarios.services import Services, Side
 from tieout.store import staging, watermarks
@@ -99,8 +100,7 @@ def _stage_whole(services: Services, side: Side, entity: StagedEntity, upto: dat
 
     def noting() -> Iterator[Sequence[Record]]:
         for page in side.connector.changed(entity, None, upto):
-            for record in page.records:
-                seen.add(str(record.get(entity.key)))
+            seen.update(str(source_id) for (source_id,) in values_at(page.records, [entity.key]))
             yield page.records
 
     counts = staging.stage(services.engine, entity, side.name, noting(), run_id)

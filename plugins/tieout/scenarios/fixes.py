@@ -12,7 +12,7 @@ them is seen by the next reconciliation, which clears it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from sqlalchemy import Connection, text
@@ -21,6 +21,7 @@ from tieout.reconcile import people
 from tieout.scenarios import mending
 from tieout.scenarios.extraction import extract_side, read_again
 from tieout.scenarios.mending import Fix, Mended
+from tieout.scenarios.posting import subject_of
 from tieout.scenarios.services import Services
 from tieout.store import proposals, runs
 from tieout.store.proposals import NotAllowed, Proposal
@@ -30,7 +31,8 @@ NAME = "fixes"
 FITS: dict[Fix, tuple[frozenset[str], frozenset[str]]] = {
     "resend": (frozenset({"missing_in_finance", "voided_or_deleted", "rejected_or_held"}), frozenset({"invoices"})),
     "relink": (
-        frozenset({"unlinked", "missing_in_finance", "voided_or_deleted", "rejected_or_held"}), frozenset({"invoices"})
+        frozenset({"unlinked", "missing_in_crm", "missing_in_finance", "voided_or_deleted", "rejected_or_held"}),
+        frozenset({"invoices"}),
     ),
     "void_duplicate": (frozenset({"duplicate"}), frozenset({"invoices", "credit_memos"})),
     "write_off": (frozenset({"rounding"}), frozenset({"invoices"})),
@@ -51,12 +53,14 @@ class _Found:
 
 
 def propose(
-    services: Services, break_ids: Sequence[int], *, by: str, reason: str, kind: Fix | None = None
+    services: Services, break_ids: Sequence[int], *, by: str, reason: str, kind: Fix | None = None,
+    record: str | None = None,
 ) -> Proposal:  # fmt: skip
     """Makes a proposal that mends these breaks, all by one kind of fix, on what the ledger shows at this moment.
 
     Args:
         kind: None: what the class of the breaks proposes.
+        record: to relink one break that names no record of the CRM: the record's id or number.
 
     Raises:
         NotAllowed: nothing of it can be done; the message says why.
@@ -73,6 +77,8 @@ def propose(
             mapping_hash=services.mapping_hash, suite_hash=services.suite_hash,
         )  # fmt: skip
     mended = [one.mended for one in found]
+    if record is not None:
+        mended = [_of_record(services, mended, record)]
     if wanted == "resend":
         # Whatever finance has entered by hand since: nothing may be billed twice.
         extract_side(services, services.ledger, run, only=["invoice"])
@@ -94,6 +100,24 @@ def propose(
         proposal = proposals.get(conn, made)
     assert proposal is not None  # made in this transaction
     return proposal
+
+
+def _of_record(services: Services, mended: Sequence[Mended], record: str) -> Mended:
+    """The one break with the record that a person says it belongs to."""
+    entity = subject_of(services).entity
+    if len(mended) != 1 or mended[0].a_keys:
+        raise NotAllowed("a record is named for one break that names none itself")
+    with services.engine.connect() as conn:
+        ids = conn.execute(
+            text(
+                "select source_id from tieout.document where link = :link and object = :object "
+                "and (source_id = :record or source_number = :record)"
+            ),
+            {"link": services.link.name, "object": entity, "record": record.strip()},
+        ).scalars().all()  # fmt: skip
+    if len(ids) != 1:
+        raise NotAllowed(f"{record!r} is {len(ids)} of the records that runs of this link have judged; expected one")
+    return replace(mended[0], a_keys=(f"{entity}:{ids[0]}",))
 
 
 def _breaks(conn: Connection, link: str, ids: Sequence[int]) -> list[_Found]:

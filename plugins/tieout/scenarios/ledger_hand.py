@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -102,8 +102,22 @@ class LedgerHand:
 
     def allocate(self, credit_note_id: str, invoice_id: str, amount: Decimal, on: date) -> None:
         """Sets a credit note against an invoice."""
+        self.set_against("CreditNotes", credit_note_id, invoice_id, amount, on)
+
+    def receive(self, what: Literal["overpayment", "prepayment"], contact_id: str, amount: Decimal, on: date) -> str:
+        """Takes a customer's money for which there is no invoice, without tax; the overpayment's or prepayment's id."""
+        paid = {"Description": "Received", "Quantity": "1", "UnitAmount": str(amount)}
+        if what == "prepayment":
+            paid = line("Received", amount, "NONE")
+        made = self.create("BankTransactions", [{"Type": f"RECEIVE-{what.upper()}", "LineAmountTypes": "NoTax",
+            "Contact": {"ContactID": contact_id}, "BankAccount": {"Code": BANK_ACCOUNT}, "Date": on.isoformat(),
+            "LineItems": [paid]}])[0]  # fmt: skip
+        return str(made[f"{what.capitalize()}ID"])
+
+    def set_against(self, what: str, key: str, invoice_id: str, amount: Decimal, on: date) -> None:
+        """Sets what is left of a credit against an invoice; `what`: CreditNotes, Overpayments or Prepayments."""
         self.create(
-            f"CreditNotes/{credit_note_id}/Allocations",
+            f"{what}/{key}/Allocations",
             [{"Invoice": {"InvoiceID": invoice_id}, "Amount": str(amount), "Date": on.isoformat()}],
         )
 

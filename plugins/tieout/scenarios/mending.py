@@ -235,7 +235,8 @@ def _relink(seen: _Seen, mended: Sequence[Mended]) -> dict[int, _Can]:
 def _not_to_link(seen: _Seen, plan: Plan | None, free: Sequence[Row]) -> _Can | None:
     """Why a record and a document are not linked; None where they are."""
     if plan is None:
-        return _Can("not_judged", "it is not about one record that a run of this link has judged")
+        why = "it names no record of the CRM that a run of this link has judged: say which one it belongs to"
+        return _Can("not_judged", why)
     if len(free) != 1:
         return _Can("not_one_document", f"the ledger has {len(free)} invoices of it that stand for nothing, expected 1")
     if plan.hold is not None:
@@ -248,6 +249,9 @@ def _not_to_link(seen: _Seen, plan: Plan | None, free: Sequence[Row]) -> _Can | 
     assert plan.bill is not None and plan.party is not None  # a plan without a hold has both
     if free[0]["currency"] != plan.bill.currency or free[0]["customer_id"] != plan.party.vendor_id:
         return _Can("another_customer", f"{free[0]['number']} is of another customer or in another currency")
+    if free[0]["subtotal_minor"] != plan.bill.net_minor:
+        why = f"{free[0]['number']} is over another amount than its record: correct the one that is wrong first"
+        return _Can("another_amount", why)
     return None
 
 

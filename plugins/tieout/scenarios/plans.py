@@ -36,10 +36,14 @@ _ID_FIELD = {"invoice": "InvoiceID", "credit_memo": "CreditNoteID"}
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The latest invoice intent of a record (a row of `tieout.intent`) and the ledger's invoice as it was last read."""
+    """The latest invoice intent of a record (a row of `tieout.intent`) and the ledger's invoice as it was last read.
+
+    `beneath`: the same of the earlier revision that is in force where this one is not confirmed.
+    """
 
     intent: Mapping[str, Any]
     invoice: Row | None
+    beneath: Planned | None = None
 
     def standing(self) -> Live:
         """What revisions.decide needs."""
@@ -50,7 +54,13 @@ class Planned:
             ledger_status=invoice.get("status"),
             paid_minor=invoice.get("paid_minor") or 0,
             reversal=None if self._proposal_failed() else self.intent["reversal"],
+            beneath=self.beneath.standing() if self.beneath else None,
         )
+
+    def counts(self) -> Planned:
+        """The revision that a further step is about, see revisions.Live."""
+        standing = self.standing()
+        return self.beneath if self.beneath and standing.counts is not standing else self
 
     def rolled_back(self, version: int) -> bool:
         """An approved proposal takes it back (or has done so), and since then its source is as it was.
@@ -145,6 +155,26 @@ class Intents:
     stopped: list[Plan] = field(default_factory=list)
 
 
+def _updated(plan: Plan) -> str | None:
+    """The ledger's id of the draft whose lines the plan's invoice replaces; None where it is an invoice of its own.
+
+    What takes the place of an update that was never sent is that update.
+    """
+    live = plan.live
+    if live is None:
+        return None
+    if plan.steps[0] is Step.SUPERSEDE and live.intent["operation"] == "invoices.update" and live.beneath is not None:
+        live = live.beneath
+    elif plan.steps[0] is not Step.UPDATE:
+        return None
+    return str(live.intent["vendor_id"])
+
+
+def _credited_revision(plan: Plan) -> int:
+    """A credit note counts as its invoice does; that of a return as the return."""
+    return int(plan.live.intent["revision"]) if plan.live else plan.judgement.revision
+
+
 def void_body(entity: str, vendor_id: str, status: str | None) -> bytes:
     """The body that takes a document of the ledger out of the books: a draft is deleted, what was approved is voided.
 
@@ -190,19 +220,19 @@ class _Maker:
         """Adds the plan's intents and its judgement to `made`."""
         step, live = plan.steps[0], plan.live
         uid = live.intent["doc_uid"] if live else None
-        revision = plan.judgement.revision
+        revision, after = plan.judgement.revision, self._after(plan)
         if live and step in (Step.SUPERSEDE, Step.CANCEL):
             made.cancel.append(live.intent["doc_uid"])
+            uid = plan.judgement.doc_uid
         if live and step is Step.VOID:
             made.intents.append(self._void(plan, live))
             uid = made.intents[-1].doc_uid
         if credit is not None and (credited := plan.what_is_credited()) is not None:
             note, *allocation = self._credit(plan, credited, credit)
             made.intents += [note, *allocation]
-            uid = note.doc_uid
+            uid, after = note.doc_uid, (note.doc_uid,)
         if invoice is not None and plan.bill is not None:
             revision = self.next_revision(plan)
-            after = (self._uid(plan, "credit_memo", plan.judgement.revision),) if credit is not None else ()
             made.intents.append(self._invoice(plan, plan.bill, revision, invoice, after))
             uid = made.intents[-1].doc_uid
         digest = plan.digest if step in BILLED else plan.judgement.content_hash
@@ -233,10 +263,9 @@ class _Maker:
             bill, party = plan.bill, plan.party
             if bill is None or party is None:
                 raise ValueError(f"{plan.judgement.source_id}: a step that bills needs a bill and a customer")
-            updated = plan.live.intent["vendor_id"] if plan.live and plan.steps[0] is Step.UPDATE else None
             heads.append(
                 {
-                    "_source_id": bill.source_id, "_key": bill.source_id, "invoice_id": updated,
+                    "_source_id": bill.source_id, "_key": bill.source_id, "invoice_id": _updated(plan),
                     "number": self.number(plan), "customer_id": party.reference(), "date": bill.posting_date,
                     "due_date": bill.due_date, "currency": bill.currency, "exchange_rate": bill.exchange_rate,
                     "status": self._link.policies.invoice_status, "reference": bill.reference,
@@ -292,19 +321,27 @@ class _Maker:
 
     # --- intents ------------------------------------------------------------------------------------------------------
 
+    def _after(self, plan: Plan) -> tuple[str, ...]:
+        """What takes the place of a rebill waits for the credit that it waited for: the credited invoice is in force
+        until then."""
+        if plan.live is None or plan.live.beneath is None or plan.steps[0] is not Step.SUPERSEDE:
+            return ()
+        credit = self._uid(plan, "credit_memo", plan.live.beneath.intent["revision"])
+        return (credit,) if credit in plan.live.intent["depends_on"] else ()
+
     def _uid(self, plan: Plan, kind: str, revision: int) -> str:
         return doc_uid(self._link.name, self._link.crm, self._object, plan.judgement.source_id, kind, revision)
 
     def credit_reference(self, plan: Plan) -> str:
         """Our stamp: credit notes have no unique number, so they are looked up by this reference."""
-        return f"{STAMP}{self._uid(plan, 'credit_memo', plan.judgement.revision)}"
+        return f"{STAMP}{self._uid(plan, 'credit_memo', _credited_revision(plan))}"
 
     def _invoice(self, plan: Plan, bill: Bill, revision: int, body: bytes, after: tuple[str, ...]) -> NewIntent:
         waits = () if plan.party is None or plan.party.vendor_id else (plan.party.doc_uid,)
         rate_source = "crm" if bill.exchange_rate is not None else "ledger day rate"
         return self._intent(
             plan, "invoice", revision,
-            operation="invoices.update" if plan.steps[0] is Step.UPDATE else "invoices.create",
+            operation="invoices.update" if _updated(plan) else "invoices.create",
             natural_key=self.number(plan), body=body, entity="invoice", depends_on=(*waits, *after),
             amount_minor=bill.net_minor, currency=bill.currency,
             frozen={
@@ -318,14 +355,14 @@ class _Maker:
     def _void(self, plan: Plan, live: Planned) -> NewIntent:
         vendor_id = live.intent["vendor_id"]
         return self._intent(
-            plan, "void", plan.judgement.revision, operation="invoices.void", natural_key=vendor_id,
+            plan, "void", live.intent["revision"], operation="invoices.void", natural_key=vendor_id,
             body=void_body("invoice", vendor_id, (live.invoice or {}).get("status")),
             entity="invoice", currency=plan.judgement.currency, amount_minor=plan.judgement.source_minor,
         )  # fmt: skip
 
     def _credit(self, plan: Plan, credited: Credited, body: bytes) -> list[NewIntent]:
         """The credit note, and its allocation to what is still due on the invoice."""
-        revision, currency = plan.judgement.revision, credited.currency
+        revision, currency = _credited_revision(plan), credited.currency
         net = sum(line["net_minor"] for line in credited.lines)
         note = self._intent(
             plan, "credit_memo", revision, operation="credit_notes.create", natural_key=self.credit_reference(plan),

@@ -52,6 +52,8 @@ def subject_of(services: Services) -> Subject:
 
 #: States of a reversal of which nobody knows the end yet.
 UNDER_WAY = ("READY", "CLAIMED", "IN_FLIGHT", "UNKNOWN", "HELD")
+#: Steps about what the ledger has.
+AFTER_POSTING = frozenset({Step.UPDATE, Step.VOID, Step.CREDIT, Step.CREDIT_AND_REBILL})
 
 
 @dataclass(frozen=True)
@@ -169,10 +171,14 @@ def _refuse_overtaken(conn: Connection, services: Services, subject: Subject, ch
     if not chunk.live:
         return
     intents.wait_for_other_adders(conn, services.ledger.name)
-    now = _latest_intents(conn, services, subject, sorted(chunk.live))
-    for source_id, intent in now.items():
-        seen = chunk.live[source_id].intent
-        if (intent["doc_uid"], intent["reversal_uid"]) != (seen["doc_uid"], seen["reversal_uid"]):
+    now = _invoice_intents(conn, services, subject, sorted(chunk.live))
+    for source_id, rows in now.items():
+        seen = chunk.live[source_id]
+        reversals = {row["doc_uid"]: row["reversal_uid"] for row in rows}
+        replaced = rows[0]["doc_uid"] != seen.intent["doc_uid"]
+        if replaced or any(
+            reversals[read.intent["doc_uid"]] != read.intent["reversal_uid"] for read in (seen, seen.beneath) if read
+        ):
             raise Retriable(
                 f"{subject.entity} {source_id}: its invoice was reversed or replaced while it was being judged"
             )
@@ -224,21 +230,31 @@ def quarantined(services: Services, subject: Subject, ids: Sequence[str]) -> dic
 def live_documents(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Planned]:
     """The latest invoice intent of each record, with what the ledger says of its invoice."""
     with services.engine.connect() as conn:
-        found = _latest_intents(conn, services, subject, ids)
-    posted = {row["vendor_id"] for row in found.values() if row["vendor_id"]}
+        found = _invoice_intents(conn, services, subject, ids)
+    posted = {row["vendor_id"] for rows in found.values() for row in rows if row["vendor_id"]}
     invoices = common_rows(services, services.ledger, "invoice", ids=posted)[0] if posted else []
     by_id = {row["invoice_id"]: row for row in invoices}
-    return {key: Planned(intent=row, invoice=by_id.get(row["vendor_id"])) for key, row in found.items()}
+    live = {}
+    for key, (last, *earlier) in found.items():
+        beneath = None if last["state"] == "CONFIRMED" else next(filter(_in_force, earlier), None)
+        under = None if beneath is None else Planned(beneath, by_id.get(beneath["vendor_id"]))
+        live[key] = Planned(last, by_id.get(last["vendor_id"]), under)
+    return live
 
 
-def _latest_intents(
+def _in_force(intent: Mapping[str, Any]) -> bool:
+    """It was posted, and we have not taken it back."""
+    return bool(intent["state"] == "CONFIRMED" and intent["reversal"] != "CONFIRMED")
+
+
+def _invoice_intents(
     conn: Connection, services: Services, subject: Subject, ids: Sequence[str]
-) -> dict[str, Mapping[str, Any]]:
-    """source id -> its latest invoice intent, and the latest reversal of that revision, if there is one."""
+) -> dict[str, list[Mapping[str, Any]]]:
+    """source id -> its invoice intents, the latest first, each with the latest reversal of that revision."""
     rows = conn.execute(
         text(
             """
-            select distinct on (i.source_id) i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id,
+            select i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id, i.operation, i.depends_on,
                 i.vendor_number, i.natural_key, i.reason, i.message, i.frozen,
                 r.state as reversal, r.doc_uid as reversal_uid, r.frozen ->> 'proposal' as reversal_proposal,
                 cast(r.frozen ->> 'at_version' as bigint) as reversal_version
@@ -257,7 +273,10 @@ def _latest_intents(
             "object": services.crm.mappings[subject.entity].object, "ids": list(ids),
         },
     ).mappings()  # fmt: skip
-    return {row["source_id"]: dict(row) for row in rows}
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["source_id"], []).append(dict(row))
+    return found
 
 
 def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> Plan:
@@ -311,7 +330,8 @@ def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules) -> Bill | Hold
 
 
 def _not_billable(base: Judgement, live: Planned | None) -> Plan:
-    if live is None or live.intent["state"] in ("CANCELLED", "REJECTED") or live.is_reversed():
+    never_there = live is None or (live.intent["state"] in ("CANCELLED", "REJECTED") and live.beneath is None)
+    if live is None or never_there or live.is_reversed():
         return Plan(replace(base, outcome="not_billable"))
     hold = Hold(
         "no_longer_billable", "it was billed and is not billable any more",
@@ -335,6 +355,8 @@ def _next(
     if isinstance(step, Hold):
         return Plan(replace(base, reason=step.reason, message=step.message), hold=step)
     party = chunk.parties.get(made.account_id) if made else None
+    if live is not None and step in AFTER_POSTING:
+        live = live.counts()
     return Plan(
         _standing(base, live, step, cancelled),
         steps=(step,) if step not in (Step.NOTHING, Step.WAIT) else (),
@@ -348,16 +370,21 @@ def _next(
 def _standing(base: Judgement, live: Planned | None, step: Step, cancelled: bool) -> Judgement:
     """The outcome as it is before anything new is delivered; `settle` goes on from there."""
     state = live.intent["state"] if live else None
+    if step is Step.CANCEL and live and live.beneath:
+        words = "what was not sent is cancelled; the next run takes back what is in the ledger"
+        return replace(base, outcome="pending", reason="reversal_under_way", message=words, doc_uid=None)
     if cancelled and step in (Step.NOTHING, Step.CANCEL):
         return replace(base, outcome="cancelled", reason="source_cancelled", message="the source is cancelled")
     if step is Step.NOTHING and state == "CONFIRMED":
         # A record that was stopped and is as it was again: the ledger has it already.
         subtotal = (live.invoice or {}).get("subtotal_minor") if live else None
         return replace(base, outcome="posted", posted_minor=base.source_minor if subtotal is None else subtotal)
-    if step is Step.WAIT and live and live.standing().reversal in UNDER_WAY:
-        # Without a document that `settle` could wait for: its invoice is on its way out, and the next run goes on.
-        words = "its invoice is being taken back; it is billed anew once that is certain"
-        return replace(base, outcome="pending", reason="reversal_under_way", message=words, doc_uid=None)
+    if step is Step.WAIT and live and (one := live.counts()).standing().reversal in UNDER_WAY:
+        # A cancelled one is settled by its reversal. Else there is no document that `settle` could wait for: the next
+        # run goes on.
+        words = "its invoice is being taken back" + ("" if cancelled else "; it is billed anew once that is certain")
+        uid = one.intent["reversal_uid"] if cancelled else None
+        return replace(base, outcome="pending", reason="reversal_under_way", message=words, doc_uid=uid)
     return replace(base, outcome="pending", reason=None, message=None)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from tieout.scenarios import steps
 from tieout.scenarios.delivering import deliver_side, require_no_limit
 from tieout.scenarios.extraction import Reads, extract_side
-from tieout.scenarios.products import catalogue, lengths, outdated, planning
+from tieout.scenarios.products import catalogue, lengths, outdated, planning, unlisted
 from tieout.scenarios.services import Services
 from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, step
 from tieout.store import watermarks
@@ -77,6 +77,7 @@ def transform(services: Services, run_id: str) -> Numbers:
     """Judges every item and plans what the CRM has to be told."""
     return step(services, run_id, "transform", lambda run: {
         **planning.plan(services, run), "cut_shared": lengths.tell(services, run),
+        "unlisted": unlisted.tell(services, run),
     })  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def deliver(services: Services, run_id: str) -> Numbers:
         # Without a write there is nothing new to read, and what is open stays open.
         if numbers["outcomes"]:
             extract_side(services, services.crm, run, WRITTEN)
-            numbers["settled"] = planning.plan(services, run)
+            numbers["settled"] = planning.plan(services, run, settling=True)
         require_no_limit(services.crm, numbers)
         return numbers
 
@@ -119,7 +120,7 @@ def summarise(services: Services, run_id: str) -> Numbers:
     Returns:
         As summary.summary, without amounts: a list price is no amount that adds up. `put_back`: fields of finance that
         somebody had changed in the CRM; `cut_shared`: products of the CRM that the ledger could not tell apart;
-        `outdated_quotes`.
+        `unlisted`: codes of the price list that no item has; `outdated_quotes`.
 
     Raises:
         BooksDoNotClose: see summary.py; the run is `failed`.
@@ -130,6 +131,7 @@ def summarise(services: Services, run_id: str) -> Numbers:
     told = {name: (done.get(name, {}).get("numbers") or {}) for name in STEPS}
     numbers["put_back"] = told["transform"].get("put_back", 0)
     numbers["cut_shared"] = told["transform"].get("cut_shared", 0)
+    numbers["unlisted"] = told["transform"].get("unlisted", 0)
     numbers["outdated_quotes"] = told["write_back"].get("quotes", {}).get("outdated", 0)
     return steps.close(services, run, STEPS, numbers)
 

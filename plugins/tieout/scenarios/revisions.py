@@ -36,6 +36,8 @@ class Live:
         ledger_status: DRAFT, SUBMITTED, AUTHORISED, PAID, VOIDED, DELETED; None when not read yet.
         paid_minor: payments taken on it.
         reversal: state of our own void or credit of this document, None where there is none.
+        beneath: the earlier revision that the ledger has in force, where this one is not confirmed: the draft that it
+            was to update, or the invoice that was to be credited before it.
     """
 
     state: str | None
@@ -43,6 +45,17 @@ class Live:
     ledger_status: str | None = None
     paid_minor: int = 0
     reversal: str | None = None
+    beneath: Live | None = None
+
+    @property
+    def never_there(self) -> bool:
+        """It came to its end, and the ledger has nothing of it."""
+        return self.state in ("CANCELLED", "REJECTED")
+
+    @property
+    def counts(self) -> Live:
+        """The revision that a further step is about: this one, or the one that is in force in its place."""
+        return self.beneath if self.never_there and self.beneath is not None else self
 
 
 def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) -> Step | Hold:
@@ -54,7 +67,12 @@ def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) ->
         cancelled: the source is cancelled or deleted (S15: a void or a credit, never a deletion of a posted one).
         policies: the link's.
     """
-    if live.state is None or live.state in ("CANCELLED", "REJECTED"):
+    if live.counts is not live:
+        if live.state == "REJECTED" and not changed and not cancelled:
+            return Step.WAIT
+        # What was billed last is not what the ledger has.
+        return decide(live.counts, changed=True, cancelled=cancelled, policies=policies)
+    if live.state is None or live.never_there:
         if cancelled:
             return Step.NOTHING
         return Step.CREATE if live.state != "REJECTED" or changed else Step.WAIT
@@ -71,19 +89,19 @@ def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) ->
 
 def _after_reversal(live: Live, changed: bool, cancelled: bool) -> Step | Hold:
     """We voided or credited it ourselves: an order that is alive again is billed anew, once that is certain."""
-    if live.reversal == "REJECTED" and live.ledger_status not in ("VOIDED", "DELETED"):
-        # The invoice is in force: to call the order cancelled would hide it.
-        if not cancelled and not changed:
-            return Step.NOTHING
-        return Hold(
-            "reversal_refused", "the ledger refused to take its invoice back", "an invoice that is voided or credited",
-            f"the invoice is {live.ledger_status or 'in force'}",
-            "see the dead letter of the void or credit; mend its cause and use `tieout intents try-again`, "
-            "or void the invoice in the ledger",
-        )  # fmt: skip
-    if cancelled:
+    if live.reversal == "CONFIRMED" or live.ledger_status in ("VOIDED", "DELETED"):
+        return Step.NOTHING if cancelled else Step.CREATE
+    if live.reversal != "REJECTED":
+        return Step.WAIT
+    # The invoice is in force: to call the order cancelled would hide it.
+    if not cancelled and not changed:
         return Step.NOTHING
-    return Step.CREATE if live.reversal == "CONFIRMED" else Step.WAIT
+    return Hold(
+        "reversal_refused", "the ledger refused to take its invoice back", "an invoice that is voided or credited",
+        f"the invoice is {live.ledger_status or 'in force'}",
+        "see the dead letter of the void or credit; mend its cause and use `tieout intents try-again`, "
+        "or void the invoice in the ledger",
+    )  # fmt: skip
 
 
 def _after_posting(live: Live, cancelled: bool, policies: Policies) -> Step | Hold:

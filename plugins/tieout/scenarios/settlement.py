@@ -130,7 +130,8 @@ def _settled(item: Judgement, intent: Mapping[str, Any], invoice: Row | None) ->
         return replace(item, outcome="reversed", reason="rolled_back", message=words, posted_minor=0)
     if state == "CONFIRMED":
         return replace(item, outcome="cancelled", reason="source_cancelled", message=f"cancelled by {intent['kind']}")
-    if state in ("HELD", "REJECTED"):
+    given_up = state == "CANCELLED" and intent["kind"] != "invoice"  # by a person: the invoice is in force
+    if state in ("HELD", "REJECTED") or given_up:
         return replace(item, outcome="held", reason=intent["reason"], message=intent["message"])
     return replace(item, reason=intent["reason"], message=intent["message"])
 

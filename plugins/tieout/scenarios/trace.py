@@ -122,12 +122,12 @@ def _step(name: str, row: Mapping[str, Any]) -> TraceStep:
 
 
 def _credit_notes(conn: Connection, ids: Iterable[str], numbers: Iterable[str]) -> set[str]:
-    """Ids of credit notes that are set against one of these invoices, or name the number of one as their reference.
+    """Ids of credits of any kind that are set against one of these invoices, or name the number of one.
 
     How a ledger writes an allocation is its mapping's affair: the invoice's id somewhere in it is what counts here.
     """
     found: set[str] = set()
-    for table in _tables(conn, "allocations", "credit_memo"):
+    for table in _tables(conn, "allocations", None):
         query = text(
             f"""select _source_id from staging."{table}" where reference = any(:numbers) or
                 jsonb_path_exists(allocations, '$.** ? (@ == $ids[*])', jsonb_build_object('ids', cast(:ids as text[])))

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from tieout.model.errors import ConfigurationFault, Fatal
 from tieout.store import audit
-from tieout.store.tables import credit_change, credit_limit, credit_release
+from tieout.store.credit_tables import credit_change, credit_limit, credit_release
 
 #: Rows of one change: what is approved at once has to fit before one pair of eyes, and into one transaction.
 MOST_ROWS = 100_000
@@ -138,19 +138,59 @@ def changes(conn: Connection, link: str | None = None, state: str | None = None,
     ]  # fmt: skip
 
 
+def get(conn: Connection, change_id: int) -> Change | None:
+    """One change with its limits."""
+    row = conn.execute(sa.select(*_CHANGE).where(credit_change.c.change_id == change_id)).one_or_none()
+    return None if row is None else Change(**row._mapping, limits=tuple(_limits(conn, [change_id])))
+
+
+def summaries(conn: Connection, link: str, most: int = 50) -> list[tuple[Change, int]]:
+    """Changes without their limits, and how many limits each has: those that wait first, then the newest."""
+    count = sa.select(sa.func.count()).where(credit_limit.c.change_id == credit_change.c.change_id).scalar_subquery()
+    query = (
+        sa.select(*_CHANGE, count.label("limits_"))
+        .where(credit_change.c.link == link)
+        .order_by(credit_change.c.state != "proposed", credit_change.c.change_id.desc())
+        .limit(most)
+    )
+    return [
+        (Change(**{name: value for name, value in row._mapping.items() if name != "limits_"}), row.limits_)
+        for row in conn.execute(query)
+    ]
+
+
+def history(conn: Connection, link: str, account_id: str, most: int = 200) -> list[tuple[Limit, Change]]:
+    """Every limit that was ever proposed for one customer, newest first, with the change that it came in."""
+    query = (
+        sa.select(*_LIMIT, *_CHANGE)
+        .join(credit_change, credit_change.c.change_id == credit_limit.c.change_id)
+        .where(credit_change.c.link == link, credit_limit.c.account_id == account_id)
+        .order_by(credit_limit.c.valid_from.desc(), credit_limit.c.change_id.desc())
+        .limit(most)
+    )
+    width = len(_LIMIT)
+    return [(Limit(*row[:width]), Change(*row[width:])) for row in conn.execute(query)]
+
+
 _IN_FORCE = sa.text(
     """
     select distinct on (l.account_id) l.account_id, l.valid_from, l.currency, l.limit_minor, l.shares_with, l.line
     from tieout.credit_limit l join tieout.credit_change c using (change_id)
     where c.link = :link and c.state = 'approved' and l.valid_from <= :day
+        and (cast(:accounts as text[]) is null or l.account_id = any(:accounts))
     order by l.account_id, l.valid_from desc, c.decided_at desc, l.change_id desc
     """
 )
 
 
-def in_force(conn: Connection, link: str, day: date) -> dict[str, Limit]:
-    """account id -> the approved limit of that day: the latest `valid_from`, of these the one approved last."""
-    return {row.account_id: Limit(*row) for row in conn.execute(_IN_FORCE, {"link": link, "day": day})}
+def in_force(conn: Connection, link: str, day: date, accounts: Sequence[str] | None = None) -> dict[str, Limit]:
+    """account id -> the approved limit of that day: the latest `valid_from`, of these the one approved last.
+
+    Args:
+        accounts: only of these; all by default.
+    """
+    values = {"link": link, "day": day, "accounts": None if accounts is None else list(accounts)}
+    return {row.account_id: Limit(*row) for row in conn.execute(_IN_FORCE, values)}
 
 
 def release(
@@ -206,6 +246,28 @@ def releases(conn: Connection, link: str, object_: str, source_ids: Sequence[str
     for row in rows:
         found.setdefault(row.source_id, []).append(Release(*row))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A release as it is kept: who let what go, why, and whether an invoice was made by it."""
+
+    object: str
+    source_id: str
+    source_number: str | None
+    currency: str
+    amount_minor: int
+    released_by: str
+    note: str
+    released_at: datetime
+    used_at: datetime | None
+
+
+def given(conn: Connection, link: str, most: int = 50) -> list[Given]:
+    """Releases of a link, newest first."""
+    columns = [credit_release.c[name] for name in Given.__dataclass_fields__]
+    query = sa.select(*columns).where(credit_release.c.link == link).order_by(credit_release.c.release_id.desc())
+    return [Given(*row) for row in conn.execute(query.limit(most))]
 
 
 def use(conn: Connection, link: str, release_id: int, doc_uid: str, actor: str) -> bool:

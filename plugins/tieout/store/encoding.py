@@ -39,6 +39,23 @@ class Replaced:
     what: str
 
 
+def is_plain(bodies: Sequence[bytes]) -> bool:
+    """May these go to PostgreSQL as they came? They are JSON without halves of pairs (RawRecords).
+
+    A number of thousands of digits that is written in few bytes is not found: PostgreSQL takes it or refuses it.
+    """
+    return b"\\u0000" not in b"\n".join(bodies) and max(map(len, bodies), default=0) <= SUSPICIOUS_BYTES
+
+
+def plain(value: Any) -> bytes | None:
+    """Any value as JSON; None when it may hold what cannot be stored."""
+    try:
+        body = _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError):
+        return None
+    return None if _is_suspicious(body) else body
+
+
 def encode_all(records: Sequence[Mapping[str, Any]]) -> tuple[list[bytes], dict[int, list[Replaced]]]:
     """As `encode` for each; what was replaced by the record's number, of those in which something was.
 

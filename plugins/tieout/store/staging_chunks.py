@@ -14,10 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from tieout.model.errors import Rejection
+from tieout.model.raw_records import Columns, Path, RawRecords, columns_reader
 from tieout.model.staged import StagedEntity
 from tieout.store import conversion, encoding
 
@@ -38,53 +40,86 @@ class Chunk:
     """The newest image of each record, and the records that have no id.
 
     Attributes:
-        places: id -> place in `bodies` and `values`.
+        names: path of a declared column -> its name.
+        columns: a list of values for each of `paths`, as they came; numbers and lists not parsed where the record was
+            not.
+        places: id -> place in `bodies` and in each of `columns`.
         bodies: each record's JSON.
-        values: each record's values at `paths`, as they came.
         notes: place -> what had to be replaced in the record so that it can be stored.
+        as_they_came: places of bodies that nobody has looked through.
         read: records that came, those that are not kept among them.
         size: bytes of JSON that came.
         rejected: what has no id, with its JSON.
     """
 
+    names: Mapping[Path, str]
+    columns: list[list[Any]]
     places: dict[str, int] = field(default_factory=dict)
     bodies: list[bytes] = field(default_factory=list)
-    values: list[tuple[Any, ...]] = field(default_factory=list)
     notes: dict[int, str] = field(default_factory=dict)
+    as_they_came: set[int] = field(default_factory=set)
     read: int = 0
     size: int = 0
     rejected: list[tuple[Rejection, str]] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, entity: StagedEntity) -> Chunk:
+        """An empty one."""
+        names = {tuple(f.path.split(".")): f.column for f in entity.fields}
+        return cls(names, [[] for _ in paths(entity)])
 
-def paths(entity: StagedEntity) -> list[list[str]]:
+    def clean(self, place: int) -> Row:
+        """The record with everything replaced that cannot be stored."""
+        if place not in self.as_they_came:
+            return Row(self.bodies[place], self.notes.get(place))
+        body, replaced = encoding.encode(RawRecords([self.bodies[place]])[0])
+        return Row(body, notes_of(replaced, self.names))
+
+
+class Row(NamedTuple):
+    """A record on its way: its JSON, and what had to be replaced in it."""
+
+    body: bytes
+    notes: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some records of a page, as a chunk takes them."""
+
+    bodies: Sequence[bytes]
+    columns: Columns
+    replaced: Mapping[int, Sequence[encoding.Replaced]]
+    as_they_came: bool
+
+
+def paths(entity: StagedEntity) -> list[Path]:
     """Where a chunk's values stand in a record: the declared ones, the modification time or nothing, the id."""
     places = [*(one.path for one in entity.fields), entity.modified or "", entity.key]
-    return [place.split(".") for place in places]
+    return [tuple(place.split(".")) for place in places]
 
 
 def chunks(entity: StagedEntity, pages: Iterable[Sequence[Record]]) -> Iterator[Chunk]:
     """The records of all pages; each page is read once and not kept."""
-    chunk = Chunk()
-    read_values = reader(entity)
+    chunk = Chunk.of(entity)
+    take_apart = reader(entity)
     for page in pages:
         for start in range(0, len(page), PART_RECORDS):
-            part = page[start : start + PART_RECORDS]
-            bodies, replaced = encoding.encode_all(part)
-            values = read_values(part)
-            chunk.read += len(part)
-            chunk.size += sum(map(len, bodies))
-            if replaced or not _take_all(chunk, bodies, values):
-                _take_each(chunk, entity, bodies, values, replaced)
+            part = take_apart(page[start : start + PART_RECORDS])
+            chunk.read += len(part.bodies)
+            chunk.size += sum(map(len, part.bodies))
+            if part.replaced or not _take_all(chunk, part):
+                _take_each(chunk, entity, part)
             if chunk.read >= CHUNK_RECORDS or chunk.size >= CHUNK_BYTES:
                 yield chunk
-                chunk = Chunk()
+                chunk = Chunk.of(entity)
     if chunk.read:
         yield chunk
 
 
-def _take_all(chunk: Chunk, bodies: list[bytes], values: list[tuple[Any, ...]]) -> bool:
+def _take_all(chunk: Chunk, part: _Part) -> bool:
     """Takes the part when each record in it has a plain id and none of them came before; says whether it did."""
-    ids = [found[-1] for found in values]
+    ids = part.columns[-1]
     if set(map(type, ids)) != {str}:
         return False
     joined = "".join(ids)
@@ -92,39 +127,42 @@ def _take_all(chunk: Chunk, bodies: list[bytes], values: list[tuple[Any, ...]]) 
         return False
     if max(map(len, ids)) > MAX_ID_CHARACTERS or len(set(ids)) < len(ids) or not chunk.places.keys().isdisjoint(ids):
         return False
-    chunk.places.update(zip(ids, count(len(chunk.bodies))))
-    chunk.bodies += bodies
-    chunk.values += values
+    first = len(chunk.bodies)
+    chunk.places.update(zip(ids, count(first)))
+    chunk.bodies += part.bodies
+    for mine, values in zip(chunk.columns, part.columns, strict=True):
+        mine += values
+    if part.as_they_came:
+        chunk.as_they_came.update(range(first, len(chunk.bodies)))
     return True
 
 
-def _take_each(
-    chunk: Chunk,
-    entity: StagedEntity,
-    bodies: list[bytes],
-    values: list[tuple[Any, ...]],
-    replaced: Mapping[int, Sequence[encoding.Replaced]],
-) -> None:
-    columns = {tuple(f.path.split(".")): f.column for f in entity.fields}
-    for number, (body, found) in enumerate(zip(bodies, values, strict=True)):
+def _take_each(chunk: Chunk, entity: StagedEntity, part: _Part) -> None:
+    for number, (body, found) in enumerate(zip(part.bodies, zip(*part.columns, strict=True), strict=True)):
         source_id = _source_id(found[-1])
         if source_id is None:
-            chunk.rejected.append((_without_id(entity, body, found[-1]), body.decode()))
+            # Its id is made of its JSON, which is therefore always written by us.
+            text = encoding.encode(RawRecords([body])[0])[0] if part.as_they_came else body
+            chunk.rejected.append((_without_id(entity, text, found[-1]), text.decode()))
             continue
         place = chunk.places.get(source_id)
         if place is None:
             place = chunk.places[source_id] = len(chunk.bodies)
             chunk.bodies.append(body)
-            chunk.values.append(found)
-        elif entity.modified and _is_later(chunk.values[place][-2], found[-2]):
+            for mine, value in zip(chunk.columns, found, strict=True):
+                mine.append(value)
+        elif entity.modified and _is_later(chunk.columns[-2][place], found[-2]):
             continue
         else:
-            chunk.bodies[place], chunk.values[place] = body, found
-        notes = notes_of(replaced.get(number, ()), columns)
+            chunk.bodies[place] = body
+            for mine, value in zip(chunk.columns, found, strict=True):
+                mine[place] = value
+        notes = notes_of(part.replaced.get(number, ()), chunk.names)
         if notes is None:
             chunk.notes.pop(place, None)
         else:
             chunk.notes[place] = notes
+        (chunk.as_they_came.add if part.as_they_came else chunk.as_they_came.discard)(place)
 
 
 def _source_id(value: Any) -> str | None:
@@ -135,22 +173,34 @@ def _source_id(value: Any) -> str | None:
     return encoding.clean_text(value)
 
 
-def reader(entity: StagedEntity) -> Callable[[Sequence[Record]], list[tuple[Any, ...]]]:
-    """What reads the values at `paths` of many records: by calls into C alone where none is nested and none missing."""
+def reader(entity: StagedEntity) -> Callable[[Sequence[Record]], _Part]:
+    """What takes records apart: those that came as bytes without parsing all of them, where that gives the same."""
     steps = paths(entity)
-    at_once = itemgetter(*(path[0] for path in steps))
-    flat = all(len(path) == 1 for path in steps)
+    unparsed = {path for path, one in zip(steps, entity.fields, strict=False) if one.type in ("decimal", "json")}
+    # Their values have to be texts and numbers for everybody who reads the same path.
+    read = columns_reader(steps, unparsed) if unparsed.isdisjoint(_parsed(entity, steps)) else None
 
-    def one_by_one(record: Record) -> tuple[Any, ...]:
-        return tuple([record.get(path[0]) if len(path) == 1 else _at(record, path) for path in steps])
+    def take_apart(records: Sequence[Record]) -> _Part:
+        if read is not None and isinstance(records, RawRecords) and encoding.is_plain(records.bodies):
+            with suppress(msgspec.DecodeError):
+                return _Part(records.bodies, read(records), {}, as_they_came=True)
+        mappings = list(records)
+        bodies, replaced = encoding.encode_all(mappings)
+        return _Part(bodies, _values(mappings, steps), replaced, as_they_came=False)
 
-    def read_values(part: Sequence[Record]) -> list[tuple[Any, ...]]:
-        if flat:
-            with suppress(KeyError):
-                return list(map(at_once, part))
-        return list(map(one_by_one, part))
+    return take_apart
 
-    return read_values
+
+def _parsed(entity: StagedEntity, steps: Sequence[Path]) -> set[Path]:
+    parsed = {path for path, one in zip(steps, entity.fields, strict=False) if one.type not in ("decimal", "json")}
+    return parsed | set(steps[-2:])
+
+
+def _values(records: Sequence[Record], steps: Sequence[Path]) -> Columns:
+    return [
+        [record.get(path[0]) for record in records] if len(path) == 1 else [_at(record, path) for record in records]
+        for path in steps
+    ]
 
 
 def _at(record: Any, path: Sequence[str]) -> Any:

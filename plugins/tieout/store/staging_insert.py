@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from itertools import repeat
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,31 +16,23 @@ import psycopg
 from psycopg import sql
 
 from tieout.model.errors import ConfigurationFault
-from tieout.model.staged import ColumnType, StagedEntity
+from tieout.model.staged import StagedEntity
+from tieout.store.staging_rows import copy_bytes
 from tieout.store.staging_tables import all_columns, current_image, table_name
-from tieout.store.staging_usual import Usual
+from tieout.store.staging_usual import JSONB, Usual, timestamp
 
-#: How COPY takes a declared type.
-_COPY_TYPES: dict[ColumnType, str] = {
-    "text": "text", "integer": "int8", "decimal": "numeric", "boolean": "bool", "date": "date",
-    "timestamp": "timestamptz", "json": "jsonb",
-}  # fmt: skip
-# Bytes go over as they are, whatever the column: here the binary forms of a jsonb (a version, the text) and of a
-# text[] without elements (dimensions, nulls, the elements' type).
-_AS_IT_IS = "bytea"
-_JSONB_VERSION = b"\x01"
+#: The binary form of a text[] without elements: dimensions, nulls, the elements' type.
 _NO_PROBLEMS = struct.pack("!3i", 0, 0, 25)
+_FALSE = b"\x00"
 
 
-def current_hashes(
-    raw: psycopg.Connection[Any], entity: StagedEntity, connection_name: str, ids: Sequence[str]
-) -> dict[str, str | None]:
-    """The content hash of each of these records that is staged; None for one that the source said is gone.
+def differing(raw: psycopg.Connection[Any], entity: StagedEntity, connection_name: str, rows: Usual) -> dict[int, bool]:
+    """The places of the rows that are not staged as they are here, and whether anything is staged of each.
 
     Raises:
         ConfigurationFault: the table is missing.
     """
-    query = look_up(entity, connection_name, ids)
+    query = look_up(entity, connection_name, rows.ids, rows.hashes)
     raw.execute("set local jit = off; set local enable_seqscan = off; set local enable_bitmapscan = off")
     try:
         return dict(raw.execute(query).fetchall())
@@ -50,41 +42,52 @@ def current_hashes(
         ) from None
 
 
-def look_up(entity: StagedEntity, connection_name: str, ids: Sequence[str]) -> sql.Composed:
-    """The query of `current_hashes`."""
-    wanted = sql.SQL("_source_id, case when not _deleted then _hash end as _hash")
-    return sql.SQL("select c.* from unnest({ids}::text[]) i cross join lateral {image} c").format(
+def look_up(entity: StagedEntity, connection_name: str, ids: Sequence[str], hashes: Sequence[str]) -> sql.Composed:
+    """The query of `differing`. A record that the source said is gone differs from any that comes."""
+    return sql.SQL(
+        "select i.place::int - 1, c._hash is not null"
+        " from unnest({ids}::text[], {hashes}::text[]) with ordinality i(id, hash, place)"
+        " left join lateral {image} c on true where c._hash is distinct from i.hash or c._deleted"
+    ).format(
         ids=sql.Literal(_array(ids)),
-        image=current_image(entity, connection_name, sql.Identifier("i"), wanted),
+        hashes=sql.Literal(f"{{{','.join(hashes)}}}"),
+        image=current_image(entity, connection_name, sql.Identifier("i", "id"), sql.SQL("_hash, _deleted")),
     )
 
 
 def insert(raw: psycopg.Connection[Any], entity: StagedEntity, connection_name: str, rows: Usual, run_id: UUID) -> int:
-    """Writes rows of which none is staged; how many."""
+    """Writes rows of which none is staged; how many.
+
+    Raises:
+        psycopg.errors.UniqueViolation: one was.
+        psycopg.DataError: PostgreSQL does not take a value. Either way nothing is written.
+    """
     count = len(rows.ids)
     if not count:
         return 0
-    drawn = raw.execute(
-        "select array_agg(nextval('staging.version')), clock_timestamp() from generate_series(1, %s)", [count]
-    ).fetchone()
-    assert drawn is not None
-    versions, now = drawn
+    versions, now = _drawn(raw, count)
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
         table_name(entity), sql.SQL(", ").join(all_columns(entity))
     )
-    declared = [_COPY_TYPES[field.type] for field in entity.fields]
+    columns = [
+        connection_name.encode(), rows.ids, *rows.columns, list(map(JSONB.__add__, rows.bodies)), rows.hashes,
+        rows.modified, _FALSE, _NO_PROBLEMS, run_id.bytes, timestamp(now), versions,
+    ]  # fmt: skip
     with raw.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(
-            ["text", "text", *declared, _AS_IT_IS, "text", "timestamptz", "bool", _AS_IT_IS, "uuid", "timestamptz",
-             "int8"]
-        )  # fmt: skip
-        for row in zip(
-            repeat(connection_name, count), rows.ids, *rows.columns, map(_JSONB_VERSION.__add__, rows.bodies),
-            rows.hashes, rows.modified, repeat(False), repeat(_NO_PROBLEMS), repeat(run_id), repeat(now), versions,
-            strict=False,
-        ):  # fmt: skip
-            copy.write_row(row)
+        for part in copy_bytes(columns, count):
+            copy.write(part)
     return count
+
+
+def _drawn(raw: psycopg.Connection[Any], count: int) -> tuple[list[bytes], datetime]:
+    """So many new versions as COPY takes them, and the time."""
+    drawn = raw.execute(
+        "select array_agg(int8send(nextval('staging.version'))), clock_timestamp() from generate_series(1, %s)",
+        [count],
+        binary=True,
+    ).fetchone()
+    assert drawn is not None
+    return drawn[0], drawn[1]
 
 
 def _array(ids: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -17,14 +17,8 @@ from psycopg import sql
 from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity
 from tieout.store import conversion
+from tieout.store.staging_chunks import Row
 from tieout.store.staging_tables import all_columns, current_image, table_name
-
-
-class Row(NamedTuple):
-    """A record on its way: its JSON, and what had to be replaced in it."""
-
-    body: bytes
-    notes: str | None
 
 
 def merge(

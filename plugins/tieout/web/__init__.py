@@ -1,7 +1,7 @@
 """Tieout's pages: server-rendered HTML over the store, for finance and operators. Airflow is not imported here.
 
 app.py       puts the topics together; who may see them is decided by the function that the caller passes in
-runs.py, writes.py, letters.py, proposals.py, records.py
+runs.py, writes.py, letters.py, proposals.py, credit.py, records.py
              the routes, a module for each topic, each with `add(app, reader, operator, pages)`
 tie_outs.py, signing.py, breaks.py, break_acts.py, matches.py, receivables.py, health.py
              finance's: several rights to a page, each with `add(app, doors, pages)`

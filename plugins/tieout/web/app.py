@@ -18,9 +18,11 @@ from tieout.model.errors import TieoutError
 from tieout.web import (
     break_acts,
     breaks,
+    credit,
     health,
     letters,
     matches,
+    products,
     proposals,
     receivables,
     records,
@@ -38,7 +40,10 @@ __all__ = ["Authorize", "Visitor", "create_app"]
 Authorize = Callable[[str], Dependency]
 
 #: Modules of routes, in the order in which their paths are tried; each of the first with the door to what it changes.
-TOPICS = ((runs, "operator"), (writes, "operator"), (letters, "operator"), (proposals, "decide"), (records, "operator"))
+TOPICS = (
+    (runs, "operator"), (writes, "operator"), (letters, "operator"), (proposals, "decide"), (credit, "operator"),
+    (products, "operator"), (records, "operator"),
+)  # fmt: skip
 #: Finance's pages: several rights to a page.
 FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables)
 

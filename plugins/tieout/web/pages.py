@@ -67,6 +67,8 @@ _jinja.filters.update(
     moment=present.moment,
     words=present.words,
     plain=present.plain,
+    price=present.price,
+    quantity=present.quantity,
     duration=present.duration,
     age=present.age,
     figure=present.figure,
@@ -84,7 +86,7 @@ class Pages:
     sources: Sources
     secret: bytes
 
-    def render(self, name: str, request: Request, visitor: Visitor, **values: Any) -> HTMLResponse:
+    def render(self, name: str, request: Request, visitor: Visitor, status: int = 200, **values: Any) -> HTMLResponse:
         """The template with `base`, `visitor` and `csrf` beside the values."""
         body = _jinja.get_template(name).render(
             base=base(request),
@@ -93,7 +95,7 @@ class Pages:
             csrf=safety.csrf_token(self.secret, visitor.name),
             **values,
         )
-        return page(body)
+        return page(body, status)
 
     def require_token(self, visitor: Visitor, csrf: str) -> None:
         """Raises HTTPException 403 unless the form was made by our pages for this visitor."""

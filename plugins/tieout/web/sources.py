@@ -15,10 +15,12 @@ from sqlalchemy import Engine
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
 from tieout.model.errors import ConfigurationFault
+from tieout.model.settings import Settings, load_settings
 from tieout.model.tie_out import Head
 from tieout.reconcile import people, reading
 from tieout.reconcile.people import Break
 from tieout.reconcile.rules import Rules
+from tieout.scenarios.products import listing
 from tieout.scenarios.receivables import Owed
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
@@ -46,6 +48,7 @@ class Sources:
         open_engine: the store's engine, made at the first request and kept by the caller.
         matrix: what `tieout mapping matrix` prints.
         docs_home: the folder that holds a folder of Data Docs for each run.
+        settings: where links and mappings are.
         owed: link -> its receivables.
         link_rules: link -> the rules of its reconciliation, with its own thresholds.
         proposer: link, breaks, who, why -> the number of the proposal that mends them; reads the ledger.
@@ -55,6 +58,7 @@ class Sources:
     matrix: Matrix
     docs_home: Path
     page_size: int = 100
+    settings: Callable[[], Settings] = load_settings
     owed: Callable[[str], Sequence[Owed]] = _not_given
     link_rules: Callable[[str], Rules] = _not_given
     proposer: Callable[[str, Sequence[int], str, str], int] = _not_given
@@ -136,6 +140,14 @@ class Sources:
     def trace(self, key: str) -> Sequence[TraceStep]:
         """All that is known of the records that carry `key`, oldest first."""
         return trace(self.open_engine(), key)
+
+    def product_links(self) -> Sequence[str]:
+        """Links whose products were judged."""
+        return listing.links(self.open_engine())
+
+    def products(self, wanted: listing.Wanted) -> Sequence[listing.Shown]:
+        """Items with their products, at most a page."""
+        return listing.of_file(self.open_engine(), self.settings().include, wanted)
 
     def docs(self, run_id: UUID) -> Path:
         """The folder of a run's Data Docs, which may not exist."""

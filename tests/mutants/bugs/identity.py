@@ -81,6 +81,18 @@ def later_revision_does_not_wait(patch: Patch) -> None:
     without(patch, claim, "_CLAIM_READY", ("e.revision < i.revision and", "false and"))
 
 
+@mutant("found", "equal", "durable.create")
+def second_record_with_a_key_is_not_held(patch: Patch) -> None:
+    """Two records that share a natural key are both sent: the second writes over the first."""
+    patch.setattr(families, "hold_shared", lambda conn, journal, intent_ids: 0)
+
+
+@mutant("found", "equal", "durable.create")
+def second_record_waits_for_ever(patch: Patch) -> None:
+    """A record whose key is free again stays held."""
+    without(patch, families, "_TO_PUT_BACK", ("and r.state not in ('REJECTED','CANCELLED')", ""))
+
+
 @mutant("point", "held_open")
 def children_are_never_held(patch: Patch) -> None:
     """Children of a failed parent stay READY, and nobody looks at them."""

@@ -138,8 +138,8 @@ def test_two_documents_under_one_key_are_held_with_an_alarm(engine: Engine, ledg
 
 
 def test_a_vendor_document_of_another_intent_is_held(engine: Engine, ledger: MemoryLedger) -> None:
-    # An upsert by a key that two source records share: the vendor gives both the same document.
-    plan(engine, [intent(1, "durable.create"), intent(2, "durable.create", natural_key="INV-1")], ledger.clock)
+    # An upsert by a key that another operation has used: the vendor gives both the same document.
+    plan(engine, [intent(1), intent(2, "durable.create", natural_key="INV-1")], ledger.clock)
     run(engine, ledger)
     assert sorted(states(engine).values()) == ["CONFIRMED", "HELD"]
     assert rows(engine, "select reason from tieout.intent where state = 'HELD'") == [{"reason": "vendor_id_taken"}]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import pytest
 from sqlalchemy.engine import Engine
 
-from tests.support.delivery import RUN, child, intent, plan, rows, run, states
+from tests.support.delivery import RUN, child, intent, plan, rows, run, run_until_settled, states
 from tests.support.ledger import MemoryLedger, VirtualClock
+from tieout.delivery import people
 from tieout.delivery.bodies import fill, named_in, placeholder
 from tieout.delivery.intents import add, cancel, supersede
 from tieout.delivery.states import chain_of
@@ -109,3 +111,50 @@ def test_a_vendor_id_goes_into_the_body_as_text_of_json() -> None:
     body = b'{"a": "' + placeholder("x1").encode() + b'", "b": "{{vendor_id:x1}} {{other}}"}'
     assert named_in(body) == {"x1"}
     assert fill(body, {"x1": 'q"\\'}) == b'{"a": "q\\"\\\\", "b": "q\\"\\\\ {{other}}"}'
+
+
+def test_the_second_record_with_a_key_is_held_before_a_byte_leaves(engine: Engine) -> None:
+    ledger = MemoryLedger(VirtualClock())
+    first = intent(1, "durable.create", natural_key="SKU-1")
+    second = intent(2, "durable.create", natural_key="SKU-1", body={"amount": 2000})
+    plan(engine, [first, second], ledger.clock)
+    run_until_settled(engine, ledger)
+    assert states(engine) == {"1": "CONFIRMED", "2": "HELD"}
+    assert [sent.request.doc_uid for sent in ledger.sent] == [first.doc_uid]
+    (letter,) = rows(engine, "select source_id, reason, message, found from tieout.dead_letter where state = 'open'")
+    assert (letter["source_id"], letter["reason"]) == ("2", "natural_key_shared")
+    assert "Order 2" in letter["message"] and "Order 1" in letter["message"] and "SKU-1" in letter["message"]
+
+
+def test_a_record_goes_on_when_the_other_with_its_key_is_given_up(engine: Engine) -> None:
+    ledger = MemoryLedger(VirtualClock())
+    plan(engine, [intent(1, "durable.create", natural_key="SKU-1")], ledger.clock)
+    plan(engine, [intent(2, "durable.create", natural_key="SKU-1")], ledger.clock)
+    assert states(engine) == {"1": "READY", "2": "HELD"}
+    with engine.begin() as conn:
+        (held,) = rows(engine, "select intent_id from tieout.intent where source_id = '2'")
+        with pytest.raises(people.NotPossible, match="Order 1"):
+            people.look_up_again(conn, held["intent_id"], "ann", clock=ledger.clock)
+    with engine.begin() as conn:
+        (other,) = rows(engine, "select intent_id from tieout.intent where source_id = '1'")
+        people.cancel(conn, other["intent_id"], "ann", "entered twice", ledger.clock)
+    run_until_settled(engine, ledger)
+    assert states(engine) == {"1": "CANCELLED", "2": "CONFIRMED"}
+    assert rows(engine, "select from tieout.dead_letter where state = 'open'") == []
+
+
+def test_a_rejected_record_is_not_tried_again_when_its_key_is_anothers(engine: Engine) -> None:
+    ledger = MemoryLedger(VirtualClock())
+    plan(engine, [intent(1, "durable.create", natural_key="SKU-1", body={"refuse": "validation"})], ledger.clock)
+    run_until_settled(engine, ledger)
+    plan(engine, [intent(2, "durable.create", natural_key="SKU-1")], ledger.clock)
+    assert states(engine) == {"1": "REJECTED", "2": "READY"}
+    with engine.begin() as conn:
+        (rejected,) = rows(engine, "select intent_id from tieout.intent where source_id = '1'")
+        with pytest.raises(people.NotPossible, match="Order 2"):
+            people.try_again(conn, rejected["intent_id"], "ann", clock=ledger.clock)
+
+
+def test_revisions_of_one_record_share_its_key(engine: Engine) -> None:
+    plan(engine, [intent(1, "durable.create"), intent(1, "durable.create", revision=2)], VirtualClock())
+    assert states(engine) == {"1": "READY", "1.2": "READY"}

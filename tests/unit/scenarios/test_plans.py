@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -63,6 +64,7 @@ def planned(step: Step, source_id: str = "801A", **changes: Any) -> Plan:
     intent = {
         "doc_uid": f"invoice-of-{source_id}", "state": "CONFIRMED", "revision": 1, "sends": 1, "reversal": None,
         "vendor_id": INVOICE_ID, "natural_key": "INV-00000100", "frozen": {"bill": bill().content()},
+        "operation": "invoices.create", "depends_on": [],
         **changes.pop("intent", {}),
     }  # fmt: skip
     invoice = {"status": "AUTHORISED", "customer_id": CONTACT_ID, "due_minor": 7010, **changes.pop("invoice", {})}
@@ -120,6 +122,33 @@ def test_a_rebill_waits_for_the_credit_and_has_a_number_of_its_own(services: Ser
     assert (invoice.natural_key, invoice.revision) == ("INV-00000100-2", 2)
     assert note.doc_uid in invoice.depends_on
     assert json.loads(invoice.body)["InvoiceNumber"] == "INV-00000100-2"
+
+
+def over(services: Services, operation: str, number: str, depends_on: tuple[str, ...] = ()) -> Plan:
+    """The second revision of a posted invoice was never sent, and its order changed once more."""
+    first = planned(Step.SUPERSEDE)
+    assert first.live is not None
+    unsent = {
+        **first.live.intent, "doc_uid": "second", "state": "READY", "revision": 2, "sends": 0, "vendor_id": None,
+        "natural_key": number, "operation": operation, "depends_on": list(depends_on),
+    }  # fmt: skip
+    judgement = replace(first.judgement, revision=2, doc_uid="second")
+    return replace(first, judgement=judgement, live=Planned(unsent, None, first.live))
+
+
+def test_what_replaces_an_unsent_update_updates_the_same_draft(services: Services) -> None:
+    result = made(services, over(services, "invoices.update", "INV-00000100"))
+    (update,) = result.intents
+    assert (result.cancel, update.operation, update.revision) == (["second"], "invoices.update", 3)
+    assert json.loads(update.body)["InvoiceID"] == INVOICE_ID
+
+
+def test_what_replaces_an_unsent_rebill_waits_for_the_same_credit(services: Services) -> None:
+    note, _, rebill = made(services, planned(Step.CREDIT_AND_REBILL)).intents
+    plan = over(services, "invoices.create", rebill.natural_key, rebill.depends_on)
+    (third,) = made(services, plan).intents
+    assert (third.operation, third.natural_key, third.revision) == ("invoices.create", "INV-00000100-2", 3)
+    assert third.depends_on == (note.doc_uid,), "the credited invoice is in force until then"
 
 
 @pytest.mark.parametrize(

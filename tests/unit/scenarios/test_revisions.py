@@ -43,10 +43,51 @@ HOLD = Policies(changed_after_posting="hold", cancelled_after_posting="hold")
         # The ledger refused to take it back: it is in force until somebody voids it there.
         (Live("CONFIRMED", 1, "AUTHORISED", reversal="REJECTED"), False, False, Step.NOTHING),
         (Live("CONFIRMED", 1, "VOIDED", reversal="REJECTED"), False, True, Step.NOTHING),
+        (Live("CONFIRMED", 1, "VOIDED", reversal="REJECTED"), True, False, Step.CREATE),
+        # Cancelled only once it is certain that the ledger has nothing in force any more.
+        (Live("CONFIRMED", 1, "AUTHORISED", reversal="UNKNOWN"), False, True, Step.WAIT),
+        (Live("CONFIRMED", 1, "AUTHORISED", reversal="HELD"), False, True, Step.WAIT),
     ],
 )
 def test_next_step(live, changed, cancelled, step):
     assert decide(live, changed=changed, cancelled=cancelled, policies=POLICIES) is step
+
+
+DRAFT = Live("CONFIRMED", 1, "DRAFT")
+POSTED = Live("CONFIRMED", 1, "AUTHORISED")
+CREDITING = Live("CONFIRMED", 1, "AUTHORISED", reversal="UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    ("live", "changed", "cancelled", "step"),
+    [
+        # A draft is in the ledger, and the update of it never came to be there.
+        (Live("READY", beneath=DRAFT), True, False, Step.SUPERSEDE),
+        (Live("READY", beneath=DRAFT), False, True, Step.CANCEL),
+        (Live("CANCELLED", beneath=DRAFT), False, True, Step.VOID),
+        (Live("CANCELLED", beneath=DRAFT), False, False, Step.UPDATE),
+        (Live("REJECTED", 1, beneath=DRAFT), False, False, Step.WAIT),
+        (Live("REJECTED", 1, beneath=DRAFT), True, False, Step.UPDATE),
+        (Live("REJECTED", 1, beneath=DRAFT), False, True, Step.VOID),
+        # An invoice is being credited, and what is billed in its place waits for that.
+        (Live("READY", beneath=CREDITING), False, True, Step.CANCEL),
+        (Live("CANCELLED", beneath=CREDITING), False, True, Step.WAIT),
+        (Live("CANCELLED", beneath=CREDITING), True, False, Step.WAIT),
+        (Live("CANCELLED", beneath=POSTED), False, True, Step.VOID),
+        (Live("CANCELLED", beneath=POSTED), True, False, Step.CREDIT_AND_REBILL),
+        (Live("UNKNOWN", 1, beneath=CREDITING), True, False, Step.WAIT),
+    ],
+)
+def test_an_earlier_invoice_that_is_in_force_is_not_forgotten(live, changed, cancelled, step):
+    assert decide(live, changed=changed, cancelled=cancelled, policies=POLICIES) is step
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_is_billed_in_place_of_an_invoice_that_is_in_force_is_for_a_person(cancelled):
+    live = Live("CANCELLED", beneath=Live("CONFIRMED", 1, "AUTHORISED", reversal="REJECTED"))
+    result = decide(live, changed=False, cancelled=cancelled, policies=POLICIES)
+    assert isinstance(result, Hold)
+    assert result.reason == "reversal_refused"
 
 
 @pytest.mark.parametrize(("changed", "cancelled"), [(False, True), (True, False)])

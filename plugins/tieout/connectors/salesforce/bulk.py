@@ -40,7 +40,7 @@ def query(session: Session, data: str, soql: str, entity: StagedEntity) -> Itera
     while True:
         params = {"maxRecords": str(PAGE), **({"locator": locator} if locator else {})}
         call = Call("GET", f"{path}/results", params, {"Accept": "text/csv"})
-        reply, _ = session.read(call, as_json=False)
+        reply, _ = session.read(call, parse=None)
         yield Page([_record(row, types) for row in _rows(reply)])
         locator = reply.headers.get("sforce-locator", "null")
         if locator == "null":
@@ -76,7 +76,7 @@ def _results(session: Session, path: str, names: list[str], rows: list[tuple[str
     # The files keep no order and no number: a record is found again by its content. Equal contents are exchangeable.
     found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for kind in ("successfulResults", "failedResults", "unprocessedrecords"):
-        reply, _ = session.read(Call("GET", f"{path}/{kind}", headers={"Accept": "text/csv"}), as_json=False)
+        reply, _ = session.read(Call("GET", f"{path}/{kind}", headers={"Accept": "text/csv"}), parse=None)
         for row in _rows(reply):
             error = row.get("sf__Error") or ("UNPROCESSED" if kind == "unprocessedrecords" else "")
             result = {

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tieout.connectors import exact_json
 from tieout.connectors.base import Page, Record
 from tieout.connectors.salesforce import bulk, soql
 from tieout.connectors.session import Session
 from tieout.model.errors import Fatal, PermissionDenied, VendorFault
+from tieout.model.raw_records import RawRecords
 from tieout.model.staged import StagedEntity
 
 BATCH = 2000  # the most that one page can have; also the default
@@ -27,7 +29,7 @@ def changed(
     """See base.Source.changed. Windows of `bulk_from` records or more are read by a bulk job."""
     order = [entity.modified, entity.key] if entity.modified else [entity.key]
     query = soql.select(soql.columns(entity), entity.object, soql.window(entity, since, upto), order)
-    first = _page(session.get(f"{data}/query", {"q": query}, _HEADERS), entity)
+    first = _asked(session, f"{data}/query", query, entity)
     # The first page tells how many there are: the count costs no call of its own.
     if first["totalSize"] >= bulk_from:
         yield from bulk.query(session, data, query, entity)
@@ -42,7 +44,7 @@ def fetch(session: Session, data: str, entity: StagedEntity, ids: Sequence[str])
         wanted = known[start : start + IDS_AT_ONCE]
         conditions = [soql.among(entity.key, wanted)]
         query = soql.select(soql.columns(entity), entity.object, conditions, [entity.key])
-        yield from _pages(session, _page(session.get(f"{data}/query", {"q": query}, _HEADERS), entity), entity)
+        yield from _pages(session, _asked(session, f"{data}/query", query, entity), entity)
 
 
 def deleted(
@@ -73,9 +75,17 @@ def _from_bin(
 ) -> Iterator[Sequence[str]]:
     conditions = ["IsDeleted = true", *soql.window(entity, since, upto)]
     query = soql.select([entity.key], entity.object, conditions, [entity.key])
-    first = _page(session.get(f"{data}/queryAll", {"q": query}, _HEADERS), entity)
+    first = _asked(session, f"{data}/queryAll", query, entity)
     for page in _pages(session, first, entity):
         yield [soql.given_id(record.get(entity.key)) for record in page.records]
+
+
+def _asked(session: Session, path: str, query: str, entity: StagedEntity) -> dict[str, Any]:
+    return _page(session.get(path, {"q": query}, _HEADERS, parse=_parse), entity)
+
+
+def _parse(body: bytes) -> Any:
+    return exact_json.page(body, "records")
 
 
 def query_all(session: Session, data: str, query: str) -> list[Record]:
@@ -95,7 +105,7 @@ def _pages(session: Session, page: dict[str, Any], entity: StagedEntity) -> Iter
         yield Page(page["records"])
         if page.get("done", True):
             return
-        page = _page(session.get(_next(session, page), headers=_HEADERS), entity)
+        page = _page(session.get(_next(session, page), headers=_HEADERS, parse=_parse), entity)
 
 
 def _next(session: Session, page: dict[str, Any]) -> str:
@@ -114,8 +124,8 @@ def _page(answer: Any, entity: StagedEntity) -> dict[str, Any]:
     return page
 
 
-def _records(answer: Any, name: str, entity: StagedEntity) -> list[dict[str, Any]]:
+def _records(answer: Any, name: str, entity: StagedEntity) -> Sequence[Record]:
     records = answer.get(name) if isinstance(answer, dict) else None
-    if not isinstance(records, list):
+    if not isinstance(records, list | RawRecords):
         raise VendorFault(f"Salesforce's answer for {entity.object} has no list {name!r}")
     return records

@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from tieout.connectors import exact_json
 from tieout.connectors.base import Page, Record
 from tieout.connectors.xero.dates import header, instant
 from tieout.connectors.xero.sign_in import XeroSession
 from tieout.model.errors import ConfigurationFault, Retriable, VendorFault
+from tieout.model.raw_records import RawRecords, values_at
 from tieout.model.staged import StagedEntity
 
 PAGE_SIZE = 1000  # Xero's most
@@ -25,7 +27,7 @@ OVERLAP = timedelta(seconds=1)  # whether If-Modified-Since includes its own sec
 MOST_QUERY = 1800  # characters of a list of keys in a URL, encoded: proxies and IIS cut at 2,048 and more
 
 
-Item = tuple[datetime, str, Record]  # modification time, key, record
+Item = tuple[datetime, str, Record | bytes]  # modification time, key, record (as it came, where nobody parsed it)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ ENDPOINTS: dict[str, Endpoint] = {
     ),
     "CreditNotes": Endpoint("CreditNotes", paged=True, since=True, by="guid", params={"unitdp": "4"}),
     "Payments": Endpoint("Payments", paged=True, since=True, by="guid"),
+    "Overpayments": Endpoint("Overpayments", paged=True, since=True, by="guid", params={"unitdp": "4"}),
+    "Prepayments": Endpoint("Prepayments", paged=True, since=True, by="guid", params={"unitdp": "4"}),
     "Items": Endpoint("Items", since=True, params={"unitdp": "4"}),
     "Accounts": Endpoint("Accounts", since=True),
     "TaxRates": Endpoint("TaxRates"),
@@ -76,7 +80,8 @@ def changed(session: XeroSession, entity: StagedEntity, since: datetime | None, 
     elif not place.paged:
         # No order can be asked for with these, and they are few: one answer has them all.
         found = records(session.get(entity.object, _params(place), _since(place, since)), place)
-        inside = [(moment, record) for record in found if _inside(moment := modified(entity, record), since, upto)]
+        stamp = str(entity.modified)
+        inside = [(moment, one) for one in found if _inside(moment := _moment(entity, one.get(stamp)), since, upto)]
         inside.sort(key=lambda pair: (pair[0], str(pair[1].get(entity.key))))
         yield Page([record for _, record in inside])
     else:
@@ -100,7 +105,7 @@ def _in_order(
         ]
         fresh.sort(key=lambda item: (item[0], item[1]))
         if fresh:
-            yield Page([record for _, _, record in fresh])
+            yield Page(_together([record for _, _, record in fresh]))
         if ended or found[-1][0] >= upto:
             return
         cursor = _second(found[-1][0])
@@ -142,8 +147,19 @@ def _page(
         "pageSize": str(PAGE_SIZE),
         "order": f"{entity.modified} ASC",
     }
-    found = records(session.get(entity.object, params, _since(place, since)), place)
-    return [(modified(entity, record), str(record.get(entity.key)), record) for record in found]
+    answer = session.get(entity.object, params, _since(place, since), lambda body: exact_json.page(body, place.answer))
+    found = records(answer, place)
+    values = values_at(found, [str(entity.modified), entity.key])
+    each: Sequence[Record | bytes] = found.bodies if isinstance(found, RawRecords) else found
+    return [(_moment(entity, stamp), str(key), one) for (stamp, key), one in zip(values, each, strict=True)]
+
+
+def _together(found: Sequence[Record | bytes]) -> Sequence[Record]:
+    raw = RawRecords([one for one in found if isinstance(one, bytes)])
+    if len(raw) == len(found):
+        return raw
+    parsed = iter(raw)
+    return [next(parsed) if isinstance(one, bytes) else one for one in found]
 
 
 def fetch(session: XeroSession, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:
@@ -185,9 +201,11 @@ def listed(session: XeroSession, obj: str, chosen: Mapping[str, str]) -> list[Re
     raise VendorFault(f"Xero: {obj}: a million records for one question")
 
 
-def records(answer: Mapping[str, Any], place: Endpoint) -> list[Record]:
+def records(answer: Mapping[str, Any], place: Endpoint) -> Sequence[Record]:
     """The list of an answer. Raises VendorFault when it has none."""
     found = answer.get(place.answer)
+    if isinstance(found, RawRecords):
+        return found
     if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
         raise VendorFault(f"Xero's answer has no list {place.answer!r}")
     return found
@@ -225,9 +243,8 @@ def text(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def modified(entity: StagedEntity, record: Record) -> datetime:
-    """When the record was last changed. Raises VendorFault when it does not say."""
-    moment = instant(record.get(str(entity.modified)))
+def _moment(entity: StagedEntity, stamp: Any) -> datetime:
+    moment = instant(stamp)
     if moment is None:
         raise VendorFault(f"Xero: {entity.object}: a record without a readable {entity.modified}")
     return moment

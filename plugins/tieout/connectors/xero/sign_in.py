@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tieout.connectors import exact_json
 from tieout.connectors.gate import Gate, LocalGate, allowance_of
-from tieout.connectors.http import Call, HttpClient, NotSent, Reply
+from tieout.connectors.http import Call, HttpClient, NotSent, Parse, Reply
 from tieout.connectors.oauth import Grant, TokenShelf, TokenSource
 from tieout.connectors.pace import Allowance, Heard, Problem
 from tieout.connectors.session import Session
@@ -67,10 +68,14 @@ class XeroSession:
         return {"xero-tenant-id": self.tenant}
 
     def get(
-        self, path: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        parse: Parse = exact_json.loads,
     ) -> dict[str, object]:
         """The JSON object of a GET below the accounting API. Raises as HttpClient.read, VendorFault."""
-        answer = self.raw.get(f"{API}/{path}", params, {**self.headers(), **(headers or {})})
+        answer = self.raw.get(f"{API}/{path}", params, {**self.headers(), **(headers or {})}, parse=parse)
         return answer if isinstance(answer, dict) else {}
 
     def write(

@@ -7,8 +7,8 @@ S12 (watermarks: store, scenarios), S16's choice of a policy (scenarios), L3 (re
 those of scenarios; here is what delivery does with them.
 
 C1: a claim never waits for another's claim. C2: one poster at a time where nothing is guarded. C3: no send starts so
-late that its answer could come after the lease. C4: where nothing is guarded, who sends has just looked. E1: no worker
-ends by an error of its own.
+late that its answer could come after the lease. C4: where nothing is guarded, who sends has just looked. C5: no record
+writes over another's document. E1: no worker ends by an error of its own.
 """
 
 from __future__ import annotations

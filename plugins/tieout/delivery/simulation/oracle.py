@@ -2,7 +2,8 @@
 
 It asks neither the store nor the delivery: it knows the requests' bytes and what the ledger did with them. Here are the
 invariants that can be seen at the vendor's door: S1, S5, S6, S9, S14, and that where the vendor guards nothing one
-poster at a time writes (C2), who has just looked (C4). What needs the store's rows as well is in invariants.py.
+poster at a time writes (C2), who has just looked (C4), and that no record writes over another's document (C5). What
+needs the store's rows as well is in invariants.py.
 """
 
 from __future__ import annotations
@@ -126,6 +127,8 @@ class Oracle:
         if content.get("void"):
             line.live = False
             return
+        if line.record not in (None, content["record"]):
+            raise Broken("C5", f"record {content['record']} writes over {request.natural_key} of record {line.record}")
         if content["revision"] < line.revision:
             raise Broken("S14", f"revision {content['revision']} of {request.natural_key} over {line.revision}")
         line.amount, line.revision, line.body = content["amount"], content["revision"], request.body

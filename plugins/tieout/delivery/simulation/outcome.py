@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from tieout.delivery.families import SHARED
 from tieout.delivery.simulation.oracle import Broken, Line
 from tieout.delivery.simulation.plan import Doc
 from tieout.delivery.simulation.rows import Rows
@@ -29,12 +30,20 @@ def check(world: World, rows: Rows) -> None:
         waits = set(intent.depends_on) - set(rows.vendor_id_of)
         if intent.state == State.HELD and intent.reason.startswith("parent_") and not waits:
             raise Broken("L1", f"{intent.natural_key} is held for a parent that is well")
+        if intent.state == State.HELD and intent.reason == SHARED and not _rivals(intent, rows):
+            raise Broken("L1", f"{intent.natural_key} is held for another record's key, and no other has it")
     _intents_as_planned(world, rows)
     _letters_name_what_failed(rows)
     _books_agree(world, rows)
     for doc in world.plan.docs:
         if doc.number not in world.touched:
             _ends_as_wanted(world, doc, rows)
+
+
+def _rivals(intent: Any, rows: Rows) -> list[Any]:
+    ended = (State.REJECTED, State.CANCELLED)
+    same = [i for i in rows.intents if (i.natural_key, i.operation) == (intent.natural_key, intent.operation)]
+    return [i for i in same if i.source_id != intent.source_id and i.state not in ended]
 
 
 def check_facts(world: World, rows: Rows, facts: Sequence[Any]) -> None:

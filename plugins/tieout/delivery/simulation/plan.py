@@ -18,7 +18,7 @@ class Doc:
     Attributes:
         parent: number of the record whose document it names.
         refuse: reason for which the ledger refuses it.
-        twin: number of the record whose natural key and content it shares (durable key only).
+        twin: number of the record whose natural key it shares, with a content of its own (durable key only).
         pays: it is a payment of its parent.
     """
 

@@ -79,7 +79,7 @@ def _around_found(chance: random.Random, what: str, operation: str) -> tuple[lis
     if what == "equal" and operation == "natural.create" and chance.random() < 0.5:
         return docs, [Strike("foreign_equal", "start")]  # refused as a duplicate of exactly ours
     if what == "equal" and operation == "durable.create" and chance.random() < 0.5:
-        docs[1] = Doc(1, operation, twin=0)
+        docs = [Doc(0, operation, refuse=chance.choice((None, "validation"))), Doc(1, operation, twin=0)]
     applied = what in ("equal", "many")
     strikes = [*strikes, Strike("lost_answer" if applied else "lost_request", f"send:{operation}")]
     if operation in INVOICES and what in ("different", "many"):

@@ -118,7 +118,7 @@ class World:
         return any(number in (doc.parent, doc.twin) for doc in self.plan.docs)
 
     def has_twin(self, doc: Doc) -> bool:
-        """Does another record share its key? By an upsert the later one writes over the other: such are not revised."""
+        """Does another record share its key? One of the two is held: such are not revised."""
         return doc.twin is not None or any(other.twin == doc.number for other in self.plan.docs)
 
     def operation(self, name: str) -> Operation:
@@ -132,9 +132,8 @@ class World:
 
     def create(self, doc: Doc, revision: int = 1) -> NewIntent:
         """The intent that makes the record's document."""
-        same = doc.number if doc.twin is None else doc.twin
         body: dict[str, object] = {
-            "record": same,
+            "record": doc.number,
             "kind": "payment" if doc.pays else "invoice",
             "number": natural_key(doc),
             "amount": self.amount(doc, revision),
@@ -168,8 +167,7 @@ class World:
     def amount(self, doc: Doc, revision: int) -> int:
         """Minor units: another for each record and revision; payments are equal parts of their invoice."""
         if not doc.pays:
-            same = doc.number if doc.twin is None else doc.twin
-            return 1000 + 10 * same + revision
+            return 1000 + 10 * doc.number + revision
         parts = sum(1 for other in self.plan.docs if other.pays and other.parent == doc.parent)
         return (1001 + 10 * (doc.parent or 0)) // parts
 

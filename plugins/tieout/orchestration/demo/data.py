@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tieout.model.connection import Connection
-from tieout.model.settings import load_settings
+from tieout.model.settings import Settings, load_settings
 from tieout.scenarios.credentials import from_environment
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from tieout.scenarios.demo_books import DemoBooks
 
+#: The demo's link and its connections.
+LINK = "demo"
 CRM, LEDGER = "salesforce_demo", "xero_demo"
 
 
@@ -56,19 +62,30 @@ def main(what: str, sandbox_url: str) -> int:
 
     today = _first_day(settings.home)
     books = generate(DEFAULT_SEED, today)
-    done = _seed(crm, ledger, sandbox_url, books) if what == "seed" else _next_day(crm, ledger, books, today)
+    with _store(settings) as engine:
+        if what == "seed":
+            done = _seed(crm, ledger, sandbox_url, books, engine)
+        else:
+            done = _next_day(crm, ledger, books, today, engine)
     sys.stdout.write(json.dumps(done, default=str) + "\n")
     return 0
 
 
-def _next_day(crm: Connection, ledger: Connection, books: DemoBooks, today: date) -> dict[str, list[str]]:
+def _next_day(crm: Connection, ledger: Connection, books: DemoBooks, today: date, engine: Engine) -> dict[str, Any]:
+    from tieout.scenarios.demo_credit import CONTROLLER, credit_day
     from tieout.scenarios.demo_days import finance_day, sales_day
 
+    credit = credit_day(engine, crm, LINK, books)
     deeds = {"finance": finance_day(ledger, today), "sales": sales_day(crm, books)}
-    return {who: [f"{deed.number} {deed.kind.replace('_', ' ')}" for deed in done] for who, done in deeds.items()}
+    told = {who: [f"{deed.number} {deed.kind.replace('_', ' ')}" for deed in done] for who, done in deeds.items()}
+    told["sales"].append(f"{credit.refused} refused by the CRM: {credit.said}")
+    if credit.released:
+        told[CONTROLLER] = [f"{credit.released} released although it goes beyond its customer's credit"]
+    return told
 
 
-def _seed(crm: Connection, ledger: Connection, sandbox_url: str, books: DemoBooks) -> dict[str, Any]:
+def _seed(crm: Connection, ledger: Connection, sandbox_url: str, books: DemoBooks, engine: Engine) -> dict[str, Any]:
+    from tieout.scenarios.demo_credit import setup_credit
     from tieout.scenarios.demo_ledger import setup_ledger
     from tieout.scenarios.demo_products import setup_products
     from tieout.scenarios.demo_seed import seed
@@ -76,7 +93,20 @@ def _seed(crm: Connection, ledger: Connection, sandbox_url: str, books: DemoBook
     report = seed(crm, sandbox_url, books)
     made = setup_ledger(ledger, sandbox_url, books, report.taken_order_number)
     setup_products(ledger, sandbox_url)
-    return {"created": report.created, "unchanged": report.unchanged, "items": made.items, "contacts": made.contacts}
+    limits = setup_credit(engine, LINK, books, report.ids, sandbox_url)
+    return {"created": report.created, "unchanged": report.unchanged, "items": made.items, "contacts": made.contacts,
+            "limits": limits}  # fmt: skip
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Engine]:
+    from tieout.store.engine import connect
+
+    engine = connect(settings.require_database_url())
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _first_day(home: Path) -> date:

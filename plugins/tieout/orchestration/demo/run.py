@@ -25,7 +25,7 @@ from tieout.reports.present import closing
 from tieout.store import runs
 from tieout.store.engine import connect
 
-LINK = "demo"
+LINK = data.LINK
 #: The scenarios in the order in which their first runs go: products and credit are about what the first one moved.
 MAIN, OTHERS = "quote_to_cash", ("product_sync", "credit_sync")
 #: Seconds that a run may take, and between two looks at it.
@@ -72,6 +72,7 @@ def up(plan: Plan, screen: Screen) -> System:
             )
             screen.line(f"Airflow answers at {system.url}")
             _runs(plan, system, screen)
+            screen.line(f"Credit: {_credit(system)}")
         except BooksDoNotClose:
             screen.farewell(system.url, system.secrets.admin_password)
             raise
@@ -154,6 +155,17 @@ def _open_dag(api: AirflowApi, dag_id: str, screen: Screen) -> None:
 
 def _load_data(system: System) -> None:
     run_module(system, "tieout.orchestration.demo.data", "seed", system.sandbox_url)
+
+
+def _credit(system: System) -> str:
+    from tieout.scenarios.demo_credit import in_a_line
+
+    engine = connect(system.store_url)
+    try:
+        with engine.connect() as conn:
+            return in_a_line(conn, LINK)
+    finally:
+        engine.dispose()
 
 
 def _sync_run(system: System, scenario: str, airflow_run_id: str) -> runs.Run | None:

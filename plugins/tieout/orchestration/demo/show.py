@@ -92,7 +92,10 @@ class Screen:
         """Where to look and how to end it."""
         self.console.print()
         self.console.print(f"Airflow:  {url}        user admin, password {password}", soft_wrap=True)
-        self.console.print(f"Tieout:   {url}/tieout/    links, runs, dead letters, trace, mappings", soft_wrap=True)
+        self.console.print(
+            f"Tieout:   {url}/tieout/    runs, writes, dead letters, credit, trace, mappings",
+            soft_wrap=True,
+        )
         self.console.print("Everything goes on running in the background; `make stop` ends it, data stay in .tieout/.")
 
 

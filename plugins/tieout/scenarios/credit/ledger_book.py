@@ -1,7 +1,8 @@
 """The ledger's open documents by customer, the rates, and which of it cannot be relied on: read from staging.
 
-A document counts only where its own figures agree: due = total - paid - credited, and paid = its payments as they were
-read. One that was read before a payment and one after it do not, until the next run.
+A document counts only where its own figures agree: due = total - paid - credited, paid = its payments as they were
+read, credited = what is set against it (allocations.py). One that was read before a payment and one after it do not,
+until the next run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tieout.mapping.compile import compile_read
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.errors import Rejection
 from tieout.scenarios.billing import Row
+from tieout.scenarios.credit import allocations
 from tieout.scenarios.credit.balances import OpenItem, Rates
 from tieout.scenarios.credit.policy import Policy, policy_of
 from tieout.scenarios.frames import common_rows, rows
@@ -28,11 +30,12 @@ from tieout.store import credit, dead_letters, staging, watermarks
 #: What a ledger calls a document that is owed, one that is not approved yet, and the kinds that customers owe.
 OPEN: dict[str, tuple[str, ...]] = {"xero": ("AUTHORISED",)}
 DRAFT: dict[str, tuple[str, ...]] = {"xero": ("DRAFT", "SUBMITTED")}
-SALES_CREDIT = {"xero": "ACCRECCREDIT"}
+#: What lowers a balance as long as it is not used up: the entity -> the kind that belongs to customers.
+CREDITS = {"xero": {"credit_memo": "ACCRECCREDIT", "overpayment": "received", "prepayment": "received"}}
 #: States of a payment that took place.
 PAID: dict[str, tuple[str, ...]] = {"xero": ("AUTHORISED",)}
 #: The entities that a balance is made of; the oldest of their readings is the age of the credit data.
-READ = ("credit_memo", "invoice", "payment")
+READ = ("credit_memo", "invoice", "overpayment", "payment", "prepayment")
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,16 @@ def _documents(services: Services) -> tuple[dict[str, list[OpenItem]], dict[str,
             OpenItem(row["invoice_id"], row["customer_id"], row["currency"], row["due_minor"], row.get("due_date"),
                      is_draft=row["status"] in DRAFT[system])
         )  # fmt: skip
-    memos, bad = _open_rows(services, "credit_memo", OPEN[system])
-    doubts |= _doubts(services, "credit_memo", bad)
-    for row in memos:
-        if row.get("kind") == SALES_CREDIT[system] and row.get("customer_id") and row.get("remaining_minor"):
-            items[row["customer_id"]].append(
-                OpenItem(row["credit_memo_id"], row["customer_id"], row["currency"], -row["remaining_minor"])
-            )
+    for entity, kind in CREDITS[system].items():
+        credits, bad = _open_rows(services, entity, OPEN[system])
+        doubts |= _doubts(services, entity, bad)
+        for row in credits:
+            if row.get("kind") == kind and row.get("customer_id") and row.get("remaining_minor"):
+                items[row["customer_id"]].append(
+                    OpenItem(row[f"{entity}_id"], row["customer_id"], row["currency"], -row["remaining_minor"])
+                )
+    for customer_id, wrong in allocations.disagreements(services, tuple(CREDITS[system])).items():
+        doubts.setdefault(customer_id, wrong)
     return dict(items), doubts
 
 

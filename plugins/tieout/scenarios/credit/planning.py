@@ -24,7 +24,8 @@ from tieout.scenarios.credit.positions import Position, differs, position
 from tieout.scenarios.frames import chunks, common_rows, native_frame
 from tieout.scenarios.quarantine import hold_of, letters_of
 from tieout.scenarios.services import Services
-from tieout.store import audit, dead_letters, documents
+from tieout.store import audit, credit_positions, dead_letters, documents
+from tieout.store.credit_positions import Standing
 from tieout.store.documents import Judgement
 
 ENTITY = "credit"
@@ -43,21 +44,25 @@ class _Told:
     state: str
     shown: Mapping[str, Any]
     read_since: bool  # the account was staged again after it
+    judge_again: bool  # the account was staged again, or its dead letter replayed, after the last judgement
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """A judgement, and what goes with it."""
+    """A judgement, and what goes with it. `position` is to be written; `known` is what is so, written or not."""
 
     judgement: Judgement
     hold: Hold | None = None
     position: Position | None = None
     revision: int = 0
     overwritten: Mapping[str, tuple[object, object]] | None = None
+    known: Position | None = None
+    gone: bool = False
 
 
 def plan(services: Services, book: Book, run_id: UUID) -> dict[str, int]:
-    """Judges all accounts. Returns counts of outcomes, `planned` writes, and how many undo an edit in the CRM."""
+    """Judges all accounts. Returns counts of outcomes, `planned` writes, how many undo an edit in the CRM, and how many
+    customers of the ledger have open documents and stand for no account."""
     found, unreadable = common_rows(services, services.crm, ENTITY)
     rows = {row["account_id"]: row for row in found}
     currencies = {key: row["currency"] for key, row in rows.items() if row.get("currency")}
@@ -67,7 +72,7 @@ def plan(services: Services, book: Book, run_id: UUID) -> dict[str, int]:
         stopped[key] = Hold(
             reason, f"it is in quarantine: {reason}", "an account that passes its checks", reason, words
         )
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(unmatched=len(book.items.keys() - set(book.customers.values())))
     for chunk in chunks(sorted(_versions(services).items())):
         told = _told(services, [key for key, _ in chunk])
         verdicts = [_judge(book, key, version, rows.get(key), stopped.get(key), currencies, told.get(key))
@@ -105,14 +110,14 @@ def _judge(
     if stop is not None:
         return _Verdict(replace(base, outcome="quarantined", reason=stop.reason, message=stop.message))
     if row is None:
-        return _Verdict(base)  # gone: there is nothing to write on
+        return _Verdict(base, gone=True)  # there is nothing to write on
     made = position(book, account_id, row["currency"], currencies)
     if isinstance(made, Hold):
         return _Verdict(replace(base, outcome="held", reason=made.reason, message=made.message), hold=made)
     if made is None:
         return _nothing_to_say(base, row, told)
     base = replace(base, source_minor=made.open_minor, currency=made.currency)
-    return _compared(base, made, row, told)
+    return replace(_compared(base, made, row, told), known=made)
 
 
 def _nothing_to_say(base: Judgement, row: Row, told: _Told | None) -> _Verdict:
@@ -132,7 +137,7 @@ def _compared(base: Judgement, made: Position, row: Row, told: _Told | None) -> 
             return _Verdict(replace(base, outcome="pending"))
         if told.state == "CONFIRMED" and not told.read_since:
             return _Verdict(posted)  # what is staged is older than the write
-        if told.state == "HELD" or (told.state == "REJECTED" and not told.read_since):
+        if told.state == "HELD" or (told.state == "REJECTED" and not (told.read_since or told.judge_again)):
             return _Verdict(replace(base, outcome="pending"))  # settle says why it waits
     if not differs(wanted, row):
         return _Verdict(posted)
@@ -154,9 +159,12 @@ def _write(services: Services, book: Book, verdicts: Sequence[_Verdict], run_id:
     link = services.link.name
     letters = [_letter(services, item.judgement.source_id, item.hold) for item in verdicts if item.hold]
     edits = [item for item in verdicts if item.overwritten]
+    standings = [_standing(item) for item in verdicts if not item.gone]
+    gone = [item.judgement.source_id for item in verdicts if item.gone]
     with services.engine.begin() as conn:
         added = intents.add(conn, new, run_id, services.actor)
         documents.upsert(conn, link, ENTITY, judgements, run_id)
+        credit_positions.keep(conn, link, standings, gone)
         audit.append(conn, f"link:{link}", [_event(services, item, run_id) for item in edits])
         dead_letters.record(
             conn, letters, link=link, connection=services.crm.name, stage="transform", run_id=run_id
@@ -169,6 +177,18 @@ def _write(services: Services, book: Book, verdicts: Sequence[_Verdict], run_id:
     counts: Counter[str] = Counter(item.outcome for item in judgements)
     counts.update(planned=len(added.new), edits_undone=len(edits))
     return counts
+
+
+def _standing(item: _Verdict) -> Standing:
+    """The row of the page of limits."""
+    judged, known = item.judgement, item.known
+    base = Standing(judged.source_id, judged.source_number, judged.currency)
+    if known is None:
+        return replace(base, reason=judged.reason, message=judged.message)
+    return replace(
+        base, limit_minor=known.limit_minor, open_minor=known.open_minor, overdue_minor=known.overdue_minor,
+        available_minor=known.available_minor, rates=known.rates,
+    )  # fmt: skip
 
 
 def _intents(services: Services, book: Book, verdicts: Sequence[_Verdict]) -> list[NewIntent]:
@@ -218,19 +238,24 @@ def _told(services: Services, ids: Sequence[str]) -> dict[str, _Told]:
             text(
                 f"""
                 select distinct on (i.source_id) i.source_id, i.revision, i.doc_uid, i.state,
-                    i.frozen -> 'shown' as shown, s._staged_at > i.updated_at as read_since
+                    i.frozen -> 'shown' as shown, s._staged_at > i.updated_at as read_since,
+                    s._version > d.seen_version as judge_again
                 from tieout.intent i join staging.{mapping.staged_entity().table} s
                   on s._connection = i.source and s._source_id = i.source_id
+                left join tieout.document d on d.link = i.link and d.object = :entity and d.source_id = i.source_id
                 where i.link = :link and i.target = :crm and i.source = :crm and i.source_object = :object
                   and i.kind = :kind and i.source_id = any(:ids)
                 order by i.source_id, i.revision desc
                 """  # noqa: S608 - the table's name comes from StagedEntity
             ),
             {"link": services.link.name, "crm": services.crm.name, "object": mapping.object, "kind": KIND,
-             "ids": list(ids)},
+             "entity": ENTITY, "ids": list(ids)},
         )  # fmt: skip
         return {
-            row.source_id: _Told(row.revision, row.doc_uid, row.state, row.shown, bool(row.read_since)) for row in rows
+            row.source_id: _Told(
+                row.revision, row.doc_uid, row.state, row.shown, bool(row.read_since), bool(row.judge_again)
+            )
+            for row in rows
         }
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from tieout.model.money import to_minor
 from tieout.store.credit import MOST_ROWS, Limit
@@ -69,14 +70,14 @@ def read(lines: Iterable[str], customers: Sequence[Customer], in_force: Mapping[
         in_force: limits that are approved, by account id: whose limit is shared must have one, here or in the file.
     """
     rows = csv.reader(lines)
-    header = tuple(name.strip().lower() for name in next(rows, []))
+    refusals: list[Refusal] = []
+    header = tuple(name.strip().lower() for name in next(_cells(rows, refusals), []))
     if header != COLUMNS:
         words = f"expected the header {','.join(COLUMNS)}; found {','.join(header)[:200] or 'nothing'}"
         return Read(refusals=(Refusal(1, "wrong_header", words),))
     book = _Customers(customers)
     limits: list[Limit] = []
-    refusals: list[Refusal] = []
-    for row in rows:
+    for row in _cells(rows, refusals):
         line = rows.line_num
         if not any(cell.strip() for cell in row):
             continue
@@ -91,6 +92,14 @@ def read(lines: Iterable[str], customers: Sequence[Customer], in_force: Mapping[
     refusals += _shares(limits, book, in_force)
     refusals.sort(key=lambda one: one.line)
     return Read(refusals=tuple(refusals)) if refusals else Read(tuple(limits))
+
+
+def _cells(rows: Any, refusals: list[Refusal]) -> Iterator[list[str]]:
+    """The rows of a csv.reader; what is no CSV ends them with a refusal."""
+    try:
+        yield from rows
+    except csv.Error as error:
+        refusals.append(Refusal(rows.line_num, "not_csv", f"the file cannot be read as CSV from here on: {error}"))
 
 
 class _Customers:

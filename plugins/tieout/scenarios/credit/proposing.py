@@ -34,16 +34,32 @@ class Proposed:
 
 
 def propose_file(engine: Engine, settings: Settings, link: Link, file: Path, by: str) -> Proposed:
-    """Proposes the limits of a file that are not in force already; nothing where a line is refused.
+    """`propose` for a file on this machine.
 
     Raises:
-        ConfigurationFault: the file cannot be read, or no account of the CRM was read yet.
+        ConfigurationFault: the file cannot be read; and as `propose`.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigurationFault(f"{file}: cannot be read: {type(error).__name__}") from error
+    return propose(engine, settings, link, content, file.name, by)
+
+
+def propose(engine: Engine, settings: Settings, link: Link, content: bytes, source: str, by: str) -> Proposed:
+    """Proposes the limits of a file that are not in force already; nothing where a line is refused.
+
+    Args:
+        content: the file's; `source` is its name.
+
+    Raises:
+        ConfigurationFault: it is no text in UTF-8, or no account of the CRM was read yet.
     """
     known = customers(engine, settings, link)
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationFault(f"{file}: cannot be read as text in UTF-8: {type(error).__name__}") from error
+        lines = content.decode("utf-8-sig").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise ConfigurationFault(f"{source}: cannot be read as text in UTF-8; save it as CSV in UTF-8") from error
     with engine.begin() as conn:
         now: datetime = conn.execute(text("select now()")).scalar_one()
         in_force = credit.in_force(conn, link.name, now.astimezone(ZoneInfo(link.time_zone)).date())
@@ -54,7 +70,7 @@ def propose_file(engine: Engine, settings: Settings, link: Link, file: Path, by:
         unchanged = len(found.limits) - len(new)
         if not new:
             return Proposed(None, 0, unchanged)
-        return Proposed(credit.propose(conn, link.name, new, by, file.name), len(new), unchanged)
+        return Proposed(credit.propose(conn, link.name, new, by, source), len(new), unchanged)
 
 
 def customers(engine: Engine, settings: Settings, link: Link) -> list[Customer]:

@@ -89,19 +89,31 @@ def load_rules(services: Services) -> Rules:
     """
     link, crm = services.link, services.crm
     with services.engine.connect() as conn:
-        now: datetime = conn.execute(text("select now()")).scalar_one()
         colliding = _colliding(conn, services)
-    folders = (services.settings.home, services.settings.include)
-    path = price_list.find(link.products.price_list, folders)
     currencies, _ = common_rows(services, crm, "currency")
     return Rules(
         base_currency=link.base_currency,
         books=_books(services),
         currencies=frozenset(row["code"] for row in currencies if row.get("active")),
         masters=masters(crm.mappings[ENTITY], services.ledger.mappings[ENTITY]),
-        listed=price_list.load(path, now.astimezone(ZoneInfo(link.time_zone)).date()),
+        listed=load_price_list(services),
         colliding=colliding,
     )
+
+
+def load_price_list(services: Services) -> dict[str, Entry]:
+    """Code in small letters -> what finance's price list says of it today; nothing where the link names none.
+
+    Raises:
+        ConfigurationFault: it is not there, or no list of prices.
+    """
+    link = services.link
+    path = price_list.find(link.products.price_list, (services.settings.home, services.settings.include))
+    if path is None:
+        return {}
+    with services.engine.connect() as conn:
+        now: datetime = conn.execute(text("select now()")).scalar_one()
+    return price_list.load(path, now.astimezone(ZoneInfo(link.time_zone)).date())
 
 
 def _books(services: Services) -> tuple[str, ...]:

@@ -64,6 +64,12 @@ class _Work:
     rules: Rules
     chunk: Chunk
     revisions: Mapping[tuple[str, str], int]
+    settling: bool = False
+
+    def is_new(self, item: str) -> bool:
+        """Whether the item, its product or a price was read anew, or replayed, since it was judged last."""
+        previous = self.chunk.previous.get(item)
+        return not self.settling and previous is not None and self.chunk.versions[item] > previous.seen_version
 
     def uid(self, item: str, kind: str, revision: int) -> str:
         link, object_ = self.services.link, self.services.ledger.mappings[ENTITY].object
@@ -73,8 +79,11 @@ class _Work:
         return self.revisions.get((item, kind), 0) + 1
 
 
-def plan(services: Services, run_id: UUID) -> dict[str, int]:
+def plan(services: Services, run_id: UUID, *, settling: bool = False) -> dict[str, int]:
     """Judges all items that are new, changed or open, and plans what has to be written.
+
+    Args:
+        settling: what was delivered is brought to its end; what was refused is not tried again.
 
     Returns:
         Counts: `judged` and one for each outcome; `intents` planned; `put_back`, fields of finance that somebody had
@@ -87,14 +96,16 @@ def plan(services: Services, run_id: UUID) -> dict[str, int]:
     versions = to_judge(services, rules)
     counts: Counter[str] = Counter()
     for ids in chunks(sorted(versions)):
-        counts.update(_plan_chunk(services, rules, {key: versions[key] for key in ids}, run_id))
+        counts.update(_plan_chunk(services, rules, {key: versions[key] for key in ids}, run_id, settling))
     return dict(counts)
 
 
-def _plan_chunk(services: Services, rules: Rules, versions: Mapping[str, int], run_id: UUID) -> Counter[str]:
+def _plan_chunk(
+    services: Services, rules: Rules, versions: Mapping[str, int], run_id: UUID, settling: bool
+) -> Counter[str]:
     chunk = read_chunk(services, versions)
     with services.engine.connect() as conn:
-        work = _Work(services, rules, chunk, highest_revisions(conn, services, versions))
+        work = _Work(services, rules, chunk, highest_revisions(conn, services, versions), settling)
     verdicts = {item: _verdict(work, item) for item in versions}
     plans = {item: _Plan(_judgement(work, item, verdict)) for item, verdict in verdicts.items()}
     for item, verdict in verdicts.items():
@@ -174,6 +185,10 @@ def _products(work: _Work, verdicts: Mapping[str, Wanted | Hold | None]) -> Iter
 
 def _prices(work: _Work, plans: Mapping[str, _Plan], verdicts: Mapping[str, Wanted | Hold | None]) -> Iterator[Asked]:
     """Prices of the products that are there or are being made; a product that waits for a person gets none."""
+    ours: dict[str, list[str]] = defaultdict(list)
+    for (item, kind), last in work.chunk.last.items():
+        if kind.startswith(f"{PRICE}:") and last["state"] == "CONFIRMED":
+            ours[item].append(kind)
     for item, verdict in verdicts.items():
         if not isinstance(verdict, Wanted) or plans[item].hold:
             continue
@@ -191,7 +206,7 @@ def _prices(work: _Work, plans: Mapping[str, _Plan], verdicts: Mapping[str, Want
                 if entry is None:
                     # An own price book's price is refused before the standard price is there.
                     standard = (_coming_uid(work, item, kind),)
-        yield from _withdrawn(work, item, product_id, verdict)
+        yield from _withdrawn(work, item, product_id, verdict, ours.get(item, ()))
 
 
 def _price(item: str, kind: str, place: tuple[str, str, str], price: Decimal, entry: Row | None) -> Asked:
@@ -202,11 +217,9 @@ def _price(item: str, kind: str, place: tuple[str, str, str], price: Decimal, en
     return Asked(item, kind, PRICE, common, entry)
 
 
-def _withdrawn(work: _Work, item: str, product_id: str, verdict: Wanted) -> Iterator[Asked]:
-    """Prices that were ours and that finance does not have any more. What others entered is not touched."""
-    for (of, kind), last in work.chunk.last.items():
-        if of != item or not kind.startswith(f"{PRICE}:") or last["state"] != "CONFIRMED":
-            continue
+def _withdrawn(work: _Work, item: str, product_id: str, verdict: Wanted, ours: Sequence[str]) -> Iterator[Asked]:
+    """Of the prices that we wrote those that finance does not have any more. What others entered is not touched."""
+    for kind in ours:
         _, currency, *book = kind.split(":")
         entry = work.chunk.prices.get((product_id, book[0] if book else work.rules.books[0], currency))
         if entry is not None and entry.get("active") and currency not in verdict.prices:
@@ -260,6 +273,9 @@ def _goes_on(work: _Work, last: Row, write: Write) -> bool:
         return write.asked.there is not None or last["vendor_id"] in work.chunk.vanished
     if last["operation"] in MAKING and last["state"] in MAY_BE_SENT:
         return False
+    if last["state"] == "REJECTED" and work.is_new(write.asked.item):
+        # The CRM refused it, so that nothing of it is there: what refused it may be mended.
+        return True
     return bool(last["operation"] != write.operation or last["body"] != write.body)
 
 

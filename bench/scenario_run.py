@@ -1,6 +1,6 @@
-"""One run of quote-to-cash in a process of its own, step by step; prints what it took as one JSON object.
+"""One run of a scenario in a process of its own, step by step; prints what it took as one JSON object.
 
-    TIEOUT_HOME=... python -m bench.quote_to_cash_run [--profile FILE] [--statements]
+    TIEOUT_HOME=... python -m bench.scenario_run [--scenario quote_to_cash] [--profile FILE] [--statements]
 
 With --statements the slowest SQL statements of each step go to standard error, as the client waits for them.
 """
@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import importlib
 import json
 import logging
-import os
 import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Engine
 
+from bench import cpu
+
 
 def main() -> None:
     """Opens the link `demo`, runs all steps, prints."""
     options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--scenario", default="quote_to_cash")
     options.add_argument("--profile")
     options.add_argument("--statements", action="store_true")
     options.add_argument("--postgres", type=int, help="the postmaster's process id")
@@ -35,19 +37,24 @@ def main() -> None:
     given = options.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     logging.disable(logging.INFO)
-    from tieout.scenarios import quote_to_cash
     from tieout.scenarios.services import open_services
 
+    scenario = importlib.import_module(f"tieout.scenarios.{given.scenario}")
     steps: dict[str, dict[str, object]] = {}
     with _profile(given.profile), open_services("demo") as services:
         waited = time_statements(services.engine)
-        run_id = quote_to_cash.start(services)
-        for name in quote_to_cash.STEPS:
-            wall, cpu, others = time.perf_counter(), time.process_time(), _others(given)
-            numbers = getattr(quote_to_cash, name)(services, run_id)
+        run_id = scenario.start(services)
+        for name in scenario.STEPS:
+            wall, mine, others = time.perf_counter(), time.process_time(), _others(given)
+            received = {side.system: side.connector.counters.bytes_received for side in (services.crm, services.ledger)}
+            numbers = getattr(scenario, name)(services, run_id)
             steps[name] = {
-                "seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "numbers": numbers,
+                "seconds": time.perf_counter() - wall, "cpu": time.process_time() - mine, "numbers": numbers,
                 "in_sql": waited.total(),
+                "bytes_received": {
+                    side.system: side.connector.counters.bytes_received - received[side.system]
+                    for side in (services.crm, services.ledger)
+                },
                 **{which: used - others[which] for which, used in _others(given).items()},
             }  # fmt: skip
             if given.statements:
@@ -70,25 +77,7 @@ def main() -> None:
 def _others(given: argparse.Namespace) -> dict[str, float]:
     """CPU seconds of PostgreSQL and of the sandbox so far; nothing where the system has no /proc."""
     pids = {"postgres_cpu": given.postgres, "sandbox_cpu": given.sandbox}
-    return {which: _cpu_of(pid) for which, pid in pids.items() if pid and Path("/proc/self/stat").exists()}
-
-
-def _cpu_of(pid: int) -> float:
-    """Seconds of a process, of its children, and of those that have ended."""
-    ticks = sum(int(field) for field in _stat(pid)[11:15])
-    for other in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = _stat(int(other.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == pid:
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _stat(pid: int) -> list[str]:
-    # After the name in brackets: state, parent, ... , utime, stime, cutime, cstime.
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return {which: cpu.of(pid) for which, pid in pids.items() if pid and cpu.is_known()}
 
 
 def time_statements(engine: Engine) -> Counter[str]:

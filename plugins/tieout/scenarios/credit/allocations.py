@@ -1,0 +1,77 @@
+"""Invoices whose credits were read at another time than they: what is set against them and what they say do not agree.
+
+A credit that was read before its allocation still shows all that is left of it, its invoice, read after it, is lowered
+already: the balance would be too low, and an order would pass that must wait. One statement over both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import text
+
+from tieout.mapping.spec import Mapping as EntityMapping
+from tieout.scenarios.services import Services
+
+#: A sales invoice's type, and the states in which nothing can be set against a document any more.
+SALES = {"xero": "ACCREC"}
+GONE: dict[str, tuple[str, ...]] = {"xero": ("VOIDED", "DELETED")}
+
+
+def disagreements(services: Services, credits: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The ledger's customer id -> (reason, what is wrong), of invoices that do not say what their credits say.
+
+    Args:
+        credits: entities with `allocated_to` and `allocated_amounts`.
+    """
+    ledger = services.ledger
+    invoice = ledger.mappings["invoice"]
+    number, customer, credited, kind, status = (
+        _column(invoice, name) for name in ("number", "customer_id", "credited_minor", "kind", "status")
+    )
+    applied = " union all ".join(_applied(ledger.mappings[entity]) for entity in credits)
+    with services.engine.connect() as conn:
+        found = conn.execute(
+            text(
+                f"""
+                with applied as ({applied}),
+                    sums as (select invoice_id, sum(amount) as amount from applied group by 1)
+                select i.{customer} as customer, i.{number} as number, i.{credited} as credited, s.amount
+                from staging.{invoice.staged_entity().table} i left join sums s on s.invoice_id = i._source_id
+                where i._connection = :ledger and not i._deleted and i.{kind} = :sales and i.{status} <> all(:gone)
+                    and i.{customer} is not null and coalesce(i.{credited}, 0) <> coalesce(s.amount, 0)
+                order by i.{customer}, i.{number} desc
+                """  # noqa: S608 - names come from the mappings
+            ),
+            {"ledger": ledger.name, "sales": SALES[ledger.system], "gone": list(GONE[ledger.system])},
+        )
+        return {
+            row.customer: (
+                "stale_balance",
+                f"invoice {row.number}: {row.credited or 0:f} is credited by its own account, "
+                f"{row.amount or 0:f} by what is set against it",
+            )
+            for row in found
+        }
+
+
+def _applied(mapping: EntityMapping) -> str:
+    """SQL of (invoice id, amount) of every allocation of one kind of credit."""
+    invoice, amount = _path(mapping, "allocated_to"), _path(mapping, "allocated_amounts")
+    column = _column(mapping, "allocated_to")
+    return f"""
+        select a #>> '{invoice}' as invoice_id, cast(a #>> '{amount}' as numeric) as amount
+        from staging.{mapping.staged_entity().table} c
+        cross join lateral jsonb_array_elements(case jsonb_typeof(c.{column}) when 'array' then c.{column} end) a
+        where c._connection = :ledger and not c._deleted
+            and c.{_column(mapping, "status")} <> all(:gone)"""  # noqa: S608 - names come from the mapping
+
+
+def _path(mapping: EntityMapping, field: str) -> str:
+    """PostgreSQL's path of what the mapping takes from each allocation."""
+    settings: Mapping[str, object] = mapping.read[field].settings
+    return "{" + str(settings["path"]).replace(".", ",") + "}"
+
+
+def _column(mapping: EntityMapping, field: str) -> str:
+    return mapping.read[field].source[0]
