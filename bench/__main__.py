@@ -22,9 +22,7 @@ from bench.row import Row, table
 
 RESULTS = Path(__file__).parent / "results"
 #: Modules with `run(quick: bool) -> Sequence[Row]`, in the order of a record's way.
-NAMES = (
-    "extract", "staging_load", "delivery", "pace", "quote_to_cash", "products", "credit", "reconcile", "pages",
-)  # fmt: skip
+NAMES = ("extract", "staging_load", "delivery", "pace", "quote_to_cash", "products", "credit", "reconcile", "pages")
 
 
 def main() -> int:

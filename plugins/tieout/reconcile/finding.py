@@ -168,7 +168,7 @@ def ages(conn: Connection, link: str, day: date) -> list[Aged]:
     bound = {"link": link, "day": day, "borders": [border + 1 for border in borders]}
     for row in conn.execute(query, bound):
         of = found.setdefault((row.currency, row.scale), {name: (0, 0) for name, _, _ in AGE_BUCKETS})
-        of[AGE_BUCKETS[row.bucket][0]] = (row.count, int(row.amount))
+        of[AGE_BUCKETS[row.bucket][0]] = (int(row._mapping["count"]), int(row.amount))
     return [Aged(currency, scale, buckets) for (currency, scale), buckets in found.items()]
 
 
@@ -209,7 +209,8 @@ _SEVERAL = ("live", "unsettled", "cleared")
 
 
 def _where(conn: Connection, which: Filter) -> tuple[str, dict[str, Any]]:
-    conditions, bound = ["link = :link"], {"link": which.link}
+    conditions: list[str] = ["link = :link"]
+    bound: dict[str, Any] = {"link": which.link}
     plain: dict[str, tuple[str, Any]] = {
         "area": ("area = :area", which.area),
         "class": ("class = :class", which.class_),
