@@ -49,7 +49,7 @@ def customer(conn: Connection, link: Link, account_id: str) -> Customer | None:
     return None if found is None else _with_limits(conn, link, [found])[0]
 
 
-def as_of(conn: Connection, link: str) -> datetime | None:
+def as_of(conn: Connection, link: Link) -> datetime | None:
     """Until when the ledger had been read when the figures were worked out last."""
     for run in runs.latest(conn, link.name, NAME, limit=20):
         numbers = run.steps.get("transform", {}).get("numbers") or {}
