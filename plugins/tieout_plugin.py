@@ -44,9 +44,7 @@ def pages() -> FastAPI:
     from tieout.web.sources import Sources
 
     settings = load_settings()
-    sources = Sources(
-        open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", include=settings.include
-    )  # fmt: skip
+    sources = Sources(open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs")
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
 

@@ -119,7 +119,7 @@ def deliver(proposal_id: ProposalId, json: Json = False) -> None:
         show.as_json(numbers)
         return
     names = ("original", "reversed", "waiting", "refused", "difference")
-    of_currency = [
+    rows = [
         (currency, part["documents"], *(amount(part[name], currency) for name in names))
         for currency, part in numbers["closing"].items()
     ]
