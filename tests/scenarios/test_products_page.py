@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from tests.support.products import Shop, item
 from tests.support.sandbox import SandboxProcess
-from tieout.model.settings import PROJECT
+from tieout.model.settings import PROJECT, Settings
 from tieout.web.app import Visitor, create_app
 from tieout.web.sources import Sources
 
@@ -48,13 +48,15 @@ def client(sandbox: SandboxProcess, engine: Engine, tmp_path: Path) -> Iterator[
         shop.run()
     finally:
         shop.close()
-    (tmp_path / "links").mkdir()
-    (tmp_path / "mappings").symlink_to(PROJECT / "include" / "mappings")
+    include = tmp_path / "include"
+    (include / "links").mkdir(parents=True)
+    (include / "mappings").symlink_to(PROJECT / "include" / "mappings")
     link = yaml.safe_dump(shop.link.model_dump(mode="json", exclude_defaults=True))
-    (tmp_path / "links" / f"{shop.link.name}.yaml").write_text(link, encoding="utf-8")
+    (include / "links" / f"{shop.link.name}.yaml").write_text(link, encoding="utf-8")
     sources = Sources(
-        open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=tmp_path, page_size=2, include=tmp_path
-    )
+        open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=tmp_path, page_size=2,
+        settings=lambda: Settings(tmp_path, tmp_path, None),
+    )  # fmt: skip
     with TestClient(create_app(authorize, sources, b"a secret of the test", lambda asked: "/login")) as client:
         yield client
 

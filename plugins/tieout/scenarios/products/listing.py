@@ -188,7 +188,7 @@ def _edits(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[datetime, Ma
         text(
             "select distinct on (subject) substr(subject, 9) as item, at, detail -> 'fields' as fields "
             "from tieout.audit_event where event = 'master.overwrote' and subject = any(:subjects) "
-            f"and at > now() - interval '{LATELY}' order by subject, at desc"
+            "and at > now() - cast(:lately as interval) order by subject, at desc"
         ),
         {"subjects": [f"product:{one}" for one in ids], "lately": LATELY},
     )
