@@ -302,7 +302,9 @@ def test_a_refund_is_found_by_our_reference_and_made_once(books_side: Xero, book
     (found,) = books.look_up(operation, [refund])["doc-4"]
     assert (found.vendor_id, found.differences) == (paid.vendor_id, ())
     # Another amount under our reference is not taken for ours; nothing is open for a second refund.
-    (other,) = books.look_up(operation, [item(4, "refunds.create", body | {"Amount": Decimal(11)}, "our refund")])["doc-4"]
+    (other,) = books.look_up(operation, [item(4, "refunds.create", body | {"Amount": Decimal(11)}, "our refund")])[
+        "doc-4"
+    ]
     assert [name for name, _, _ in other.differences] == ["Amount"]
     (second,) = do(books, item(5, "refunds.create", body | {"Reference": "another"}, "another"))
     assert second.outcome == "refused"

@@ -119,9 +119,7 @@ def test_lost_answers_and_steps_done_again_make_no_second_credit(back: Back, mon
     assert back.rows("select count(*), max(intent_id) from tieout.intent") == before
 
 
-def test_a_refund_whose_answer_is_lost_is_not_paid_a_second_time(
-    back: Back, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refund_whose_answer_is_lost_is_not_paid_a_second_time(back: Back, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(returns, "PATIENCE_SECONDS", 0.0)
     paying = back.world.link.returns.model_copy(update={"of_paid": "refund", "refund_account": "090"})
     back.world.link = back.world.link.model_copy(update={"returns": paying})

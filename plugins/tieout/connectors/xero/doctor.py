@@ -77,7 +77,9 @@ def _accounts(session: XeroSession, required: Required) -> Iterator[Finding]:
         return
     found = [one for one in records(session.get("Accounts"), ENDPOINTS["Accounts"]) if one.get("Status") == "ACTIVE"]
     active = {str(item.get("Code")) for item in found if item.get("Type") != "BANK"}
-    pays = {str(item.get("Code")) for item in found if item.get("Type") == "BANK" or item.get("EnablePaymentsToAccount")}
+    pays = {
+        str(item.get("Code")) for item in found if item.get("Type") == "BANK" or item.get("EnablePaymentsToAccount")
+    }
     for what, wanted, there in (
         ("accounts", required.accounts, active),
         ("accounts that pay", required.paid_from, pays),
