@@ -1,8 +1,8 @@
-"""Returns made from Northwind's orders by a seeded plan, and what they must be credited with, in plain Decimal arithmetic.
+"""Returns made from Northwind's orders by a seeded plan, and what they are worth, in plain Decimal arithmetic.
 
-Nothing of the product is imported here. A line is worth unitPrice * quantity * (1 - discount), rounded half up to cents;
-what of it came back up to and with a return is worth its share, rounded once; a return is worth the difference, less
-the restocking fee. Of the credit, as much as is due on the invoice is set against it, the rest is paid back.
+Nothing of the product is imported here. A line is worth unitPrice * quantity * (1 - discount), rounded half up to
+cents; what of it came back up to and with a return is worth its share, rounded once; a return is worth the difference,
+less the restocking fee. Of the credit, as much as is due on the invoice is set against it, the rest is paid back.
 """
 
 from __future__ import annotations

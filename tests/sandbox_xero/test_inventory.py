@@ -10,8 +10,10 @@ import pytest
 from tests.sandbox_xero.conftest import Xero, invoice, line
 
 pytestmark = pytest.mark.slow
-CHAIR = {"Code": "CHAIR", "Name": "Chair", "InventoryAssetAccountCode": "630",
-         "SalesDetails": {"UnitPrice": "50.00", "AccountCode": "200"}, "PurchaseDetails": {"COGSAccountCode": "310"}}  # fmt: skip
+CHAIR = {
+    "Code": "CHAIR", "Name": "Chair", "InventoryAssetAccountCode": "630",
+    "SalesDetails": {"UnitPrice": "50.00", "AccountCode": "200"}, "PurchaseDetails": {"COGSAccountCode": "310"},
+}  # fmt: skip
 
 
 def chairs(quantity: str, price: str = "50.00", **more: Any) -> dict[str, Any]:

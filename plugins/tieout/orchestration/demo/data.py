@@ -51,7 +51,8 @@ def connections(sandbox_url: str) -> dict[str, dict[str, Any]]:
 
 def main(what: str, sandbox_url: str) -> int:
     """`seed` fills CRM and ledger once, `returns-day` sends goods back, `next-day` does what finance and sales do
-    between two runs, `connect` writes the connections into this Airflow (for the compose file; the demo's runner does it by itself).
+    between two runs, `connect` writes the connections into this Airflow (for the compose file; the demo's runner does
+    it by itself).
     """
     if what == "connect":
         _connect(sandbox_url)
