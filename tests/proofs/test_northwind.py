@@ -20,6 +20,7 @@ from tests.support.shared import require_shared
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 
+@pytest.mark.timeout(900)  # seconds: billing, credit and returns of all of it, on a machine that does other things too
 def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_url: str, tmp_path: Path) -> None:
     folder = require_shared("data", "northwind")
     expected = expected_northwind(folder)
