@@ -1,4 +1,4 @@
-"""A delivery of returns that is killed: each return is credited, allocated and paid back once, and none is forgotten."""
+"""A delivery of returns that is killed: each return is credited, allocated and paid back once; none is forgotten."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault, VendorFault
 from tieout.scenarios.crm_load import KEY_FIELD, ConnectorCrm, CrmRecord, Ref, load
 from tieout.scenarios.demo_books import DemoBooks, Outcome
+from tieout.scenarios.demo_credit import credit_plan
 from tieout.scenarios.ledger_hand import LedgerHand
 
 APPROVED = "Approved"
@@ -95,15 +96,21 @@ def returns_day(crm: Connection, ledger: Connection, books: DemoBooks, on: date)
 
 
 def _chosen(books: DemoBooks) -> dict[str, Sequence[CrmRecord]]:
-    """Order -> its lines, one order for each wish: clean ones in pounds whose first line is two pieces or more."""
+    """Order -> its lines, one order for each wish: clean ones in pounds whose first line is two pieces or more.
+
+    Customers whose credit the demo plays with are left alone: a return would give them room.
+    """
     lines: dict[str, list[CrmRecord]] = {}
     for record in books.records["OrderItem"]:
         lines.setdefault(record.fields["OrderId"].key, []).append(record)
     quoted = {record.key for record in books.records["Order"] if "QuoteId" in record.fields}
+    accounts = {record.key: record.fields["AccountId"].key for record in books.records["Order"]}
+    credit = credit_plan(books)
+    tight = {accounts[credit.held], accounts[credit.blocked]}
     clean = [
         key for key, expected in books.expectations.items()
         if expected.dirt is None and expected.currency == "GBP" and key not in quoted
-        and lines[key][0].fields["Quantity"] >= 2 and lines[key][0].fields["UnitPrice"] > FEE
+        and accounts[key] not in tight and lines[key][0].fields["Quantity"] >= 2 and lines[key][0].fields["UnitPrice"] > FEE
     ]  # fmt: skip
     billed = [key for key in clean if books.expectations[key].outcome == "posted"][SKIPPED_FIRST:-SKIPPED_LAST]
     drafts = [key for key in clean if books.expectations[key].outcome == "not_billable"]
