@@ -80,6 +80,7 @@ class Books:
         self.contact_numbers = self.contacts.index("number", lambda r: r.get("ContactNumber") or None)
         self.items = state.table("Items")
         self.item_codes = self.items.index("Code")
+        self.moved = state.table("StockMoves")  # by document; see inventory.py
         self.accounts = state.table("Accounts")
         self.account_codes = self.accounts.index("Code")
         self.tax_rates = state.table("TaxRates")

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.state import Record
-from sandbox.xero import contacts, lines
+from sandbox.xero import contacts, inventory, lines
 from sandbox.xero.books import INVOICE, ZERO, Books, Kind, cents
 from sandbox.xero.errors import Refused
 from sandbox.xero.wire import new_id, read_date, read_guid, read_number
@@ -58,6 +58,7 @@ def change(books: Books, kind: Kind, existing: Record, element: Record, now: dat
     if status in ("VOIDED", "DELETED"):
         gone = existing | {"Status": status, "UpdatedDateUTC": now}
         gone |= {"AmountDue": ZERO} if kind is INVOICE else {"RemainingCredit": ZERO}
+        inventory.apply(books, kind, gone[kind.id], inventory.moves(books, kind, gone), now)
         books.table(kind).put(gone[kind.id], gone)
         return gone
     return _finish(books, kind, existing | {"Status": status}, element, now, places)
@@ -157,11 +158,13 @@ def _finish(books: Books, kind: Kind, record: Record, element: Record, now: date
         wrong += _wrong_as_a_whole(books, kind, record, element)
     if wrong or contact is None:
         raise Refused(*wrong)
+    moves = inventory.moves(books, kind, record)
     if not record[kind.number or ""] and record["Type"] == kind.sales:
         record[kind.number or ""] = books.next_number(kind)
     if contact["ContactID"] not in books.contacts:
         books.contacts.put(contact["ContactID"], contact)
     record |= {"ContactID": contact["ContactID"], "UpdatedDateUTC": now}
+    inventory.apply(books, kind, record[kind.id], moves, now)
     return _put(books, kind, record, now)
 
 

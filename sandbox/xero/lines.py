@@ -114,6 +114,8 @@ def _with_item(books: Books, element: Record, rules: Rules) -> Record:
         given["UnitAmount"] = details["UnitPrice"]
     for field, value in (("AccountCode", details.get("AccountCode")), ("TaxType", details.get("TaxType"))):
         given[field] = given.get(field) or value
+    if rules.type.startswith("ACCPAY") and item.get("InventoryAssetAccountCode"):
+        given["AccountCode"] = item["InventoryAssetAccountCode"]
     given["Description"] = given.get("Description") or item.get("Description") or item.get("Name")
     given["Item"] = {"ItemID": item["ItemID"], "Code": item["Code"], "Name": item.get("Name", "")}
     return given

@@ -222,13 +222,13 @@ def _component(part: Any) -> Record:
 
 def list_items(call: Call) -> dict[str, Any]:
     """GET /Items."""
-    spec = Listing("Items", "Item", "ItemID", _ITEM_FIELDS, dict, dict)
+    spec = Listing("Items", "Item", "ItemID", _ITEM_FIELDS, _item_view, _item_view)
     return list_records(call, spec, call.books.items.values())
 
 
 def one_item(call: Call) -> dict[str, Any]:
     """GET /Items/{ItemID or Code}."""
-    return {"Items": [_find_item(call.books, call.path[1])]}
+    return {"Items": [_item_view(_find_item(call.books, call.path[1]))]}
 
 
 def save_items(call: Call) -> tuple[int, dict[str, Any]]:
@@ -243,7 +243,7 @@ def save_items(call: Call) -> tuple[int, dict[str, Any]]:
             existing = existing or books.item_codes.first(str(element.get("Code")))
         record = _item(books, existing, element) | {"UpdatedDateUTC": call.now}
         books.items.put(record["ItemID"], record)
-        return record
+        return _item_view(record)
 
     return write_batch(call, "Items", "ItemID", write)
 
@@ -251,6 +251,10 @@ def save_items(call: Call) -> tuple[int, dict[str, Any]]:
 def delete_item(call: Call) -> None:
     """DELETE /Items/{ItemID}."""
     call.books.items.delete(_find_item(call.books, call.path[1])["ItemID"])
+
+
+def _item_view(record: Record) -> Record:
+    return {key: value for key, value in record.items() if key[0] != "_"}
 
 
 def _find_item(books: Books, key: str) -> Record:
@@ -282,8 +286,25 @@ def _item(books: Books, existing: Record | None, element: Record) -> Record:
             if details.get("UnitPrice") is not None:
                 record[field]["UnitPrice"] = read_number(details["UnitPrice"], "UnitPrice")
         record.setdefault(field, {})
+    _track(books, record, element)
     if not record["IsSold"]:
         record |= {"SalesDetails": {}, "Description": ""}
     if not record["IsPurchased"]:
         record |= {"PurchaseDetails": {}, "PurchaseDescription": ""}
     return record
+
+
+def _track(books: Books, record: Record, element: Record) -> None:
+    """An item with an inventory account and a cost-of-goods account is counted from then on. Raises Refused."""
+    asset = element.get("InventoryAssetAccountCode") or record.get("InventoryAssetAccountCode")
+    costs = record["PurchaseDetails"].get("COGSAccountCode")
+    if not asset and not costs:
+        return
+    account = books.account_codes.first(asset) if asset else None
+    if account is None or account["Type"] != "INVENTORY":
+        raise Refused("InventoryAssetAccountCode must be the code of an account of type INVENTORY.")
+    if not costs or books.account_codes.first(costs) is None:
+        raise Refused("COGSAccountCode must be given to track an item as inventory.")
+    record["InventoryAssetAccountCode"] = asset
+    if not record["IsTrackedAsInventory"]:
+        record |= {"IsTrackedAsInventory": True, "QuantityOnHand": Decimal("0.0000"), "TotalCostPool": Decimal("0.00")}

@@ -22,6 +22,7 @@ _ACCOUNTS = (
     ("498", "Unrealised Currency Gains", "EXPENSE", "EXPENSE", "NONE", False, "UNREALISEDCURRENCYGAIN"),
     ("499", "Realised Currency Gains", "EXPENSE", "EXPENSE", "NONE", False, "REALISEDCURRENCYGAIN"),
     ("610", "Accounts Receivable", "CURRENT", "ASSET", "NONE", False, "DEBTORS"),
+    ("630", "Inventory", "INVENTORY", "ASSET", "NONE", False, ""),
     ("800", "Accounts Payable", "CURRLIAB", "LIABILITY", "NONE", False, "CREDITORS"),
     ("820", "VAT", "CURRLIAB", "LIABILITY", "NONE", False, "GST"),
     ("860", "Rounding", "CURRLIAB", "LIABILITY", "NONE", False, "ROUNDING"),

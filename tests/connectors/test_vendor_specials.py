@@ -12,6 +12,7 @@ import pytest
 
 from tests.connectors.vendors import LONG_AGO, Salesforce, Xero, spread
 from tests.connectors.wires import Time, entity, item
+from tests.support.crm_ledger import ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tieout.connectors import exact_json
 from tieout.connectors.base import Answer, Request
@@ -21,6 +22,7 @@ from tieout.connectors.wire import Clock
 from tieout.connectors.xero import XeroConnector
 from tieout.model.connection import Connection
 from tieout.model.errors import PermissionDenied
+from tieout.scenarios.ledger_hand import LedgerHand
 
 pytestmark = pytest.mark.slow
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
@@ -283,6 +285,33 @@ def test_a_credit_note_is_created_found_and_allocated(books_side: Xero, books: X
     assert one.differences == ()
     (too_much,) = do(books, item(5, "credit_notes.allocate", allocation.body))
     assert too_much.outcome == "refused"
+
+
+def test_a_refund_is_found_by_our_reference_and_made_once(books_side: Xero, books: XeroConnector) -> None:
+    books_side.requests(1)  # makes the contact
+    line = {"Description": "back", "Quantity": 1, "UnitAmount": "10.00", "AccountCode": "200", "TaxType": "OUTPUT2"}
+    note = {"Type": "ACCRECCREDIT", "Reference": "ours", "Contact": {"ContactID": books_side.contact},
+            "Date": "2024-05-02", "Status": "AUTHORISED", "LineItems": [line]}  # fmt: skip
+    (credited,) = do(books, item(3, "credit_notes.create", note, "ours"))
+    body = {"CreditNote": {"CreditNoteID": credited.vendor_id}, "Account": {"Code": "090"}, "Reference": "our refund",
+            "Amount": Decimal("12.00"), "Date": "2024-05-02"}  # fmt: skip
+    refund, operation = item(4, "refunds.create", body, "our refund"), books.operation("refunds.create")
+    assert books.look_up(operation, [refund]) == {"doc-4": []}
+    (paid,) = do(books, refund)
+    assert paid.outcome == "applied", paid.message
+    (found,) = books.look_up(operation, [refund])["doc-4"]
+    assert (found.vendor_id, found.differences) == (paid.vendor_id, ())
+    # Another amount under our reference is not taken for ours; nothing is open for a second refund.
+    (other,) = books.look_up(operation, [item(4, "refunds.create", body | {"Amount": Decimal(11)}, "our refund")])[
+        "doc-4"
+    ]
+    assert [name for name, _, _ in other.differences] == ["Amount"]
+    (second,) = do(books, item(5, "refunds.create", body | {"Reference": "another"}, "another"))
+    assert second.outcome == "refused"
+    # What was deleted does not stand in the way of a new one.
+    with LedgerHand(ledger_connection(books_side.sandbox, "ledger")) as hand:
+        hand.change(f"Payments/{paid.vendor_id}", {"Status": "DELETED"})
+    assert books.look_up(operation, [refund]) == {"doc-4": []}
 
 
 def test_contacts_and_drafts_are_updated_by_their_ids(books_side: Xero, books: XeroConnector) -> None:

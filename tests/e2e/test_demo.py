@@ -39,6 +39,7 @@ def test_the_demo_ends_well_and_says_where_to_look(demo: Demo) -> None:
     assert demo.exit_code == 0, demo.printed[-4000:]
     assert f"Airflow:  {demo.url}" in demo.printed and demo.password in demo.printed
     assert demo.printed.count("Quote to cash of link demo") == 2
+    assert demo.printed.count("Returns of link demo") == 1 and "back of a paid invoice" in demo.printed
 
 
 def test_limits_are_approved_an_order_is_refused_and_one_is_released(demo: Demo) -> None:

@@ -22,14 +22,21 @@ SEED = 20260331
 SHOWN = ("Tieout_Credit_Limit__c", "Tieout_Open_Balance__c", "Tieout_Overdue_Amount__c", "Tieout_Available_Credit__c")
 
 
-def prove_credit(company: Company, expected: Expected) -> None:
-    """Finance sets limits and takes payments; the CRM then shows each customer's credit exactly; again, nothing."""
+def prove_credit(company: Company, expected: Expected) -> dict[str, Decimal]:
+    """Finance sets limits and takes payments; the CRM then shows each customer's credit exactly; again, nothing.
+
+    Returns:
+        Order -> what was paid on its invoice.
+    """
     accounts = {row["AccountNumber"]: row["Id"] for row in company.crm_rows("Account", "AccountNumber")}
     draw = random.Random(SEED)
     billed = sorted(expected.by_customer)
     limits = {name: _limit(expected.by_customer[name], draw) for name in draw.sample(billed, len(billed) * 3 // 4)}
     _approve(company, {accounts[name]: minor for name, minor in limits.items()})
-    paid = _pay(company, expected, draw)
+    paid_by_order = _pay(company, expected, draw)
+    paid: dict[str, Decimal] = defaultdict(Decimal)
+    for order, amount in paid_by_order.items():
+        paid[expected.customer_of[order]] += amount
 
     wanted: dict[str, tuple[Decimal | None, ...]] = {}
     for name in billed:
@@ -49,6 +56,7 @@ def prove_credit(company: Company, expected: Expected) -> None:
     with company.services() as services:
         second = credit_sync.run(services)
     assert (second["posted"], second["unchanged"], company.counted()[0]) == (0, len(billed), 0)
+    return paid_by_order
 
 
 def _limit(billed: Decimal, draw: random.Random) -> int:
@@ -64,8 +72,8 @@ def _approve(company: Company, limits: Mapping[str, int]) -> None:
 
 
 def _pay(company: Company, expected: Expected, draw: random.Random) -> dict[str, Decimal]:
-    """Takes 30 whole and 30 part payments; customerID -> what came in."""
-    paid: dict[str, Decimal] = defaultdict(Decimal)
+    """Takes 30 whole and 30 part payments; order -> what came in."""
+    paid: dict[str, Decimal] = {}
     invoices: dict[str, Any] = {one["Reference"]: one["InvoiceID"] for one in company.books().invoices}
     chosen = draw.sample(sorted(order for order, net in expected.orders.items() if net >= 1), 60)
     with company.hand() as hand:
@@ -73,7 +81,7 @@ def _pay(company: Company, expected: Expected, draw: random.Random) -> dict[str,
             net = expected.orders[order]
             amount = net if number % 2 else (net * draw.randint(1, 99) / 100).quantize(CENT, ROUND_HALF_UP)
             hand.pay(invoices[order], amount, date(1998, 6, 1))
-            paid[expected.customer_of[order]] += amount
+            paid[order] = amount
     return paid
 
 

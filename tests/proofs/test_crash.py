@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,12 +52,12 @@ def _closes(numbers: Mapping[str, Any], expected: Expected) -> None:
 
 @contextmanager
 def worker(
-    company: Company, run_id: str, step: str, scenario: str = "quote_to_cash"
+    company: Company, run_id: str, step: str, scenario: str = "quote_to_cash", link: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does one step; killed at the end, if it is still there."""
+    """A process that does one step; killed at the end, if it is still there. `link`: its file, JSON or YAML."""
     path = os.pathsep.join([str(PROJECT / "plugins"), str(PROJECT)])
-    link = PROJECT / "include" / "links" / f"{company.link.name}.yaml"
-    words = [company.database_url, company.sandbox.url, str(link), run_id, step, scenario]
+    file = link or PROJECT / "include" / "links" / f"{company.link.name}.yaml"
+    words = [company.database_url, company.sandbox.url, str(file), run_id, step, scenario]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.proofs.steps", *words], cwd=PROJECT, env={**os.environ, "PYTHONPATH": path}
     )

@@ -14,11 +14,13 @@ import pytest
 from tests.proofs.company import Company, company_of, load_company
 from tests.proofs.credit_proof import prove_credit
 from tests.proofs.northwind_arithmetic import expected_northwind
+from tests.proofs.returns_proof import prove_returns
 from tests.support.shared import require_shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 
+@pytest.mark.timeout(900)  # seconds: billing, credit and returns of all of it, on a machine that does other things too
 def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_url: str, tmp_path: Path) -> None:
     folder = require_shared("data", "northwind")
     expected = expected_northwind(folder)
@@ -59,7 +61,8 @@ def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_
         assert company.snapshot() == before
         assert second_writes == 0
         assert company.books().essence() == books.essence()
-        prove_credit(company, expected)
+        paid = prove_credit(company, expected)
+        prove_returns(company, folder, expected, paid)
     _report(
         tmp_path, orders=len(expected.orders), total=str(expected.total), first_calls=first_calls,
         first_cpu_seconds=round(first_seconds, 2), second_calls=second_calls,

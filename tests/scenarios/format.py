@@ -289,6 +289,8 @@ class ExpectedInvoice(_Part):
     tax: Decimal | None = None
     total: Decimal | None = None
     due: Decimal | None = None
+    #: What was paid back of a credit note.
+    refunded: Decimal | None = None
     lines: tuple[ExpectedLine, ...] = ()
 
 

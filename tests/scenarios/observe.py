@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import text
@@ -41,7 +42,8 @@ def differences(world: World, expect: Expect) -> list[str]:
 
 
 def documents(world: World) -> list[Document]:
-    """Invoices that Tieout posted, credit notes set against them or naming them, in the words of expect.yaml."""
+    """Invoices that Tieout posted, credit notes set against them, naming them or of a return of them, in the words of
+    expect.yaml."""
     names = {id_: key.split(":", 1)[1] for key, id_ in world.ids.items() if key.startswith(("order:", "deal:"))}
     found, of_invoice, of_number = [], {}, {}
     for invoice in world.hand.all("Invoices"):
@@ -49,14 +51,22 @@ def documents(world: World) -> list[Document]:
         if name is not None:
             of_invoice[invoice["InvoiceID"]] = of_number[invoice["InvoiceNumber"]] = name
             found.append(_document(world.hand.one("Invoices", invoice["InvoiceID"]), name, "invoice"))
+    of_return = _notes_of_returns(world, names)
     for note in world.hand.all("CreditNotes"):
-        for allocation in note.get("Allocations") or ():
-            name = of_invoice.get(allocation["Invoice"]["InvoiceID"])
-            if name is not None:
-                found.append(_document(note, name, "credit note"))
-        if note.get("Reference") in of_number:
-            found.append(_document(note, of_number[note["Reference"]], "credit note"))
+        owners = [of_invoice.get(one["Invoice"]["InvoiceID"]) for one in note.get("Allocations") or ()]
+        owners += [of_number.get(note.get("Reference"))]
+        if not any(owners):
+            owners = [of_return.get(note["CreditNoteID"])]
+        found += [_document(note, name, "credit note") for name in owners if name is not None]
     return found
+
+
+def _notes_of_returns(world: World, names: Mapping[str, str]) -> dict[str, str]:
+    """Credit note's id -> the order of the return that shows it."""
+    if not any(key.startswith("return:") for key in world.ids):
+        return {}
+    rows = world.crm.rows("ReturnOrder", ("OrderId", "Tieout_Credit_Id__c"))
+    return {row["Tieout_Credit_Id__c"]: names[row["OrderId"]] for row in rows if row["Tieout_Credit_Id__c"]}
 
 
 def _document(raw: Mapping[str, Any], of: str, kind: str) -> Document:
@@ -66,6 +76,7 @@ def _document(raw: Mapping[str, Any], of: str, kind: str) -> Document:
         "currency": raw["CurrencyCode"], "rate": raw.get("CurrencyRate"), "net": raw["SubTotal"],
         "tax": raw["TotalTax"],
         "total": raw["Total"], "due": raw.get("AmountDue", raw.get("RemainingCredit")),
+        "refunded": sum((one["Amount"] for one in raw.get("Payments") or ()), Decimal(0)),
         "lines": [
             {"product": line.get("ItemCode"), "quantity": line["Quantity"], "net": line["LineAmount"],
              "tax_type": line["TaxType"]}

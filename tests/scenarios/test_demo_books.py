@@ -13,14 +13,17 @@ from sqlalchemy import Engine, text
 from tests.scenarios.world import services_of
 from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
+from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.mapping.load import load_link
 from tieout.model.settings import PROJECT
-from tieout.scenarios import credit_sync, quote_to_cash
+from tieout.scenarios import credit_sync, quote_to_cash, returns
+from tieout.scenarios.crm_load import ConnectorCrm
 from tieout.scenarios.demo_credit import credit_day, credit_plan, in_a_line, setup_credit
 from tieout.scenarios.demo_data import generate
 from tieout.scenarios.demo_days import finance_day, sales_day
 from tieout.scenarios.demo_doors import Doors
 from tieout.scenarios.demo_ledger import setup_ledger
+from tieout.scenarios.demo_returns import returns_day
 from tieout.scenarios.demo_seed import seed
 from tieout.scenarios.ledger_hand import LedgerHand
 from tieout.scenarios.services import Services
@@ -62,6 +65,15 @@ def test_every_order_of_the_demo_becomes_what_its_generator_says(services: Servi
     assert synced["posted"] >= len(PLAN.limits) and synced["held"] == 0
     second = quote_to_cash.run(services)
     assert (second["posted"], second["unchanged"]) == (0, first["posted"])
+    back = returns_day(crm, ledger, BOOKS, TODAY)
+    credited = returns.run(services)
+    assert (credited["posted"], credited["held"]) == (5, 3)
+    assert _returned(services.engine, sandbox) == {one.number: (one.outcome, one.reason) for one in back}
+    with LedgerHand(ledger) as hand:
+        (refund,) = (one for one in hand.all("Payments") if one["PaymentType"] == "ARCREDITPAYMENT")
+        assert all(one["Status"] == "PAID" for one in hand.all("CreditNotes"))
+    assert refund["Amount"] > 0
+    assert returns_day(crm, ledger, BOOKS, TODAY) == ()
     sales, finance = sales_day(crm, BOOKS), finance_day(ledger, TODAY)
     assert sales and finance
     done = credit_day(services.engine, crm, "demo", BOOKS)
@@ -74,6 +86,22 @@ def test_every_order_of_the_demo_becomes_what_its_generator_says(services: Servi
     assert (again.refused, again.released) == (done.refused, None)
     with services.engine.connect() as conn:
         assert in_a_line(conn, "demo").endswith("waited beyond its limit until Ruth Meyer released it, now posted")
+
+
+def _returned(engine: Engine, sandbox: SandboxProcess) -> dict[str, tuple[str, str | None]]:
+    """Number of the order -> what became of the return of it."""
+    connector = SalesforceConnector(crm_connection(sandbox))
+    try:
+        crm = ConnectorCrm(connector)
+        orders = {row["Id"]: row["OrderNumber"] for row in crm.rows("Order", ["OrderNumber"])}
+        of = {row["Id"]: orders[row["OrderId"]] for row in crm.rows("ReturnOrder", ["OrderId"])}
+    finally:
+        connector.close()
+    with engine.connect() as conn:
+        found = conn.execute(
+            text("select source_id, outcome, reason from tieout.document where object = 'return_order'")
+        )
+        return {of[row.source_id]: (row.outcome, row.reason) for row in found}
 
 
 def _differences(engine: Engine, ids: Mapping[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -116,6 +117,50 @@ def test_lost_answers_and_steps_done_again_make_no_second_credit(back: Back, mon
             numbers = getattr(returns, name)(services, run_id)
     assert numbers["unchanged"] == 2
     assert back.rows("select count(*), max(intent_id) from tieout.intent") == before
+
+
+def test_a_refund_whose_answer_is_lost_is_not_paid_a_second_time(back: Back, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(returns, "PATIENCE_SECONDS", 0.0)
+    paying = back.world.link.returns.model_copy(update={"of_paid": "refund", "refund_account": "090"})
+    back.world.link = back.world.link.model_copy(update={"returns": paying})
+    (invoice,) = back.world.hand.all("Invoices")
+    back.world.hand.pay(invoice["InvoiceID"], Decimal("500.00"), date(2026, 3, 20))  # of 600.00
+    back.enter("R-1", 3)
+    back.enter("R-2", 2)
+    lost = {"system": "xero", "fault": "lost_answer", "probability": 1, "times": 1, "method": "PUT"}
+    back.sandbox.faults({**lost, "path": "*/Payments"}, {**lost, "path": "*/Allocations"})
+    for _ in range(6):
+        numbers = back.run()
+        back.later()
+    assert len(back.sandbox.hits()) == 2
+    assert (numbers["unchanged"], numbers["held"], numbers["in_flight"]) == (2, 0, 0)
+    assert back.notes() == [(Decimal("120.00"), NOTHING), (Decimal("180.00"), NOTHING)]
+    refunds = [one["Amount"] for one in back.world.hand.all("Payments") if one["PaymentType"] == "ARCREDITPAYMENT"]
+    # 100.00 were due and are credited; the customer gets back what it had paid for: 200.00.
+    assert sorted(refunds) == [Decimal("80.00"), Decimal("120.00")]
+    (invoice,) = back.world.hand.all("Invoices")
+    assert (invoice["AmountPaid"], invoice["AmountCredited"]) == (Decimal("500.00"), Decimal("100.00"))
+
+
+def test_what_finance_settles_itself_is_not_refunded_and_nothing_waits(back: Back) -> None:
+    paying = back.world.link.returns.model_copy(update={"of_paid": "refund", "refund_account": "090"})
+    back.world.link = back.world.link.model_copy(update={"returns": paying})
+    (invoice,) = back.world.hand.all("Invoices")
+    back.world.hand.pay(invoice["InvoiceID"], Decimal("600.00"), date(2026, 3, 20))
+    back.enter("R-1", 3)
+    back.world.hand.change("Accounts/" + account(back, "090"), {"Status": "ARCHIVED"})
+    assert back.run()["held"] == 1
+    assert back.outcomes()["R-1"][0] == "held"
+    back.world.hand.change("Accounts/" + account(back, "090"), {"Status": "ACTIVE"})
+    (note,) = back.world.hand.all("CreditNotes")
+    back.world.hand.pay_back(note["CreditNoteID"], note["RemainingCredit"], date(2026, 3, 31))
+    numbers = back.run()
+    assert (numbers["posted"], numbers["held"]) == (1, 0)
+    assert len([one for one in back.world.hand.all("Payments") if one["PaymentType"] == "ARCREDITPAYMENT"]) == 1
+
+
+def account(back: Back, code: str) -> str:
+    return next(str(one["AccountID"]) for one in back.world.hand.all("Accounts") if one["Code"] == code)
 
 
 def test_what_is_cancelled_before_is_not_credited_and_afterwards_waits(back: Back) -> None:

@@ -31,4 +31,5 @@ class Required:
     create: frozenset[str] = frozenset()  # objects in which records are made
     currencies: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
+    paid_from: frozenset[str] = frozenset()  # accounts that money goes out of
     tax_types: frozenset[str] = frozenset()

@@ -170,6 +170,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "amount_minor": "minor",
         "currency": "text",
         "exchange_rate": "decimal",
+        "account_code": "text",
         "reference": "text",
         "status": "text",
         "kind": "text",

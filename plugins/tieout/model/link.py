@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Part(BaseModel):
@@ -96,17 +96,25 @@ class Returns(_Part):
 
     Attributes:
         of_paid: what is returned of an invoice that is paid. leave_open: the credit stays open for finance to refund;
-            hold: it waits for a person.
+            refund: it is paid back from refund_account; hold: it waits for a person.
+        refund_account: the ledger's code of the account that refunds are paid from.
         restocking_fee: line: a line of its own with a negative amount; reduce: the lines' amounts less their part.
         fee_account, fee_tax_code: of that line; None: the revenue account and the tax code of the first line.
         damaged_account: of goods that are not restocked; None: the account that they were billed on.
     """
 
-    of_paid: Literal["leave_open", "hold"] = "leave_open"
+    of_paid: Literal["leave_open", "refund", "hold"] = "leave_open"
+    refund_account: str | None = None
     restocking_fee: Literal["line", "reduce"] = "line"
     fee_account: str | None = None
     fee_tax_code: str | None = None
     damaged_account: str | None = None
+
+    @model_validator(mode="after")
+    def _refunds_come_from_somewhere(self) -> Returns:
+        if self.of_paid == "refund" and not self.refund_account:
+            raise ValueError("returns.of_paid: refund needs returns.refund_account")
+        return self
 
 
 Area = Literal["invoices", "tax", "payments", "credit_memos", "balances", "prices", "stock", "credit"]

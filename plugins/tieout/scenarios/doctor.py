@@ -136,8 +136,10 @@ def _crm_needs(settings: Settings, link: Link) -> Required:
 
 
 def _ledger_needs(settings: Settings, link: Link) -> Required:
+    returned = {link.returns.fee_account, link.returns.damaged_account} - {None}
     return Required(
         currencies=frozenset({link.base_currency}),
-        accounts=frozenset({link.revenue_account, *link.product_accounts.values()}),
+        accounts=frozenset({link.revenue_account, *link.product_accounts.values(), *map(str, returned)}),
+        paid_from=frozenset({link.returns.refund_account} if link.returns.refund_account else ()),
         tax_types=frozenset(link.tax_codes.values()),
     )

@@ -70,8 +70,9 @@ class LedgerHand:
         return made
 
     def change(self, what: str, record: Mapping[str, Any]) -> dict[str, Any]:
-        """POST: changes one record. Raises VendorFault when Xero refuses it."""
-        changed: dict[str, Any] = self._call("POST", what, {what: [record]})[what][0]
+        """POST: changes one record, such as of `Items`, or `Payments/ID`. Raises VendorFault when Xero refuses it."""
+        name = what.partition("/")[0]
+        changed: dict[str, Any] = self._call("POST", what, {name: [record]})[name][0]
         return changed
 
     def delete(self, what: str, key: str) -> None:

@@ -88,6 +88,7 @@ class Credited:
     Attributes:
         customer_id: the ledger's.
         invoice_id: the invoice that it is set against; `due_minor`: with how much, tax included; 0: it stays open.
+        refund_minor: what is paid back of it, from `refund_account` (the ledger's code).
         lines: rows of the common model's invoice_line, without position and currency.
         day: None: the run's.
         exchange_rate: None: the ledger's of the day.
@@ -102,6 +103,8 @@ class Credited:
     day: date | None = None
     exchange_rate: Decimal | None = None
     frozen: Mapping[str, Any] = field(default_factory=dict)
+    refund_minor: int = 0
+    refund_account: str | None = None
 
 
 def _whole(live: Planned) -> Credited:
@@ -191,17 +194,18 @@ def plan_intents(services: Services, entity: str, plans: Sequence[Plan], today: 
     made = Intents()
     maker = _Maker(services, entity, today)
     invoice_bodies, refused = maker.invoices([plan for plan in plans if plan.steps[0] in BILLED])
-    credit_bodies, refused_credits = maker.credits(
-        [plan for plan in plans if plan.steps[0] in (Step.CREDIT, Step.CREDIT_AND_REBILL)]
-    )
+    credited = [plan for plan in plans if plan.steps[0] in (Step.CREDIT, Step.CREDIT_AND_REBILL)]
+    credit_bodies, refused_credits = maker.credits(credited)
+    refund_bodies, refused_refunds = maker.refunds(credited)
     for plan in plans:
         source_id = plan.judgement.source_id
-        hold = refused.get(source_id) or refused_credits.get(source_id)
+        hold = refused.get(source_id) or refused_credits.get(source_id) or refused_refunds.get(source_id)
         if hold:
             made.stopped.append(plan.held(hold))
             made.judgements[source_id] = made.stopped[-1].judgement
             continue
-        maker.carry_out(plan, invoice_bodies.get(source_id), credit_bodies.get(source_id), made)
+        ready = (one.get(source_id) for one in (invoice_bodies, credit_bodies, refund_bodies))
+        maker.carry_out(plan, *ready, made=made)
     return made
 
 
@@ -216,7 +220,9 @@ class _Maker:
         self._child = CHILD[services.ledger.system]
         self._today = today
 
-    def carry_out(self, plan: Plan, invoice: bytes | None, credit: bytes | None, made: Intents) -> None:
+    def carry_out(
+        self, plan: Plan, invoice: bytes | None, credit: bytes | None, refund: bytes | None, made: Intents
+    ) -> None:
         """Adds the plan's intents and its judgement to `made`."""
         step, live = plan.steps[0], plan.live
         uid = live.intent["doc_uid"] if live else None
@@ -231,6 +237,8 @@ class _Maker:
             note, *allocation = self._credit(plan, credited, credit)
             made.intents += [note, *allocation]
             uid, after = note.doc_uid, (note.doc_uid,)
+            if refund is not None:
+                made.intents.append(self._refund(plan, credited, refund, [note, *allocation]))
         if invoice is not None and plan.bill is not None:
             revision = self.next_revision(plan)
             made.intents.append(self._invoice(plan, plan.bill, revision, invoice, after))
@@ -305,13 +313,37 @@ class _Maker:
             ]
         return self._bodies("credit_memo", "invoice_line", heads, lines)
 
+    def refunds(self, plans: Sequence[Plan]) -> tuple[dict[str, bytes], dict[str, Hold]]:
+        """The bodies of what is paid back of credit notes, by source id."""
+        rows = []
+        for plan in plans:
+            source_id, credited = plan.judgement.source_id, plan.what_is_credited()
+            if credited is None or not credited.refund_minor:
+                continue
+            foreign = credited.currency != self._link.base_currency
+            rows.append(
+                {
+                    "_source_id": source_id, "_key": source_id,
+                    "credit_memo_id": placeholder(self._uid(plan, "credit_memo", _credited_revision(plan))),
+                    "account_code": credited.refund_account, "date": credited.day or self._today,
+                    "currency": credited.currency, "amount_minor": credited.refund_minor,
+                    "exchange_rate": credited.exchange_rate if foreign else None,
+                    "reference": f"{STAMP}{self._uid(plan, 'refund', _credited_revision(plan))}",
+                }
+            )  # fmt: skip
+        return self._bodies("payment", None, rows, [])
+
     def _bodies(
-        self, entity: str, line_entity: str, heads: list[dict[str, Any]], lines: list[dict[str, Any]]
+        self, entity: str, line_entity: str | None, heads: list[dict[str, Any]], lines: list[dict[str, Any]]
     ) -> tuple[dict[str, bytes], dict[str, Hold]]:
         if not heads:
             return {}, {}
         ledger = self._services.ledger
         native, refused, _ = native_frame(self._services, ledger, entity, heads)
+        if line_entity is None:
+            holds = {item.source_id: hold_of(item) for item in refused}
+            native = native[~native["_key"].isin(list(holds))]
+            return dict(zip(native["_key"].tolist(), bodies(native).tolist(), strict=True)), holds
         native_lines, refused_lines, _ = native_frame(self._services, ledger, line_entity, lines)
         holds = {item.source_id: hold_of(item) for item in [*refused_lines, *refused]}
         native = native[~native["_key"].isin(list(holds))]
@@ -384,6 +416,16 @@ class _Maker:
             entity="allocation", depends_on=(note.doc_uid,), currency=currency, amount_minor=due,
         )  # fmt: skip
         return [note, allocation]
+
+    def _refund(self, plan: Plan, credited: Credited, body: bytes, before: Sequence[NewIntent]) -> NewIntent:
+        """Paid back once all else is done: what is then open is this amount, and Xero refuses more than is open."""
+        revision = _credited_revision(plan)
+        return self._intent(
+            plan, "refund", revision, operation="refunds.create",
+            natural_key=f"{STAMP}{self._uid(plan, 'refund', revision)}", body=body, entity="payment",
+            depends_on=tuple(one.doc_uid for one in before), currency=credited.currency,
+            amount_minor=credited.refund_minor,
+        )  # fmt: skip
 
     def _intent(
         self, plan: Plan, kind: str, revision: int, *, operation: str, natural_key: str, body: bytes, entity: str,

@@ -26,7 +26,7 @@ STEPS = ("extract", "check", "transform", "deliver", "write_back", "summarise")
 
 READS: Reads = {
     "crm": ("return_order", "return_order_line"),
-    "ledger": ("credit_memo", "currency", "invoice", "organisation", "product", "tax_rate"),
+    "ledger": ("credit_memo", "currency", "invoice", "organisation", "payment", "product", "tax_rate"),
 }
 
 
@@ -56,7 +56,7 @@ def transform(services: Services, run_id: str) -> Numbers:
 
 
 def deliver(services: Services, run_id: str) -> Numbers:
-    """Posts credit notes and allocations into the ledger, exactly once, and reads back what they did.
+    """Posts credit notes, allocations and refunds into the ledger, exactly once, and reads back what they did.
 
     Raises:
         RateLimited: the ledger's limit is used up for longer than a step waits; called again, it goes on.

@@ -28,7 +28,7 @@ def findings(session: XeroSession, required: Required) -> Iterator[Finding]:
     for obj in ("Contacts", "Invoices", "CreditNotes", "Payments", "Items"):
         yield from _guarded(obj, _readable(session, obj))
     yield from _guarded("currencies", _among(session, "Currencies", "Code", required.currencies, "add the currency"))
-    yield from _guarded("accounts", _accounts(session, required.accounts))
+    yield from _guarded("accounts", _accounts(session, required))
     yield from _guarded("tax types", _among(session, "TaxRates", "TaxType", required.tax_types, "add the tax rate"))
     left = session.day_left
     if left is not None:
@@ -72,12 +72,20 @@ def _readable(session: XeroSession, obj: str) -> Iterator[Finding]:
     yield Finding(True, f"{obj} can be read")
 
 
-def _accounts(session: XeroSession, wanted: frozenset[str]) -> Iterator[Finding]:
-    if not wanted:
+def _accounts(session: XeroSession, required: Required) -> Iterator[Finding]:
+    if not required.accounts and not required.paid_from:
         return
-    found = records(session.get("Accounts"), ENDPOINTS["Accounts"])
-    active = {str(item.get("Code")) for item in found if item.get("Status") == "ACTIVE" and item.get("Type") != "BANK"}
-    yield _finding("accounts", wanted - active, wanted, "add the account to the chart, or change the link")
+    found = [one for one in records(session.get("Accounts"), ENDPOINTS["Accounts"]) if one.get("Status") == "ACTIVE"]
+    active = {str(item.get("Code")) for item in found if item.get("Type") != "BANK"}
+    pays = {
+        str(item.get("Code")) for item in found if item.get("Type") == "BANK" or item.get("EnablePaymentsToAccount")
+    }
+    for what, wanted, there in (
+        ("accounts", required.accounts, active),
+        ("accounts that pay", required.paid_from, pays),
+    ):
+        if wanted:
+            yield _finding(what, wanted - there, wanted, "add the account to the chart, or change the link")
 
 
 def _among(session: XeroSession, obj: str, field: str, wanted: frozenset[str], remedy: str) -> Iterator[Finding]:

@@ -58,13 +58,21 @@ def _is_live(shape: Shape, record: Record) -> bool:
 
 
 def _found(shape: Shape, sent: Mapping[str, Any], record: Record) -> Found:
-    differing = differences(sent, record)
+    differing = differences(sent, _as_sent(shape, record))
     if shape.answer == "Contacts" and "ContactStatus" not in sent and record.get("ContactStatus") != "ACTIVE":
         merged = record.get("MergedToContactID")
         status = f"{record.get('ContactStatus')}{f', merged into {merged}' if merged else ''}"
         differing = (*differing, ("ContactStatus", "ACTIVE", status))
     number = record.get(shape.number) if shape.number else None
     return Found(str(record.get(shape.id)).lower(), str(number) if number else None, record, differing)
+
+
+def _as_sent(shape: Shape, record: Record) -> Record:
+    """Xero shows the document of a payment as `Invoice`, also where it is a credit note."""
+    paid = record.get("Invoice")
+    if shape.answer != "Payments" or "CreditNote" in record or not isinstance(paid, dict):
+        return record
+    return {**record, "CreditNote": {"CreditNoteID": paid.get("InvoiceID")}}
 
 
 def _allocations(session: XeroSession, bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Found]]:

@@ -42,14 +42,19 @@ SHAPES: Mapping[str, Shape] = {
         "POST", "CreditNotes", "CreditNotes", "CreditNoteID", "CreditNoteID", "CreditNoteNumber"
     ),
     "credit_notes.allocate": Shape("PUT", "CreditNotes/{}/Allocations", "Allocations", "AllocationID", "Invoice"),
+    "refunds.create": Shape("PUT", "Payments", "Payments", "PaymentID", "Reference"),
 }
 _GUARDS = {
     "invoices.create": Guard.NATURAL_KEY,
     "contacts.create": Guard.SHORT_KEY,
     "credit_notes.create": Guard.SHORT_KEY,
     "credit_notes.allocate": Guard.SHORT_KEY,
+    # Xero keeps a key for minutes here too; where money leaves, a look before the send costs a call for fifty.
+    "refunds.create": Guard.LOOK_UP,
 }
-_CREATING = {"contacts.create", "invoices.create", "credit_notes.create"}
+_CREATING = {
+    "contacts.create", "invoices.create", "credit_notes.create", "credit_notes.allocate", "refunds.create",
+}  # fmt: skip
 _REPEATABLE = {"contacts.update", "invoices.update", "invoices.void", "credit_notes.void"}
 
 

@@ -33,6 +33,7 @@ REASONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"currency.*(?:not (?:subscribed|enabled|valid)|invalid|does not exist)|subscribed to",
         ),
         ("invalid_currency_rate", r"currency rate"),
+        ("stock_short", r"quantity on hand"),
         ("invalid_item", r"item code|item '[^']*'"),
         ("paid_or_allocated", r"payment or credit note allocated|has payments?|payments? (?:or|and) (?:credit|alloc)"),
         (

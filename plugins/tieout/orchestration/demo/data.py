@@ -50,8 +50,9 @@ def connections(sandbox_url: str) -> dict[str, dict[str, Any]]:
 
 
 def main(what: str, sandbox_url: str) -> int:
-    """`seed` fills CRM and ledger once, `next-day` does what finance and sales do between two runs, `connect`
-    writes the connections into this Airflow (for the compose file; the demo's runner does it by itself).
+    """`seed` fills CRM and ledger once, `returns-day` sends goods back, `next-day` does what finance and sales do
+    between two runs, `connect` writes the connections into this Airflow (for the compose file; the demo's runner does
+    it by itself).
     """
     if what == "connect":
         _connect(sandbox_url)
@@ -65,6 +66,8 @@ def main(what: str, sandbox_url: str) -> int:
     with _store(settings) as engine:
         if what == "seed":
             done = _seed(crm, ledger, sandbox_url, books, engine)
+        elif what == "returns-day":
+            done = _returns_day(crm, ledger, books, today)
         else:
             done = _next_day(crm, ledger, books, today, engine)
     sys.stdout.write(json.dumps(done, default=str) + "\n")
@@ -82,6 +85,12 @@ def _next_day(crm: Connection, ledger: Connection, books: DemoBooks, today: date
     if credit.released:
         told[CONTROLLER] = [f"{credit.released} released although it goes beyond its customer's credit"]
     return told
+
+
+def _returns_day(crm: Connection, ledger: Connection, books: DemoBooks, today: date) -> dict[str, Any]:
+    from tieout.scenarios.demo_returns import returns_day
+
+    return {"customers": [f"{one.number} back {one.kind}" for one in returns_day(crm, ledger, books, today)]}
 
 
 def _seed(crm: Connection, ledger: Connection, sandbox_url: str, books: DemoBooks, engine: Engine) -> dict[str, Any]:

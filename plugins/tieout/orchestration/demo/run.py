@@ -26,8 +26,8 @@ from tieout.store import runs
 from tieout.store.engine import connect
 
 LINK = data.LINK
-#: The scenarios in the order in which their first runs go: products and credit are about what the first one moved.
-MAIN, OTHERS = "quote_to_cash", ("product_sync", "credit_sync")
+#: The scenarios in the order in which their first runs go: the others are about what the first one moved.
+MAIN, OTHERS = "quote_to_cash", ("returns", "product_sync", "credit_sync")
 #: Seconds that a run may take, and between two looks at it.
 LONGEST_RUN = 900.0
 LOOK = 0.4
@@ -90,13 +90,18 @@ def _runs(plan: Plan, system: System, screen: Screen) -> None:
         for scenario in (MAIN, *OTHERS):
             _open_dag(api, _dag_id(scenario), screen)
         run_once(system, api, screen, MAIN, "First run: everything is new")
+        _meanwhile(system, screen, "returns-day")
         for scenario in OTHERS:
             run_once(system, api, screen, scenario, scenario.replace("_", " ").capitalize())
         for day in range(1, plan.days + 1):
-            done = run_module(system, "tieout.orchestration.demo.data", "next-day", system.sandbox_url)
-            for who, deeds in json.loads(done.stdout.splitlines()[-1]).items():
-                screen.line(f"Meanwhile {who}: {', '.join(deeds) or 'nothing new'}")
+            _meanwhile(system, screen, "next-day")
             run_once(system, api, screen, MAIN, f"Run after day {day}")
+
+
+def _meanwhile(system: System, screen: Screen, what: str) -> None:
+    done = run_module(system, "tieout.orchestration.demo.data", what, system.sandbox_url)
+    for who, deeds in json.loads(done.stdout.splitlines()[-1]).items():
+        screen.line(f"Meanwhile {who}: {', '.join(deeds) or 'nothing new'}")
 
 
 def down(plan: Plan, screen: Screen) -> None:

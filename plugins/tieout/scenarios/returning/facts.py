@@ -39,7 +39,8 @@ class Chunk:
     Attributes:
         versions: return -> the highest staged version of it and its lines.
         stopped: return -> why it is in quarantine or cannot be read.
-        live: return -> its latest credit note intent, with `allocation` (state) and `note` (the ledger's row).
+        live: return -> its latest credit note intent, with `note` (the ledger's row) and `follow`: the intents that
+            settle the note (allocation, refund).
         billed: order -> its invoice, or why there is none.
         taken: invoice -> what returns took of it.
         takers: invoice -> the intents that `taken` counts, to see whether another run added one.
@@ -75,8 +76,11 @@ def read_chunk(services: Services, versions: Mapping[str, int]) -> Chunk:
         takers = _takers(conn, services, invoices)
     notes = _notes(services, [row["vendor_id"] for row in (*live.values(), *takers) if row["vendor_id"]])
     taken, ours = _taken(takers, notes)
+    named = _named(services, [one for one in billed.values() if isinstance(one, Billed)])
     foreign = {
-        key: replace(one, foreign_minor=max(0, one.foreign_minor - ours.get(one.invoice_id, 0)))
+        key: replace(
+            one, foreign_minor=max(0, one.foreign_minor - ours.get(one.invoice_id, 0)) + named.get(one.invoice_id, 0)
+        )
         if isinstance(one, Billed) else one
         for key, one in billed.items()
     }  # fmt: skip
@@ -92,11 +96,13 @@ def _live(conn: Connection, services: Services, ids: Sequence[str]) -> dict[str,
         text(
             """
             select distinct on (i.source_id) i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id,
-                i.reason, i.message, i.amount_minor, i.currency, i.frozen, a.doc_uid as allocation_uid,
-                a.state as allocation, a.reason as allocation_reason, a.message as allocation_message
-            from tieout.intent i left join tieout.intent a on a.target = i.target and a.source = i.source
-                and a.source_object = i.source_object and a.source_id = i.source_id and a.revision = i.revision
-                and a.kind = 'allocation' and a.link = i.link
+                i.reason, i.message, i.amount_minor, i.currency, i.frozen,
+                (select coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'doc_uid', f.doc_uid, 'state', f.state,
+                        'sends', f.sends, 'reason', f.reason, 'message', f.message) order by f.intent_id), '[]')
+                    from tieout.intent f where f.target = i.target and f.source = i.source
+                    and f.source_object = i.source_object and f.source_id = i.source_id and f.revision = i.revision
+                    and f.kind in ('allocation', 'refund') and f.link = i.link) as follow
+            from tieout.intent i
             where i.link = :link and i.target = :target and i.source = :source and i.source_object = :object
               and i.kind = 'credit_memo' and i.source_id = any(:ids)
             order by i.source_id, i.revision desc
@@ -231,6 +237,27 @@ def _taken(takers: Sequence[Row], notes: Mapping[str, Row]) -> tuple[dict[str, T
         taken[invoice].to_come_minor += max(0, returned["allocate_minor"] - allocated)
         ours[invoice] += allocated
     return dict(taken), dict(ours)
+
+
+def _named(services: Services, billed: Sequence[Billed]) -> dict[str, int]:
+    """Invoice -> what finance credited naming its number without setting it against it, as on a paid invoice."""
+    mapping = services.ledger.mappings["credit_memo"]
+    by_key = {(one.number, one.customer_id): one.invoice_id for one in billed}
+    with services.engine.connect() as conn:
+        ids = conn.execute(
+            text(
+                f"select _source_id from staging.{mapping.staged_entity().table} "  # noqa: S608 - StagedEntity
+                f"where _connection = :connection and not _deleted and {mapping.read['reference'].source[0]} = any(:of)"
+            ),
+            {"connection": services.ledger.name, "of": sorted({number for number, _ in by_key})},
+        ).scalars()
+        named = list(ids)
+    found: dict[str, int] = defaultdict(int)
+    for note in _notes(services, named).values():
+        invoice = by_key.get((note["reference"], note["customer_id"]))
+        if invoice is not None and note["status"] not in GONE:
+            found[invoice] += note["total_minor"] - allocated_to(note, invoice)
+    return dict(found)
 
 
 def allocated_to(note: Row, invoice: str) -> int:

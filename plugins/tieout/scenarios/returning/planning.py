@@ -130,7 +130,7 @@ def _standing(base: Judgement, live: Row, head: Row | None, digest: str | None, 
         return None if changed else Plan(replace(base, reason=live["reason"], message=live["message"]))
     if live["state"] in ("READY", "HELD") and not live["sends"] and changed:
         # The next judgement sees that it is cancelled, and goes on from there.
-        cancel += [uid for uid in (live["allocation_uid"], live["doc_uid"]) if uid]
+        cancel += [*(one["doc_uid"] for one in live["follow"]), live["doc_uid"]]
         words = "the return was changed before its credit note was sent"
         return Plan(replace(base, outcome="pending", reason="return_changed", message=words, doc_uid=None))
     if live["state"] != "CONFIRMED":
@@ -142,10 +142,17 @@ def _standing(base: Judgement, live: Row, head: Row | None, digest: str | None, 
         return _voided(base, wanted)
     if changed:
         return _changed(base, head, note)
-    if live["allocation"] in ("REJECTED", "HELD") and note["remaining_minor"]:
-        return Plan(replace(base, reason=live["allocation_reason"], message=live["allocation_message"]))
-    if live["allocation"] not in (None, "CONFIRMED", "CANCELLED", "REJECTED", "HELD"):
+    return _settled(base, live["follow"], note, cancel)
+
+
+def _settled(base: Judgement, follow: Sequence[Row], note: Row, cancel: list[str]) -> Plan:
+    """Whether allocation and refund are done; those that failed do not matter once finance has settled the note."""
+    failed = [one for one in follow if one["state"] in ("REJECTED", "HELD")]
+    if failed and note["remaining_minor"]:
+        return Plan(replace(base, reason=failed[0]["reason"], message=failed[0]["message"]))
+    if any(one["state"] not in ("CONFIRMED", "CANCELLED", "REJECTED", "HELD") for one in follow):
         return Plan(replace(base, outcome="pending", reason=None, message=None))
+    cancel += [one["doc_uid"] for one in failed if one["state"] == "HELD" and not one["sends"]]
     return Plan(replace(base, outcome="posted", posted_minor=note["subtotal_minor"]))
 
 
@@ -190,11 +197,12 @@ def _credited(
         "return": {
             "invoice": billed.invoice_id, "digest": digest, "parts": kept(made.parts),
             "total_minor": made.total_minor, "allocate_minor": made.allocate_minor,
+            "refund_minor": made.refund_minor,
         }
     }  # fmt: skip
     credited = Credited(
         billed.customer_id, billed.invoice_id, billed.currency, made.allocate_minor, made.lines, made.day,
-        billed.exchange_rate, frozen,
+        billed.exchange_rate, frozen, made.refund_minor, rules.link.returns.refund_account,
     )  # fmt: skip
     judgement = replace(
         base, outcome="pending", reason=None, message=None, revision=base.revision + 1, content_hash=digest,

@@ -92,7 +92,12 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """What a return is credited with. Amounts in minor units; `lines` as plans.Credited has them."""
+    """What a return is credited with. Amounts in minor units; `lines` as plans.Credited has them.
+
+    Attributes:
+        allocate_minor: set against what is due on the invoice.
+        refund_minor: paid back to the customer. What is left of the total stays open.
+    """
 
     lines: tuple[Row, ...]
     parts: tuple[Part, ...]
@@ -100,6 +105,7 @@ class Return:
     tax_minor: int
     allocate_minor: int
     day: date
+    refund_minor: int = 0
 
     @property
     def total_minor(self) -> int:
@@ -192,12 +198,13 @@ def _whole(rows: Sequence[Row], parts: tuple[Part, ...], billed: Billed, taken: 
         return Hold(
             "invoice_paid", f"invoice {billed.number} is paid: the credit would stay open",
             f"{_money(net + tax, billed)} still due", _money(allocate, billed),
-            "agree with finance on the refund, or set returns.of_paid: leave_open in the link",
+            "agree with finance on the refund, or set returns.of_paid in the link: leave_open or refund",
         )  # fmt: skip
     day = posting_date(rules.today, rules)
     if isinstance(day, Hold):
         return day
-    return Return(tuple(rows), parts, net, tax, allocate, day)
+    refund = net + tax - allocate if rules.link.returns.of_paid == "refund" else 0
+    return Return(tuple(rows), parts, net, tax, allocate, day, refund)
 
 
 def _of_another(head: Row, billed: Billed) -> Hold | None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from tieout.model.money import from_minor
 from tieout.scenarios.billing import Row
 from tieout.scenarios.frames import chunks, common_rows
 from tieout.scenarios.returning.facts import GONE, SUBJECT
@@ -41,7 +42,10 @@ def _confirmed(services: Services) -> list[dict[str, Any]]:
         rows = conn.execute(
             text(
                 f"""
-                select distinct on (i.source_id) i.source_id, i.vendor_id, i.frozen -> 'return' as returned
+                select distinct on (i.source_id) i.source_id, i.vendor_id, i.frozen -> 'return' as returned,
+                    (select r.amount_minor from tieout.intent r where r.target = i.target and r.source = i.source
+                        and r.source_object = i.source_object and r.source_id = i.source_id and r.link = i.link
+                        and r.revision = i.revision and r.kind = 'refund' and r.state = 'CONFIRMED') as refunded_minor
                 from tieout.intent i join staging.{mapping.staged_entity().table} s
                     on s._connection = i.source and s._source_id = i.source_id and not s._deleted
                 where i.link = :link and i.target = :ledger and i.source = :crm and i.source_object = :object
@@ -57,15 +61,22 @@ def _confirmed(services: Services) -> list[dict[str, Any]]:
 
 
 def _fact(services: Services, row: Row, note: Row) -> Fact:
-    message = None
-    if note["status"] not in GONE and note["remaining_minor"]:
-        message = "Part of the credit is open: the invoice was paid. Finance refunds it or sets it against another one."
-        if row["returned"]["allocate_minor"] == 0:
-            message = "The credit is open: the invoice was paid. Finance refunds it or sets it against another one."
     common = {
         "return_id": row["source_id"], "currency": note["currency"], "credit_id": note["credit_memo_id"],
         "credit_number": note["number"], "credit_status": note["status"], "credit_total_minor": note["total_minor"],
-        "credit_open_minor": note["remaining_minor"], "message": message,
+        "credit_open_minor": note["remaining_minor"], "message": _message(row, note),
     }  # fmt: skip
     object_ = services.crm.mappings[SUBJECT.entity].object
     return Fact(services.crm.name, object_, row["source_id"], row["source_id"], row["vendor_id"], common)
+
+
+def _message(row: Row, note: Row) -> str | None:
+    """What sales tells the customer about the money."""
+    if note["status"] in GONE:
+        return None
+    if note["remaining_minor"]:
+        part = "Part of the credit" if row["returned"]["allocate_minor"] else "The credit"
+        return f"{part} is open: the invoice was paid. Finance refunds it or sets it against another one."
+    if row["refunded_minor"]:
+        return f"{from_minor(row['refunded_minor'], note['currency'])} {note['currency']} was paid back."
+    return None
