@@ -1,4 +1,4 @@
-"""What goes wrong between two systems, put straight into both: each on a customer of its own, so that none hides another.
+"""What goes wrong between two systems, put straight into both: each on a customer of its own: none hides another.
 
 A corruption says what stands there before (`orders`, `before`), what is done to it, and exactly which differences the
 reconciliation must find, with class and amount in minor units.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -28,7 +28,7 @@ Found = tuple[str, str, str, str, int]
 class Hands:
     """Straight into both systems' records, past what their APIs let anybody do; and back again."""
 
-    XERO = {"Invoices": "InvoiceID", "CreditNotes": "CreditNoteID", "Payments": "PaymentID",
+    XERO: ClassVar[dict[str, str]] = {"Invoices": "InvoiceID", "CreditNotes": "CreditNoteID", "Payments": "PaymentID",
             "Allocations": "AllocationID", "Items": "ItemID"}  # fmt: skip
     CRM = ("Account", "Order", "OrderItem", "Product2", "PricebookEntry", "ReturnOrder")
 

@@ -1,5 +1,5 @@
-"""More than 40 kinds of corruption at once, put straight into both sandboxes: each is found in its class with its amount,
-nothing else is, and after mending all of them are cleared."""
+"""More than 40 kinds of corruption at once, put straight into both sandboxes: each is found in its class with its
+amount, nothing else is, and after mending all of them are cleared."""
 
 from __future__ import annotations
 
@@ -32,13 +32,16 @@ class Company:
             "link": {"reconciliation": {"cut_off_hours": 0}, "policies": {"exchange_rate": "crm"}},
             "credit_limits": [{"customer": one.customer, **LIMIT} for one in CASES if one.name in LIMITED],
             "crm": {
-                "accounts": [account for account, _ in given], "orders": [each for _, orders in given for each in orders],
+                "accounts": [account for account, _ in given],
+                "orders": [each for _, orders in given for each in orders],
                 "products": [{"code": "LAMP", "name": "Lamp", "prices": {"GBP": "20.00"}}],
             },
             "ledger": {"items": [
                 {"code": "CHAIR", "name": "Chair", "price": "50.00", "stock": 7},
-                {"code": "DESK", "name": "Desk", "price": "200.00"}, {"code": "BOOK", "name": "Book", "price": "10.00"},
-                {"code": "LAMP", "name": "Lamp", "price": "20.00"}, {"code": "FREIGHT", "name": "Freight", "price": "1"},
+                {"code": "DESK", "name": "Desk", "price": "200.00"},
+                {"code": "BOOK", "name": "Book", "price": "10.00"},
+                {"code": "LAMP", "name": "Lamp", "price": "20.00"},
+                {"code": "FREIGHT", "name": "Freight", "price": "1"},
             ]},
         }), sandbox, engine)  # fmt: skip
         self.engine = engine

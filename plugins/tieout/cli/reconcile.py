@@ -38,7 +38,7 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Reads both systems and makes the report of a day (yesterday, where none is named). Fails where it does not tie."""
+    """Reads both systems and makes the report of a day, yesterday where none is named. Fails where it does not tie."""
     known = known_at.replace(tzinfo=UTC) if known_at else None
     with open_services(link) as services:
         numbers = reconciliation.run(services, as_of=as_of.date() if as_of else None, known_at=known)

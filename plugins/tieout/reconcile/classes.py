@@ -55,7 +55,7 @@ ORDERED: tuple[Class, ...] = (
         "duplicate", "Duplicate",
         "The ledger has the same twice.",
         "the ledger's record is alone, and another one of the same customer, currency and amount within `days` stands "
-        "for a record of the CRM; or the same document has two payments of one amount on one day, and the CRM shows one",
+        "for a record of the CRM; or a document has two payments of one amount on one day, and the CRM shows one",
         "twin is not null", ("void_duplicate",),
     ),
     Class(
@@ -142,7 +142,7 @@ ORDERED: tuple[Class, ...] = (
     ),
     Class(
         "status", "Status",
-        "What the CRM shows of a document or product is not what the ledger says, and no amount of the tie-out differs.",
+        "What the CRM shows of a document or product is not what the ledger says; the amounts are the same.",
         "status, total, amount due, or whether it is active differs",
         "component in ('status', 'total', 'due')",
     ),

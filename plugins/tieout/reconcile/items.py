@@ -1,7 +1,7 @@
 """The items of a reconciliation: one temporary table a side, of one shape, whatever the system.
 
 An item is a record of one side as one area counts it. `recon_a` is the CRM's, `recon_b` the ledger's. Items of both
-sides belong together when they have the same area and `match_key`. Made for one transaction; filled by COPY from frames.
+sides belong together when they have the same area and `match_key`. Made for one transaction; filled by COPY of frames.
 """
 
 from __future__ import annotations

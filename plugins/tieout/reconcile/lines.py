@@ -1,4 +1,4 @@
-"""What a report says, line by line, for the command line and for whoever closes a run. Pages have queries of their own."""
+"""What a report says, line by line: for the command line, and for whoever closes a run. Pages have their own."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def breaks(
     """What is there now, the largest first."""
     rows = conn.execute(
         text(
-            "select break_id, area, component, class, currency, scale, amount, within_tolerance, customer_name, numbers, "
-            "explanation, first_seen, state, owner from tieout.break where link = :link and cleared_on is null "
+            "select break_id, area, component, class, currency, scale, amount, within_tolerance, customer_name, "
+            "numbers, explanation, first_seen, state, owner from tieout.break where link = :link and cleared_on is null "
             "and (cast(:area as text) is null or area = :area) and (cast(:class as text) is null or class = :class) "
             "order by abs(amount) desc, break_id limit :most"
         ),

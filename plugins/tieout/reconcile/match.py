@@ -54,8 +54,8 @@ def match(conn: Connection, link: str, rules: Rules, days: int, known_at: dateti
     )
     conn.execute(
         text(
-            "create temp table recon_suggested (area text, a_keys text[], b_keys text[], tier text, score numeric(5,4), "
-            "evidence jsonb) on commit drop"
+            "create temp table recon_suggested (area text, a_keys text[], b_keys text[], tier text, "
+            "score numeric(5,4), evidence jsonb) on commit drop"
         )
     )
     confirmed = _confirmed(conn, link, known_at)

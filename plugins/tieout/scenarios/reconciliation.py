@@ -150,8 +150,8 @@ def summarise(services: Services, run_id: str) -> Numbers:
     if open_:
         finish(services, run, "failed", numbers)
         raise BooksDoNotClose(
-            f"link {services.link.name}, report {report.report_id} of {report.as_of}: the differences that were found do "
-            "not come to CRM less ledger; unexplained are " + ", ".join(_in_words(one) for one in open_)
+            f"link {services.link.name}, report {report.report_id} of {report.as_of}: the differences that were found "
+            "do not come to CRM less ledger; unexplained are " + ", ".join(_in_words(one) for one in open_)
             + "; the report stays as untied, and what is missing is a fault of the reconciliation: report it"
         )  # fmt: skip
     finish(services, run, "succeeded", numbers)

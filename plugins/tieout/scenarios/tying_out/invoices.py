@@ -21,16 +21,13 @@ def items(books: Books) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Items of `invoices` and `tax`: of the CRM, of the ledger."""
     sales = sold(books, books.subject.entity, books.subject.lines)
     crm, ledger = _crm(books, sales), _ledger(books)
-    entity = books.subject.entity
+    entity, base = books.subject.entity, books.services.link.base_currency
     expected = _expected_tax(crm, sales)
     taxed = ledger[ledger["match_key"].isin(set(expected["match_key"]))]
     return (
-        joined([crm, expected, unreadable(books.crm(entity).rejections, AREA, entity, books.services.link.base_currency)]),
-        joined([
-            ledger, _tax(taxed),
-            unreadable(books.ledger("invoice").rejections, AREA, "invoice", books.services.link.base_currency),
-        ]),
-    )  # fmt: skip
+        joined([crm, expected, unreadable(books.crm(entity).rejections, AREA, entity, base)]),
+        joined([ledger, _tax(taxed), unreadable(books.ledger("invoice").rejections, AREA, "invoice", base)]),
+    )
 
 
 def documents_of(books: Books, entities: tuple[str, ...], object_: str) -> pd.DataFrame:

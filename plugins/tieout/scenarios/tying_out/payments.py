@@ -130,7 +130,7 @@ def _payments(books: Books, *, returns: bool) -> pd.DataFrame:
         "reference": frame["reference"], "number": about.astype(object),
         "label": (word + " of " + frame["date"].astype("string")).fillna(word) + (" on " + about).fillna(""),
         "title": frame["reference"],
-        "state": pd.Series("unapplied", index=frame.index).where(target.isna(), frame["status"].str.lower().where(gone)),
+        "state": frame["status"].str.lower().astype(object).where(gone).where(target.notna(), "unapplied"),
         "later_days": later.where(~gone), "changed_at": frame["_modified_at"], "version": frame["_version"],
         "_target": target,
     })  # fmt: skip
@@ -220,7 +220,8 @@ def _numbers(books: Books) -> pd.DataFrame:
     parts = []
     for entity, key in (("invoice", "invoice_id"), ("credit_memo", "credit_memo_id")):
         frame = books.ledger(entity).frame
+        customer = books.customers(frame["customer_id"]).tolist()
         parts.append(pd.DataFrame({
-            "number": frame["number"].astype(object).tolist(), "customer": books.customers(frame["customer_id"]).tolist(),
+            "number": frame["number"].astype(object).tolist(), "customer": customer,
         }, index=frame[key].astype(object).tolist(), dtype=object))  # fmt: skip
     return pd.concat(parts)

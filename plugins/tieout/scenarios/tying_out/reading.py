@@ -93,7 +93,8 @@ class Books:
     def foreign(self) -> frozenset[str]:
         """Documents of the ledger that belong to another link."""
         frame = self._query(
-            "select vendor_id from tieout.crosswalk where target = :ledger and link <> :link and created_at <= :known_at"
+            "select vendor_id from tieout.crosswalk where target = :ledger and link <> :link "
+            "and created_at <= :known_at"
         )
         return frozenset(frame["vendor_id"])
 

@@ -148,11 +148,11 @@ def _vanished(books: Books) -> dict[str, datetime]:
     services = books.services
     for entity in ("invoice", "credit_memo"):
         mapping = services.ledger.mappings[entity]
-        customer = mapping.read["customer_id"].source[0]
+        customer, table = mapping.read["customer_id"].source[0], mapping.staged_entity().table
         with services.engine.connect() as conn:
             rows_ = conn.execute(
                 sa.text(
-                    f"select {customer} as customer, max(_staged_at) as at from staging.{mapping.staged_entity().table} "  # noqa: S608
+                    f"select {customer} as customer, max(_staged_at) as at from staging.{table} "  # noqa: S608
                     "where _connection = :ledger and _deleted and _staged_at <= :known_at group by 1"
                 ),
                 {"ledger": services.ledger.name, "known_at": books.known_at},
