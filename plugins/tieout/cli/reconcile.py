@@ -111,6 +111,6 @@ def _show(link: str, report_id: int) -> None:
              one.new_count, one.within_tolerance)
             for one in classes
         ]  # fmt: skip
-        columns = ("area", "currency", "class", "count", "amount", "new", "within tolerance")
-        show.table("Differences by class", columns, rows_, columns[3:])
+        headings = ("area", "currency", "class", "count", "amount", "new", "within tolerance")
+        show.table("Differences by class", headings, rows_, headings[3:])
     show.console.print(f"report {report.report_id}, hash {report.hash}", markup=False, soft_wrap=True)

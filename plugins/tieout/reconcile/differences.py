@@ -65,7 +65,8 @@ def find(conn: Connection, rules: Rules, context: Context) -> int:
                 {"class": one.name, "fix": one.fixes[0]},
             )
     _tolerate(conn, rules)
-    return conn.execute(text("select count(*) from recon_difference")).scalar_one()
+    count: int = conn.execute(text("select count(*) from recon_difference")).scalar_one()
+    return count
 
 
 def _indexed(table: str, columns: str) -> tuple[str, str]:
@@ -98,8 +99,8 @@ def _tolerate(conn: Connection, rules: Rules) -> None:
         conn.execute(
             text(
                 "update recon_difference d set within_tolerance = true from recon_found f "
-                "where f.identity = d.identity and d.class = :class and d.amount <> 0 and (abs(d.amount) <= :absolute or "
-                "abs(d.amount) <= cast(:percent as numeric) * greatest(abs(f.a_amount), abs(f.b_amount)) / 100)"
+                "where f.identity = d.identity and d.class = :class and d.amount <> 0 and "
+                "(abs(d.amount) <= :absolute or abs(d.amount) <= cast(:percent as numeric) * greatest(abs(f.a_amount), abs(f.b_amount)) / 100)"
             ),
             {"class": one.name, "absolute": bound.absolute, "percent": bound.percent},
         )
@@ -277,9 +278,10 @@ _NAMED = "(p.ma).number is not null and p.tier is null"
 
 def _shown(component: str, money: bool) -> str:
     a, b = f"(p.ma).{component}", f"(p.mb).{component}"
-    shown = [_money_text(a, "(p.ma)"), _money_text(b, "(p.mb)")] if money else [f"{a}::text", f"{b}::text"]
+    shown_a = _money_text(a, "(p.ma)") if money else f"{a}::text"
+    shown_b = _money_text(b, "(p.mb)") if money else f"{b}::text"
     return _field(
-        component, *shown, f"p.area in ('invoices', 'credit_memos') and {_NAMED} and {a} is distinct from {b} and "
+        component, shown_a, shown_b, f"p.area in ('invoices', 'credit_memos') and {_NAMED} and {a} is distinct from {b} and "
         f"(p.ma).currency = (p.mb).currency and {_SETTLED_ALIKE}",
     )  # fmt: skip
 

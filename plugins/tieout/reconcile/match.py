@@ -1,8 +1,9 @@
 """Which items of the two sides belong together: by the crosswalk, by what people confirmed, by the tiers of the rules.
 
 What the crosswalk joins, the items' `match_key` says already. One hash join of both sides then leaves what differs in
-any way in `recon_group`, its items in `recon_left_a` and `recon_left_b`, and only those go on. What is still alone there is tried by the tiers; a tier's key that fits
-more records than its shape allows is suggested to people and not used. Set-based, in the transaction of the items.
+any way in `recon_group`, its items in `recon_left_a` and `recon_left_b`, and only those go on. What is still alone
+there is tried by the tiers; a tier's key that fits more records than its shape allows is suggested to people and not
+used. Set-based, in the transaction of the items.
 """
 
 from __future__ import annotations

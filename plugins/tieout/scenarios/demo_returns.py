@@ -110,7 +110,8 @@ def _chosen(books: DemoBooks) -> dict[str, Sequence[CrmRecord]]:
     clean = [
         key for key, expected in books.expectations.items()
         if expected.dirt is None and expected.currency == "GBP" and key not in quoted
-        and accounts[key] not in tight and lines[key][0].fields["Quantity"] >= 2 and lines[key][0].fields["UnitPrice"] > FEE
+        and accounts[key] not in tight and lines[key][0].fields["Quantity"] >= 2
+        and lines[key][0].fields["UnitPrice"] > FEE
     ]  # fmt: skip
     billed = [key for key in clean if books.expectations[key].outcome == "posted"][SKIPPED_FIRST:-SKIPPED_LAST]
     drafts = [key for key in clean if books.expectations[key].outcome == "not_billable"]

@@ -204,8 +204,8 @@ def plan_intents(services: Services, entity: str, plans: Sequence[Plan], today: 
             made.stopped.append(plan.held(hold))
             made.judgements[source_id] = made.stopped[-1].judgement
             continue
-        ready = (one.get(source_id) for one in (invoice_bodies, credit_bodies, refund_bodies))
-        maker.carry_out(plan, *ready, made=made)
+        invoice, credit, refund = (one.get(source_id) for one in (invoice_bodies, credit_bodies, refund_bodies))
+        maker.carry_out(plan, invoice, credit, refund, made)
     return made
 
 

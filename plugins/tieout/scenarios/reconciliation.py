@@ -222,7 +222,7 @@ def _tie_out(services: Services, run: UUID) -> Numbers:
 
 def _items(books: Books) -> list[tuple[Any, Any]]:
     """(of the CRM, of the ledger) for each group of areas; areas that the link leaves out are left out."""
-    wanted = set(books.services.link.reconciliation.areas)
+    wanted: set[str] = set(books.services.link.reconciliation.areas)
     made: list[tuple[Any, Any]] = []
     if wanted & {"invoices", "tax"}:
         made.append(invoices.items(books))
@@ -234,7 +234,7 @@ def _items(books: Books) -> list[tuple[Any, Any]]:
         made.append(standing.items(books))
     if wanted & set(CATALOGUE):
         made.append(catalogue.items(books))
-    return [tuple(_kept(frame, wanted) for frame in pair) for pair in made]  # type: ignore[misc] # two of them
+    return [(_kept(crm, wanted), _kept(ledger, wanted)) for crm, ledger in made]
 
 
 def _kept(frame: Any, wanted: set[str]) -> Any:

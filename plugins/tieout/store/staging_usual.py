@@ -110,8 +110,8 @@ def only(usual: Usual, keep: Sequence[bool]) -> Usual:
         list(compress(usual.ids, keep)),
         list(compress(usual.hashes, keep)),
         list(compress(usual.bodies, keep)),
-        [list(compress(column, keep)) for column in usual.columns],
-        list(compress(usual.modified, keep)),
+        [cast("WireList", list(compress(column, keep))) for column in usual.columns],
+        cast("WireList", list(compress(usual.modified, keep))),
     )
 
 

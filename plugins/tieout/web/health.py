@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse
@@ -67,7 +68,7 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
     def shown(request: Request, visitor: Visitor = Depends(doors.reader)) -> HTMLResponse:
         now = datetime.now(UTC)
         with engine().connect() as conn:
-            values = {
+            values: dict[str, Any] = {
                 "flows": flows(health.runs_by_day(conn, now), now.date()),
                 "targets": targets(health.calls(conn)),
                 "errors": health.errors(conn),

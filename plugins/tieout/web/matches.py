@@ -61,10 +61,10 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
     ) -> HTMLResponse:
         with engine().connect() as conn:
             kept = suggestions.listing(conn, link or None, state or None, skip=skip, limit=PAGE + 1)
-            values = {"counts": suggestions.counts(conn, link or None), "links": reading.links(conn)}
+            counts, links = suggestions.counts(conn, link or None), reading.links(conn)
         here = {"link": link, "state": state}
         return pages.render(
-            "matches.html", request, visitor, **values, matches=[shown(one) for one in kept[:PAGE]], state_wanted=state,
+            "matches.html", request, visitor, counts=counts, links=links, matches=[shown(one) for one in kept[:PAGE]], state_wanted=state,
             states=STATES, link=link, here=urlencode(here), said=SAID.get(done), number=number, first=skip == 0,
             later=urlencode({**here, "skip": skip + PAGE}) if len(kept) > PAGE else None,
         )  # fmt: skip

@@ -143,7 +143,7 @@ def _ledger(books: Books) -> pd.DataFrame:
     credits_ = _documents(books, notes, "credit_memo", "credit_memo_id", links)
     tax = notes["total_minor"].astype("Int64") - notes["subtotal_minor"].astype("Int64")
     credits_ = credits_.assign(
-        amount=-credits_["amount"], main=False, _tax=-tax, paid=pd.NA, due=pd.NA, paid_on=None, mark=None, rate=None
+        amount=-credits_["amount"], main=False, _tax=-tax, paid=None, due=None, paid_on=None, mark=None, rate=None
     )
     return joined([invoices, credits_]) if len(credits_) else invoices
 

@@ -54,7 +54,7 @@ def sold(books: Books, entity: str, lines_entity: str) -> Sold:
         sums = pd.Series({key: sum(row["net_minor"] for row in each) for key, each in quoted.items()}, dtype="Int64")
         net.update(sums)
     net = net + freight
-    net[net.index.isin(reasons)] = pd.NA
+    net = net.mask(net.index.isin(list(reasons)))
     return Sold(net, reasons, tax, lines)
 
 
@@ -130,4 +130,5 @@ def _priced(record: str, lines: Sequence[Row], currency: str, reasons: dict[str,
 def _by_parent(frame: pd.DataFrame, parents: set[str]) -> dict[str, list[dict[str, Any]]]:
     from tieout.scenarios.frames import grouped
 
-    return grouped(rows(frame[frame["parent_id"].isin(list(parents))])) if parents else {}
+    found = grouped(rows(frame[frame["parent_id"].isin(list(parents))])) if parents else {}
+    return {parent: [dict(row) for row in group] for parent, group in found.items()}

@@ -128,7 +128,7 @@ def _ledger(books: Books) -> _Ledger:
         ours = frame[accounts.notna()].assign(account=accounts)
         # `_modified_at` of a deleted draft counts too: whatever happened to a document, the figures were made before.
         newest = ours.groupby("account")["_modified_at"].max().dropna()
-        changed |= _newer(changed, {key: value.to_pydatetime() for key, value in newest.items()})
+        changed |= _newer(changed, {str(account): value.to_pydatetime() for account, value in newest.items()})
         live = ours[ours["status"].isin(open_) & ours[due].notna() & (ours[due] != 0)]
         for row in rows(live[[key, "account", "currency", due]]):
             item = OpenItem(row[key], row["account"], row["currency"], sign * row[due])
