@@ -100,7 +100,8 @@ def _tolerate(conn: Connection, rules: Rules) -> None:
             text(
                 "update recon_difference d set within_tolerance = true from recon_found f "
                 "where f.identity = d.identity and d.class = :class and d.amount <> 0 and "
-                "(abs(d.amount) <= :absolute or abs(d.amount) <= cast(:percent as numeric) * greatest(abs(f.a_amount), abs(f.b_amount)) / 100)"
+                "(abs(d.amount) <= :absolute or abs(d.amount) <= cast(:percent as numeric) * "
+                "greatest(abs(f.a_amount), abs(f.b_amount)) / 100)"
             ),
             {"class": one.name, "absolute": bound.absolute, "percent": bound.percent},
         )
@@ -281,8 +282,8 @@ def _shown(component: str, money: bool) -> str:
     shown_a = _money_text(a, "(p.ma)") if money else f"{a}::text"
     shown_b = _money_text(b, "(p.mb)") if money else f"{b}::text"
     return _field(
-        component, shown_a, shown_b, f"p.area in ('invoices', 'credit_memos') and {_NAMED} and {a} is distinct from {b} and "
-        f"(p.ma).currency = (p.mb).currency and {_SETTLED_ALIKE}",
+        component, shown_a, shown_b,
+        f"p.area in ('invoices', 'credit_memos') and {_NAMED} and {a} is distinct from {b} and (p.ma).currency = (p.mb).currency and {_SETTLED_ALIKE}",
     )  # fmt: skip
 
 

@@ -76,7 +76,8 @@ def breaks(
         text(
             "select break_id, area, component, class, currency, scale, amount, within_tolerance, customer_name, "
             "numbers, explanation, first_seen, state, owner from tieout.break "
-            "where link = :link and cleared_on is null and (cast(:area as text) is null or area = :area) and (cast(:class as text) is null or class = :class) "
+            "where link = :link and cleared_on is null and (cast(:area as text) is null or area = :area) "
+            "and (cast(:class as text) is null or class = :class) "
             "order by abs(amount) desc, break_id limit :most"
         ),
         {"link": link, "area": area, "class": class_, "most": most},

@@ -64,7 +64,8 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
             counts, links = suggestions.counts(conn, link or None), reading.links(conn)
         here = {"link": link, "state": state}
         return pages.render(
-            "matches.html", request, visitor, counts=counts, links=links, matches=[shown(one) for one in kept[:PAGE]], state_wanted=state,
+            "matches.html", request, visitor, counts=counts, links=links,
+            matches=[shown(one) for one in kept[:PAGE]], state_wanted=state,
             states=STATES, link=link, here=urlencode(here), said=SAID.get(done), number=number, first=skip == 0,
             later=urlencode({**here, "skip": skip + PAGE}) if len(kept) > PAGE else None,
         )  # fmt: skip
