@@ -22,6 +22,8 @@ from tieout.delivery.states import chain_of
 from tieout.store import audit
 
 Record = dict[str, Any]
+#: Kinds of intents whose document gets a row of the crosswalk.
+_MADE = ("customer", "invoice", "credit_memo", "allocation")
 
 
 @dataclass
@@ -161,7 +163,7 @@ def _crosswalk(conn: Connection, planned: Planned, ids: Mapping[str, str], judge
             if times > 1
         ]
     crossed = {row.doc_uid: row.vendor_id for row in rows}
-    making = {intent.doc_uid for intent in planned.intents if intent.kind in ("customer", "invoice", "credit_memo")}
+    making = {intent.doc_uid for intent in planned.intents if intent.kind in _MADE}
     expected = {uid: id_ for uid, id_ in ids.items() if uid in making}
     judged.store += [
         f"crosswalk: {uid} stands for {crossed.get(uid)}, in the books it is {id_}"
