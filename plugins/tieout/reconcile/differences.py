@@ -283,7 +283,8 @@ def _shown(component: str, money: bool) -> str:
     shown_b = _money_text(b, "(p.mb)") if money else f"{b}::text"
     return _field(
         component, shown_a, shown_b,
-        f"p.area in ('invoices', 'credit_memos') and {_NAMED} and {a} is distinct from {b} and (p.ma).currency = (p.mb).currency and {_SETTLED_ALIKE}",
+        f"p.area in ('invoices', 'credit_memos') and {_NAMED} and {a} is distinct from {b} "
+        f"and (p.ma).currency = (p.mb).currency and {_SETTLED_ALIKE}",
     )  # fmt: skip
 
 
