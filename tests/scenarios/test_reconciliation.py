@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,10 @@ from sqlalchemy import Engine
 from tests.scenarios.format import Given
 from tests.scenarios.world import World, services_of
 from tests.support.sandbox import SandboxProcess
+from tieout.reconcile import suggestions
 from tieout.scenarios import credit_sync, product_sync, quote_to_cash, reconciliation, returns, steps
+from tieout.scenarios.frames import common_rows
+from tieout.scenarios.ledger_hand import LedgerHand
 from tieout.scenarios.services import Services
 
 pytestmark = pytest.mark.slow
@@ -99,3 +102,26 @@ def test_what_was_just_carried_over_ties_to_the_cent(tied: Tied) -> None:
     balances = totals["balances", "GBP"]
     assert (balances["a_amount"], balances["b_amount"]) == (42000, 42000)
     assert numbers["state"] == "tied" and not any(one["unexplained"] for one in numbers["totals"])
+
+
+def test_money_that_came_before_it_was_set_against_an_invoice_is_unapplied_cash(tied: Tied) -> None:
+    """100.00 and 20.00 of tax is what order A-1 leaves open: finance is told so, and nothing is posted."""
+    with tied.services() as services:
+        rows, _ = common_rows(services, services.ledger, "invoice")
+        invoice = next(row for row in rows if row["total_minor"] == 12000)
+        with LedgerHand(tied.world._ledger) as hand:
+            paid = hand.receive("overpayment", invoice["customer_id"], Decimal("120.00"), date(2026, 3, 20))
+    tied.sync(credit_sync)
+    tied.reconcile()
+    assert tied.found() == [("payments", "presence", "unapplied_cash", -12000)]
+    with tied.engine.connect() as conn:
+        [kept] = suggestions.listing(conn, tied.world.link.name)
+    assert (kept.tier, kept.b_keys, kept.state) == ("payment_amount", (f"overpayment:{paid}",), "suggested")
+    assert next(iter(kept.evidence["a"].values()))["invoice"] == invoice["number"]
+    with LedgerHand(tied.world._ledger) as hand:
+        hand.set_against("Overpayments", paid, invoice["invoice_id"], Decimal("120.00"), date(2026, 3, 21))
+    tied.sync()
+    tied.reconcile()
+    assert tied.found() == []
+    with tied.engine.connect() as conn:
+        assert suggestions.listing(conn, tied.world.link.name) == []

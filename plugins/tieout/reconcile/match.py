@@ -69,12 +69,13 @@ def match(conn: Connection, link: str, rules: Rules, days: int, known_at: dateti
 
 
 def keep_suggestions(conn: Connection, link: str, report_id: int) -> int:
-    """Keeps what is suggested until a person decides; what was suggested or decided before stays as it is."""
+    """Keeps what is suggested until a person decides; what was decided before stays as it is."""
     return conn.execute(
         text(
             "insert into tieout.matching (link, area, a_keys, b_keys, tier, score, evidence, report_id) "
             "select :link, area, a_keys, b_keys, tier, score, evidence, :report from recon_suggested "
-            "on conflict on constraint matching_once do nothing"
+            "on conflict on constraint matching_once do update set report_id = excluded.report_id "
+            "where matching.state = 'suggested'"
         ),
         {"link": link, "report": report_id},
     ).rowcount

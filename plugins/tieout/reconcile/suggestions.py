@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from tieout.store import audit
 from tieout.store.encoding import clean_text
 from tieout.store.engine import dumps
-from tieout.store.reconcile_tables import matching
+from tieout.store.reconcile_tables import matching, report
 
 Decision = Literal["confirmed", "refused"]
 
@@ -101,8 +101,10 @@ def suggest(conn: Connection, link: str, suggestions: Sequence[Suggestion], repo
 def withdraw(conn: Connection, link: str, report_id: int) -> int:
     """Closes the open suggestions of earlier reports that this one did not make again: their records found their match.
 
-    A row is never removed: they become `refused` by `tieout`, and a person can still confirm them.
+    Nothing where there is a report of a later day. A row is never removed: they become `refused` by `tieout`, and a
+    person can still confirm them.
     """
+    as_of = sa.select(report.c.as_of).where(report.c.report_id == report_id).scalar_subquery()
     done = conn.execute(
         sa.update(matching)
         .where(
@@ -110,6 +112,7 @@ def withdraw(conn: Connection, link: str, report_id: int) -> int:
             matching.c.state == "suggested",
             matching.c.report_id.is_not(None),
             matching.c.report_id < report_id,
+            ~sa.exists().where(report.c.link == link, report.c.as_of > as_of),
         )
         .values(state="refused", decided_by="tieout", decided_at=sa.func.clock_timestamp(), note="not found any more")
     )

@@ -19,16 +19,17 @@ from sqlalchemy import Connection, text
 
 from tieout.model.errors import BooksDoNotClose, ConfigurationFault
 from tieout.model.link import Link
-from tieout.reconcile import differences, items, lines, match, record, report_store
+from tieout.reconcile import differences, items, lines, match, record, report_store, suggestions
 from tieout.reconcile.lines import Total
 from tieout.reconcile.report_store import Report
 from tieout.reconcile.rules import check_link, load_rules, rules_hash
 from tieout.scenarios import steps
+from tieout.scenarios.credit.ledger_book import CREDITS
 from tieout.scenarios.extraction import Reads, extract_side
 from tieout.scenarios.posting import subject_of
 from tieout.scenarios.services import Services, Side
 from tieout.scenarios.steps import Numbers, OnStep, finish, step
-from tieout.scenarios.tying_out import catalogue, credit_memos, invoices, payments, standing
+from tieout.scenarios.tying_out import applications, catalogue, credit_memos, invoices, payments, standing
 from tieout.scenarios.tying_out.reading import Books, day_bounds
 from tieout.store import runs, watermarks
 
@@ -47,7 +48,9 @@ CARRIED_BY = {
     **dict.fromkeys(CATALOGUE, "product_sync"),
 }  # fmt: skip
 #: What is read whole from time to time: documents, of which a vendor may lose one without a word.
-DOCUMENTS = {"credit_memo", "invoice", "payment", "order", "opportunity", "return_order", "product"}
+DOCUMENTS = {
+    "credit_memo", "invoice", "overpayment", "payment", "prepayment", "order", "opportunity", "return_order", "product",
+}  # fmt: skip
 
 
 def reads(link: Link, entity: str) -> Reads:
@@ -57,12 +60,12 @@ def reads(link: Link, entity: str) -> Reads:
     if areas & {*SALES, *RETURNS}:
         line = "order_line" if entity == "order" else "opportunity_line"
         crm |= {entity, f"{entity}_status", line, "quote", "quote_line", "ledger_invoice"}
-        ledger |= {"credit_memo", "invoice", "payment"}
+        ledger |= {"invoice", "payment", *CREDITS[link.ledger_system]}
     if areas & set(RETURNS):
         crm |= {"order", "order_line", "return_order", "return_order_line", "return_order_status"}
     if areas & set(CREDIT):
         crm |= {"credit", "exchange_rate"}
-        ledger |= {"credit_memo", "invoice"}
+        ledger |= {"invoice", *CREDITS[link.ledger_system]}
     if areas & set(CATALOGUE):
         crm |= {"price", "price_book", "product"}
         ledger |= {"product"}
@@ -212,10 +215,15 @@ def _tie_out(services: Services, run: UUID) -> Numbers:
         differences.totals(conn, report.report_id)
         recorded = record.record(conn, report)
         match.keep_suggestions(conn, link.name, report.report_id)
+        applicable = (
+            applications.suggest(conn, books, report.report_id) if "payments" in link.reconciliation.areas else 0
+        )
+        suggestions.withdraw(conn, link.name, report.report_id)
         report = report_store.finish(conn, report)
     return {
         "report": report.report_id, "state": report.state, "items": counted, "differences": found,
-        "matched_by_rules": matched.by_tier, "confirmed_by_people": matched.confirmed, "suggested": matched.suggested,
+        "matched_by_rules": matched.by_tier, "confirmed_by_people": matched.confirmed,
+        "suggested": matched.suggested + applicable,
         "breaks": {name: getattr(recorded, name) for name in ("opened", "changed", "cleared", "reopened", "live")},
     }  # fmt: skip
 

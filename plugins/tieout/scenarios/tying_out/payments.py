@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.model.money import to_minor
+from tieout.scenarios.credit.ledger_book import CREDITS
 from tieout.scenarios.tying_out.credit_memos import return_customers
 from tieout.scenarios.tying_out.invoices import documents_of
 from tieout.scenarios.tying_out.reading import GONE, Books, joined, keyed, scales, unreadable
@@ -24,7 +25,7 @@ RETURN = "return_order"
 def items(books: Books, *, returns: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Items of the CRM, of the ledger. `returns`: whether returns are compared."""
     crm = [_of_records(books), _of_invoices_by_hand(books)]
-    ledger = [_payments(books, returns=returns)]
+    ledger = [_payments(books, returns=returns), _unapplied(books)]
     if returns:
         crm.append(_used_by_returns(books))
         ledger.append(_applied(books))
@@ -93,7 +94,41 @@ def _used_by_returns(books: Books) -> pd.DataFrame:
     return made[made["amount"] != 0]
 
 
+def unapplied(books: Books) -> pd.DataFrame:
+    """Money of customers that is set against nothing: entity, id, customer_id, currency, remaining_minor, date ..."""
+    import pandas as pd
+
+    parts = []
+    for entity, kind in CREDITS[books.services.ledger.system].items():
+        if entity != "credit_memo":  # those are credits, with an area of their own
+            frame = books.ledger(entity).frame.rename(columns={f"{entity}_id": "id"})
+            parts.append(frame[frame["kind"] == kind].assign(entity=entity))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 # --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+def _unapplied(books: Books) -> pd.DataFrame:
+    """What is left of overpayments and prepayments: the CRM shows nothing of it."""
+    frame = unapplied(books)
+    if frame.empty:
+        return frame
+    gone = frame["status"].isin(books.in_words(GONE))
+    later = books.later_days(frame["date"])
+    live = ~gone & later.isna() & (frame["remaining_minor"].fillna(0) != 0)
+    customer = books.customers(frame["customer_id"])
+    key = (frame["entity"] + ":" + frame["id"].astype("string")).astype(object)
+    made = frame.assign(
+        area=AREA, key=key, match_key=key, measure="paid", live=live, scale=scales(frame["currency"]),
+        amount=frame["remaining_minor"].astype("Int64").fillna(0).where(live, 0), customer=customer,
+        customer_name=books.names_of(customer), state="unapplied",
+        label=(frame["entity"] + " of " + frame["date"].astype("string")), title=frame["reference"],
+        later_days=later.where(~gone), changed_at=frame["_modified_at"], version=frame["_version"],
+    )  # fmt: skip
+    kept = ["area", "key", "match_key", "measure", "live", "currency", "scale", "amount", "customer", "customer_name",
+            "date", "reference", "label", "title", "state", "later_days", "changed_at", "version"]  # fmt: skip
+    return made.loc[made["live"] | made["later_days"].notna(), kept]
 
 
 def _payments(books: Books, *, returns: bool) -> pd.DataFrame:

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from tieout.model.money import exponent
 from tieout.scenarios.credit.balances import OpenItem, Rates, RateUnknown, balance
+from tieout.scenarios.credit.ledger_book import CREDITS
 from tieout.scenarios.credit.policy import Policy, policy_of
 from tieout.scenarios.frames import rows
-from tieout.scenarios.tying_out.invoices import is_sales_credit
 from tieout.scenarios.tying_out.reading import OPEN, Books, unreadable
 from tieout.store import credit
 
@@ -119,11 +119,11 @@ def _ledger(books: Books) -> _Ledger:
     items_: dict[str, list[OpenItem]] = {}
     changed: dict[str, datetime] = {}
     invoices = books.ledger("invoice").frame
-    notes = books.ledger("credit_memo").frame
-    for frame, key, due, sign in (
-        (invoices[invoices["kind"] == "invoice"], "invoice_id", "due_minor", 1),
-        (notes[is_sales_credit(books, notes)], "credit_memo_id", "remaining_minor", -1),
-    ):  # fmt: skip
+    parts = [(invoices[invoices["kind"] == "invoice"], "invoice_id", "due_minor", 1)]
+    for entity, kind in CREDITS[books.services.ledger.system].items():
+        frame = books.ledger(entity).frame
+        parts.append((frame[frame["kind"] == kind], f"{entity}_id", "remaining_minor", -1))
+    for frame, key, due, sign in parts:
         accounts = frame["customer_id"].astype(object).map(books.contacts)
         ours = frame[accounts.notna()].assign(account=accounts)
         # `_modified_at` of a deleted draft counts too: whatever happened to a document, the figures were made before.
@@ -146,7 +146,7 @@ def _vanished(books: Books) -> dict[str, datetime]:
     """account -> when it was seen last that one of its documents is gone from the ledger without a trace."""
     found: dict[str, datetime] = {}
     services = books.services
-    for entity in ("invoice", "credit_memo"):
+    for entity in ("invoice", *CREDITS[services.ledger.system]):
         mapping = services.ledger.mappings[entity]
         customer, table = mapping.read["customer_id"].source[0], mapping.staged_entity().table
         with services.engine.connect() as conn:
