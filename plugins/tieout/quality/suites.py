@@ -7,7 +7,7 @@ Each expectation's `meta` says what a failure means:
     expected   what would have been right, in words (`a quantity above zero`)
     remedy     what a person does about it
 
-The suite's own `meta.touched_by` names other staged tables whose changes make a row worth checking again:
+The suite's own `meta.touched_by` names staged tables, its own too, whose changes make a row worth checking again:
 `{"table": "salesforce_order_line", "column": "parent_id", "ours": "_source_id"}`.
 """
 

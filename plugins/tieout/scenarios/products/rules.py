@@ -115,12 +115,6 @@ def choose(code: str, candidates: Sequence[Row]) -> Row | Hold | None:
 def collision(kind: str, text: str, others: Collection[str]) -> Hold:
     """Why an item waits whose code or name another item has too. `kind`: `code` or `name`."""
     shown = ", ".join(sorted(others)[:5])
-    if kind == "code" and len(set(others)) == 1:
-        # The ledger takes no code twice: one of them is gone, and it did not tell.
-        return Hold(
-            "code_shared", f"another item had the code {text}", "one item of that code", shown,
-            "nothing, if the other one was deleted in the ledger: the next whole read of its items sees that",
-        )  # fmt: skip
     if kind == "code":
         return Hold(
             "code_shared", f"another item has the code {text} but for capitals: the CRM cannot tell them apart",
