@@ -27,8 +27,8 @@ stop:  ## end what `make demo` started; data stay in .tieout/
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tieout.orchestration.demo down; else echo "nothing was running"; fi
 
 test: lint  ## lint, then the fast tests, then those that start servers and a real Airflow
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --no-loadscope-reorder --durations=10
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadscope
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadscope --no-loadscope-reorder --durations=10
 
 bench: $(DEV)  ## measurements beside peers, printed as ratios
 	$(BIN)/python -m bench

@@ -1,11 +1,17 @@
 """Fixtures that several folders share; each lives in its own module of tests/support."""
 
+from typing import Any
+
 import pytest
 
 pytest_plugins = ["tests.support.postgres", "tests.support.sandbox", "tests.support.demo"]
 
-#: Slow tests of these folders start nothing that lasts longer than one test: they may go to any worker.
-SPREAD = ("tests.scenarios.", "tests.unit.")
+#: Tests of these folders start nothing that lasts longer than one test: each may go to any worker.
+SPREAD = ("tests/scenarios/", "tests/unit/")
+#: These share the demo that one of them brings up.
+DEMO = ("tests/browser/test_pages.py", "tests/browser/test_roles.py", "tests/e2e/test_demo.py")
+#: Seconds for a test that may be the one which brings it up.
+DEMO_LIMIT = 900
 
 
 def pytest_configure() -> None:
@@ -15,14 +21,24 @@ def pytest_configure() -> None:
     logs.configure()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, slow tests that share a started system go to one of them, so that it starts once."""
+    """Who brings up the demo needs more time than a test has."""
     for item in items:
-        module = getattr(getattr(item, "module", None), "__name__", "")
-        if item.get_closest_marker("slow") is None or item.get_closest_marker("xdist_group"):
-            continue
         if "demo" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("demo"))
-        elif not module.startswith(SPREAD):
-            item.add_marker(pytest.mark.xdist_group(module))
+            item.add_marker(pytest.mark.timeout(DEMO_LIMIT))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several workers, tests that share a started system go to one of them, so that it starts once.
+
+    xdist's own groups do it by a suffix of the test's name, which pytest 9.2 does not take any more.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByWhatIsStarted(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "demo" if file in DEMO else nodeid if file.startswith(SPREAD) else file
+
+    return ByWhatIsStarted(config, log)
