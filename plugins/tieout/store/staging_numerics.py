@@ -2,7 +2,7 @@
 
 It is: how many digits to the base 10,000, the power of the first, a sign, the decimal places, the digits, each in two
 bytes; zeros before and behind are left out. Ordinary amounts are made by numpy, all in a few calls, the others by
-psycopg one by one; tests/unit/store/test_staging_usual.py compares both.
+psycopg one by one; tests/unit/store/test_staging_numerics.py compares both.
 """
 
 from __future__ import annotations
