@@ -160,7 +160,7 @@ def test_limits_are_sorted_by_the_keyboard_and_a_bad_file_says_which_line(
     lines = "customer,currency,limit,valid_from,shares_with\nC-0041,GBP,10.00,2026-01-01,\nNobody,GBP,1,2026-01-01,\n"
     file = {"name": "limits.csv", "mimeType": "text/csv", "buffer": lines.encode()}
     page.set_input_files("input[type=file]", files=[file])  # type: ignore[list-item]
-    page.get_by_role("button", name="Propose").click()
+    page.get_by_role("button", name="Propose", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("cannot be taken")
     expect(page.locator("tbody")).to_contain_text("unknown customer")
     page.screenshot(path=pictures / "credit_file.png")

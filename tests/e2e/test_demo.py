@@ -39,13 +39,13 @@ def test_the_demo_ends_well_and_says_where_to_look(demo: Demo) -> None:
     assert demo.exit_code == 0, demo.printed[-4000:]
     assert f"Airflow:  {demo.url}" in demo.printed and demo.password in demo.printed
     assert demo.printed.count("Quote to cash of link demo") == 2
-    assert demo.printed.count("Returns of link demo") == 1 and "back of a paid invoice" in demo.printed
+    assert demo.printed.count("Returns of link demo") == 1 and "back of a paid invoice" in demo.told
 
 
 def test_limits_are_approved_an_order_is_refused_and_one_is_released(demo: Demo) -> None:
-    assert re.search(r"sales: .*\d{8} refused by the CRM: .*available credit", demo.printed)
+    assert re.search(r"sales: .*\d{8} refused by the CRM: .*available credit", demo.told)
     line = r"Credit: \d+ limits, proposed by .* and approved by .*; order \d{8} of [\d,.]+ GBP waited .* now posted"
-    assert re.search(line, demo.printed)
+    assert re.search(line, demo.told)
     with demo.api() as api:
         page = api.page("/tieout/credit?show=limit")
     assert "Ruth Meyer" in page and 'id="customers"' in page and "As of never" not in page

@@ -428,7 +428,7 @@ def price_typed_over(one: Case, hands: Hands) -> None:
 
 @case(("stock", "stock", "amount", "", 930000))
 def stock_typed_over(one: Case, hands: Hands) -> None:
-    hands.crm("Product2", hands.world.ids["product:CHAIR"], Tieout_Stock__c=100)
+    hands.crm("Product2", hands.world.ids["product:STOOL"], Tieout_Stock__c=100)
 
 
 @case(("prices", "status", "status", "GBP", 0))

@@ -34,10 +34,14 @@ class Company:
             "crm": {
                 "accounts": [account for account, _ in given],
                 "orders": [each for _, orders in given for each in orders],
-                "products": [{"code": "LAMP", "name": "Lamp", "prices": {"GBP": "20.00"}}],
+                "products": [
+                    {"code": "LAMP", "name": "Lamp", "prices": {"GBP": "20.00"}},
+                    {"code": "STOOL", "name": "Stool", "prices": {"GBP": "15.00"}},
+                ],
             },
             "ledger": {"items": [
-                {"code": "CHAIR", "name": "Chair", "price": "50.00", "stock": 7},
+                {"code": "CHAIR", "name": "Chair", "price": "50.00"},
+                {"code": "STOOL", "name": "Stool", "price": "15.00", "stock": 7},
                 {"code": "DESK", "name": "Desk", "price": "200.00"},
                 {"code": "BOOK", "name": "Book", "price": "10.00"},
                 {"code": "LAMP", "name": "Lamp", "price": "20.00"},

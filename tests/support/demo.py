@@ -36,6 +36,11 @@ class Demo:
     exit_code: int
 
     @property
+    def told(self) -> str:
+        """What it printed, without the breaks that the width of a terminal makes."""
+        return " ".join(self.printed.split())
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._read('ports.json')['api']}"
 
