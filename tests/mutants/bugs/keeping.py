@@ -70,12 +70,6 @@ def fact_after_the_commit(patch: Patch) -> None:
     patch.setattr(worker.Worker, "_settle", later)
 
 
-@mutant("found", "equal", "durable.create")
-def crosswalk_not_one_to_one(patch: Patch) -> None:
-    """A confirmation whose document belongs to another intent stays a confirmation."""
-    patch.setattr(settle, "_against", lambda outcome, owner_of, id_of: outcome)
-
-
 @mutant("point", "held_open")
 def dead_letter_missing(patch: Patch) -> None:
     """What is held or rejected has no letter: nobody finds it."""
