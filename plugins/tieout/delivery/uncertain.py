@@ -254,8 +254,9 @@ def history(conn: Connection, intent_id: int) -> list[Event]:
     return [Event(*row) for row in rows]
 
 
-#: An upsert whose record is one of ours alone; others name a record that is there, or one without a crosswalk row.
-_UPSERTS_THAT_CREATE = frozenset({"products.upsert"})
+#: Beside those that are named so: an upsert whose record is one of ours alone (others name a record that is there, or one
+#: without a crosswalk row), and an allocation, for which a refund waits.
+_CREATE_TOO = frozenset({"products.upsert", "credit_notes.allocate"})
 
 
 def makes_a_document(operation: str) -> bool:
@@ -263,7 +264,7 @@ def makes_a_document(operation: str) -> bool:
 
     By name, for there is no connector where people decide; a test holds it against every connector's declarations.
     """
-    return operation.endswith(".create") or operation in _UPSERTS_THAT_CREATE
+    return operation.endswith(".create") or operation in _CREATE_TOO
 
 
 _COLUMNS = f"""w.intent_id, w.link, w.target, w.kind, w.operation, w.state, w.source, w.source_object, w.source_id,
