@@ -254,8 +254,8 @@ def history(conn: Connection, intent_id: int) -> list[Event]:
     return [Event(*row) for row in rows]
 
 
-#: Beside those that are named so: an upsert whose record is one of ours alone (others name a record that is there, or one
-#: without a crosswalk row), and an allocation, for which a refund waits.
+#: Beside those that are named so: an upsert whose record is one of ours alone (others name a record that is there, or
+#: one without a crosswalk row), and an allocation, for which a refund waits.
 _CREATE_TOO = frozenset({"products.upsert", "credit_notes.allocate"})
 
 
