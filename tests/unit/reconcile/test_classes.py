@@ -31,6 +31,7 @@ def shared(postgres_server: PostgresServer) -> Iterator[Engine]:
 def engine(shared: Engine) -> Iterator[Engine]:
     yield shared
     with shared.begin() as conn:
+        conn.execute(sa.text("set local session_replication_role = replica"))  # a match is never removed in earnest
         conn.execute(sa.text("truncate tieout.dead_letter, tieout.intent, tieout.matching cascade"))
 
 
