@@ -355,6 +355,9 @@ left join lateral (
     order by x.key limit 1) doubled on true
 """  # noqa: S608 - our own text
 
+#: Differences that are of a field of their own; those of money are shown as the records' amount.
+_COMPARED = "('currency', 'customer', 'date', 'rate', 'link', 'number', 'total', 'due', 'status', 'paid_on')"
+
 _DIFFERENCE = f"""
 insert into recon_difference (area, identity, component, class, currency, scale, amount, within_tolerance, a_keys,
     b_keys, customer_id, customer_name, numbers, a, b, fields, explanation, fix)
@@ -366,7 +369,7 @@ select f.area, f.identity, f.component, f.class, f.currency, f.scale, f.amount, 
         end,
     case when f.b_records is not null then jsonb_build_object('records', f.b_records, 'shown', {shown_json("mb", "b")})
         end,
-    to_jsonb(array[case when f.component in ('presence', 'paid', 'tax') then 'amount' else f.component end]),
+    to_jsonb(array[case when f.component in {_COMPARED} then f.component else 'amount' end]),
     {EXPLANATION}, null
 from (select *, {decision()} as class, :days as days from (select *, :rounding as rounding, :days as days
       from recon_found) facts) f

@@ -20,22 +20,32 @@ if TYPE_CHECKING:
 Side = Literal["a", "b"]
 SIDES: tuple[Side, Side] = ("a", "b")
 
+#: What has to be the same on both sides for a pair to tie; the second ones where the CRM states them.
+TIES_BY = ("amount", "currency", "number", "status", "total", "due", "paid_on")
+TIES_BY_WHERE_STATED = ("customer", "date", "rate")
+_SAME = (
+    f"case when live and alone then hash_record_extended(row({', '.join((*TIES_BY, *TIES_BY_WHERE_STATED))}), 0) end"
+)
+
 #: Column -> type and, where there is one, what is taken for none.
 COLUMNS: dict[str, str] = {
+    # The one join of everything is done by these two (match.py): numbers are quicker than texts, and the first columns
+    # quicker to read than later ones. h: of area and match_key; same: of all that has to be the same for a pair to tie.
+    "h": "bigint generated always as (hashtextextended(match_key, hashtext(area)::bigint)) stored",
+    "same": f"bigint generated always as ({_SAME}) stored",
+    # What the totals need comes next.
+    "live": "boolean not null default true",  # it counts; else it is known and its amount is 0
+    "scale": "smallint not null",
+    "amount": "bigint not null default 0",  # as it counts: a credit is below zero
+    "currency": "text not null default ''",
     "area": "text not null",
     "key": "text not null",  # <entity>:<source_id>
     "match_key": "text not null",  # the CRM's key where the crosswalk or a person names it, else its own
-    # What the one join of everything is done by: a number is quicker than two texts (match.py says why that is exact).
-    "h": "bigint generated always as (hashtextextended(match_key, hashtext(area)::bigint)) stored",
     "measure": "text not null default 'amount'",  # what its amount is: amount, price, stock, balance, limit, available
-    "live": "boolean not null default true",  # it counts; else it is known and its amount is 0
     "alone": "boolean not null default true",  # no other item of its side has the match_key
     "linked": "boolean not null default false",  # a crosswalk row names it
     "main": "boolean not null default true",  # its fields stand for the match_key, and not only its amount
     "ordinal": "bigint not null default 0",  # of several, the last one's fields are compared
-    "currency": "text not null default ''",
-    "scale": "smallint not null",
-    "amount": "bigint not null default 0",  # as it counts: a credit is below zero
     # What is compared beside the amount; null on the CRM's side is not stated.
     "customer": "text",  # the CRM's account id on both sides; of the ledger's own customers `ledger:<id>`
     "date": "date",
@@ -62,6 +72,8 @@ COLUMNS: dict[str, str] = {
     "version": "bigint",
 }
 
+#: Columns that PostgreSQL fills.
+GENERATED = ("h", "same")
 #: What a null means in a column that has none.
 DEFAULTS: dict[str, str | int | bool] = {
     "measure": "amount", "live": True, "alone": True, "linked": False, "main": True, "ordinal": 0, "currency": "",
@@ -81,7 +93,7 @@ def fill(conn: Connection, side: Side, frame: pd.DataFrame) -> int:
     import pyarrow as pa
     from pyarrow import csv
 
-    names = [name for name in COLUMNS if name in frame.columns and name != "h"]
+    names = [name for name in COLUMNS if name in frame.columns and name not in GENERATED]
     if frame.empty:
         return 0
     table = pa.table({name: _column(frame[name], DEFAULTS.get(name)) for name in names})

@@ -14,9 +14,9 @@ AREAS = ("invoices", "tax", "payments", "credit_memos", "balances", "prices", "s
 NUMBERS_IN_A_NOTICE = 3
 
 
-def area_order(area: str) -> tuple[int, str]:
-    """What areas are sorted by."""
-    return (AREAS.index(area) if area in AREAS else len(AREAS), area)
+def order_of(one: Total | ClassSum | Roll) -> tuple[bool, str, int, str]:
+    """What figures are sorted by: their currency, what has none last, and their area."""
+    return not one.currency, one.currency, AREAS.index(one.area) if one.area in AREAS else len(AREAS), one.area
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def by_currency(page: TieOut) -> dict[str, list[Block]]:
     """currency -> its areas, in their order. Two currencies never add, and neither do two areas: they overlap."""
     rolls = {(one.area, one.currency): one for one in page.rolls}
     blocks: dict[str, list[Block]] = {}
-    for total in sorted(page.totals, key=lambda one: (one.currency, area_order(one.area))):
+    for total in sorted(page.totals, key=order_of):
         key = (total.area, total.currency)
         classes = [one for one in page.classes if (one.area, one.currency) == key]
         blocks.setdefault(total.currency, []).append(Block(total, classes, rolls.get(key)))
@@ -77,7 +77,7 @@ def notice(page: TieOut, largest: Sequence[Item], where: str) -> tuple[str, str]
     """
     head = page.head
     lines = [verdict(page)]
-    for total in sorted(page.totals, key=lambda one: (one.currency, area_order(one.area))):
+    for total in sorted(page.totals, key=order_of):
         lines.append(
             f"{words(total.area)}{' ' if total.currency else ''}{total.currency}: "
             f"CRM {figure(total.a_amount, total.scale)}, ledger {figure(total.b_amount, total.scale)}, "

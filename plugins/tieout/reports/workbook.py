@@ -22,7 +22,7 @@ from tieout.model.errors import ConfigurationFault
 from tieout.model.tie_out import Item, TieOut, Total
 from tieout.reports.export import COLUMNS
 from tieout.reports.present import exact, figure, harmless, moment, words
-from tieout.reports.tie_out import area_order, by_currency, verdict
+from tieout.reports.tie_out import by_currency, order_of, verdict
 
 #: Rows of a sheet in the file format, less the heading and the totals.
 MOST_ROWS = 1_000_000
@@ -203,7 +203,7 @@ def _classes_on(book: _Book, cover: Any, row: int, page: TieOut) -> int:
     for place, heading in enumerate(headings):
         _text(book, cover, row, place, heading, bold=True, bottom=1)
     count = book.style(num_format="#,##0")
-    for one in sorted(page.classes, key=lambda each: (each.currency, area_order(each.area))):
+    for one in sorted(page.classes, key=order_of):
         row += 1
         _text(book, cover, row, 0, words(one.area))
         _text(book, cover, row, 1, one.currency)
@@ -234,7 +234,7 @@ def _rolls(book: _Book, page: TieOut) -> None:
         _text(book, sheet, 0, place, heading, bold=True, bottom=1)
     sheet.freeze_panes(1, 0)
     count = book.style(num_format="#,##0")
-    for row, roll in enumerate(sorted(page.rolls, key=lambda one: (one.currency, area_order(one.area))), start=1):
+    for row, roll in enumerate(sorted(page.rolls, key=order_of), start=1):
         money = book.money(roll.scale)
         _text(book, sheet, row, 0, words(roll.area))
         _text(book, sheet, row, 1, roll.currency)

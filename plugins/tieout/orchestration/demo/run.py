@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +22,7 @@ from tieout.orchestration.demo.places import Places
 from tieout.orchestration.demo.rest import AirflowApi
 from tieout.orchestration.demo.show import Screen
 from tieout.orchestration.demo.system import System, bring_up, run_module, take_down
+from tieout.reconcile import lines, report_store
 from tieout.reports.present import closing
 from tieout.store import runs
 from tieout.store.engine import connect
@@ -28,6 +30,8 @@ from tieout.store.engine import connect
 LINK = data.LINK
 #: The scenarios in the order in which their first runs go: the others are about what the first one moved.
 MAIN, OTHERS = "quote_to_cash", ("returns", "product_sync", "credit_sync")
+#: What compares both systems when all that is done.
+TIE_OUT = "reconciliation"
 #: Seconds that a run may take, and between two looks at it.
 LONGEST_RUN = 900.0
 LOOK = 0.4
@@ -87,7 +91,7 @@ def up(plan: Plan, screen: Screen) -> System:
 def _runs(plan: Plan, system: System, screen: Screen) -> None:
     with system.api() as api:
         api.log_in()
-        for scenario in (MAIN, *OTHERS):
+        for scenario in (MAIN, *OTHERS, TIE_OUT):
             _open_dag(api, _dag_id(scenario), screen)
         run_once(system, api, screen, MAIN, "First run: everything is new")
         _meanwhile(system, screen, "returns-day")
@@ -96,6 +100,7 @@ def _runs(plan: Plan, system: System, screen: Screen) -> None:
         for day in range(1, plan.days + 1):
             _meanwhile(system, screen, "next-day")
             run_once(system, api, screen, MAIN, f"Run after day {day}")
+        tie_out_once(system, api, screen, datetime.now(UTC).date())
 
 
 def _meanwhile(system: System, screen: Screen, what: str) -> None:
@@ -117,9 +122,64 @@ def run_once(system: System, api: AirflowApi, screen: Screen, scenario: str, tit
         BooksDoNotClose: it failed, or its summary does not add up.
         Retriable: it did not end in time.
     """
+    ended = _watched(system, api, screen, scenario, title)
+    if ended.run is not None:
+        screen.summary(ended.run)
+    rows = closing(ended.run.counts, ended.run.amounts) if ended.run is not None else []
+    if not rows or not all(row["closes"] for row in rows):
+        raise ended.fault(system, "its account does not close")
+    return ended.well(system, screen)
+
+
+def tie_out_once(system: System, api: AirflowApi, screen: Screen, day: date) -> runs.Run:
+    """The reconciliation as of a day, through the scheduler; its page one is shown.
+
+    Raises:
+        BooksDoNotClose: it failed, or something stays unexplained.
+        Retriable: it did not end in time.
+    """
+    title = "Reconciliation: do both systems agree?"
+    ended = _watched(system, api, screen, TIE_OUT, title, as_of=day.isoformat())
+    run = ended.well(system, screen)
+    engine = connect(system.store_url)
+    try:
+        with engine.connect() as conn:
+            report = report_store.of_run(conn, run.run_id)
+            if report is None:
+                raise ended.fault(system, "it made no report")
+            screen.tie_out(report, lines.totals(conn, report.report_id), lines.classes(conn, report.report_id))
+    finally:
+        engine.dispose()
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A run of a DAG that came to its end; `run` is None where it never opened a sync run."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    run: runs.Run | None
+
+    def well(self, system: System, screen: Screen) -> runs.Run:
+        """The sync run; raises BooksDoNotClose with the notices of what failed on the screen."""
+        if self.state != "success" or self.run is None:
+            screen.notices(system.places.logs / "airflow" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}")
+            raise self.fault(system, "not everything was done")
+        return self.run
+
+    def fault(self, system: System, why: str) -> BooksDoNotClose:
+        """What to raise."""
+        return BooksDoNotClose(
+            f"the run {self.run_id} of {self.dag_id} ended as {self.state}: {why}; logs: {system.places.logs}"
+        )
+
+
+def _watched(system: System, api: AirflowApi, screen: Screen, scenario: str, title: str, **given: str) -> _Ended:
     screen.new_run(title)
     dag_id = _dag_id(scenario)
-    run_id = api.trigger(dag_id)
+    run_id = api.trigger(dag_id, **given)
     end = time.monotonic() + LONGEST_RUN
     while (state := api.run_state(dag_id, run_id)) not in ("success", "failed"):
         screen.tasks(api.task_states(dag_id, run_id))
@@ -129,17 +189,7 @@ def run_once(system: System, api: AirflowApi, screen: Screen, scenario: str, tit
             )
         time.sleep(LOOK)
     screen.tasks(api.task_states(dag_id, run_id))
-    run = _sync_run(system, scenario, run_id)
-    if run is not None:
-        screen.summary(run)
-    if state != "success":
-        screen.notices(system.places.logs / "airflow" / f"dag_id={dag_id}" / f"run_id={run_id}")
-    rows = closing(run.counts, run.amounts) if run is not None else []
-    if run is None or state != "success" or not rows or not all(row["closes"] for row in rows):
-        raise BooksDoNotClose(
-            f"the run {run_id} of {dag_id} ended as {state} and its account does not close; logs: {system.places.logs}"
-        )
-    return run
+    return _Ended(dag_id, run_id, state, _sync_run(system, scenario, run_id))
 
 
 def _dag_id(scenario: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tieout.reconcile.classes import CLASSES
+from tieout.reconcile.lines import ClassLine, Total
+from tieout.reconcile.report_store import Report
 from tieout.reports.present import PARTS, closing, duration, words
 from tieout.store.runs import Run
 
@@ -81,6 +85,22 @@ class Screen:
             table.add_row(str(outcome), words(str(reason)), str(count))
         self.console.print(table)
 
+    def tie_out(self, report: Report, totals: Sequence[Total], classes: Sequence[ClassLine]) -> None:
+        """Page one of a reconciliation: both sides, the difference, what explains it, what is left."""
+        title = f"Tie-out of link {report.link} as of {report.as_of}: {report.state}"
+        table = Table(title=title, title_justify="left")
+        for heading in ("", "", "CRM", "ledger", "difference", "explained", "unexplained"):
+            table.add_column(heading, justify="right" if heading else "left")
+        for one in totals:
+            amounts = (one.a_amount, one.b_amount, one.a_amount - one.b_amount, one.explained, one.unexplained)
+            table.add_row(words(one.area), one.currency, *(one.text(amount) for amount in amounts))
+        self.console.print(table)
+        counts: Counter[str] = Counter()
+        for found in classes:
+            counts[CLASSES[found.class_].words] += found.count
+        told = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "none"
+        self.console.print(f"Breaks by class: {told}", markup=False, soft_wrap=True)
+
     def notices(self, folder: Path) -> None:
         """What the failed steps of a run told, read from Airflow's logs of that run."""
         for file in sorted(folder.rglob("*.log")):
@@ -93,7 +113,7 @@ class Screen:
         self.console.print()
         self.console.print(f"Airflow:  {url}        user admin, password {password}", soft_wrap=True)
         self.console.print(
-            f"Tieout:   {url}/tieout/    runs, writes, dead letters, credit, trace, mappings",
+            f"Tieout:   {url}/tieout/    tie-outs, breaks, runs, writes, dead letters, credit, trace, mappings",
             soft_wrap=True,
         )
         self.console.print("Everything goes on running in the background; `make stop` ends it, data stay in .tieout/.")
