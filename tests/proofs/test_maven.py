@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import sqlalchemy as sa
 from tests.proofs.company import Books, Company, company_of, load_company
 from tests.proofs.maven_arithmetic import Expected, expected_maven
 from tests.support.shared import require_shared
+from tieout.reconcile import lines
+from tieout.scenarios import reconciliation
 from tieout.store import aliases
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
@@ -38,6 +41,7 @@ def test_maven_bills_its_won_deals_and_one_approval_lets_the_rest_go(database_ur
         assert _held(company, "unknown_product") == expected.alias
         assert _held(company, "customer_missing") == expected.without_account
 
+        _ties_out(company, expected.with_account, {**expected.alias, **expected.without_account})
         with company.engine.begin() as conn:
             assert aliases.approve(conn, "maven", "product", "GTXPro", "GTX Pro", by="a person")
         second = company.run()
@@ -48,6 +52,7 @@ def test_maven_bills_its_won_deals_and_one_approval_lets_the_rest_go(database_ur
         assert _billed(books) == {**expected.with_account, **expected.alias}
         assert books.total == expected.total_with_account + expected.total_alias
         assert _by_account(books) == expected.by_account
+        _ties_out(company, {**expected.with_account, **expected.alias}, expected.without_account)
         assert _held(company, "customer_missing") == expected.without_account
 
 
@@ -93,3 +98,17 @@ def _held(company: Company, reason: str) -> dict[str, Decimal]:
             {"reason": reason},
         ).scalars()
         return {_deal(names[one]["Name"]): Decimal(names[one]["Amount"]) for one in ids}
+
+
+def _ties_out(company: Company, billed: Mapping[str, Decimal], held: Mapping[str, Decimal]) -> None:
+    """What is billed ties; each deal that is held is a break of its value, in the class that says so."""
+    with company.services() as services:
+        numbers = reconciliation.run(services, as_of=datetime.now(UTC).date())
+        with services.engine.connect() as conn:
+            breaks = lines.breaks(conn, company.link.name, area="invoices", most=10_000)
+    [invoices] = [one for one in numbers["totals"] if one["area"] == "invoices"]
+    assert (invoices["a_count"], invoices["b_count"]) == (len(billed) + len(held), len(billed))
+    assert invoices["b_amount"] == sum(billed.values()) * 100 and invoices["unexplained"] == 0
+    assert invoices["a_amount"] - invoices["b_amount"] == sum(held.values()) * 100
+    assert {one["class"] for one in breaks} <= {"rejected_or_held"}
+    assert sorted(one["amount"] for one in breaks) == sorted(amount * 100 for amount in held.values())

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.proofs.credit_proof import prove_credit
 from tests.proofs.northwind_arithmetic import expected_northwind
 from tests.proofs.returns_proof import prove_returns
 from tests.support.shared import require_shared
+from tieout.reconcile import lines
+from tieout.scenarios import reconciliation
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
@@ -61,6 +64,7 @@ def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_
         assert company.snapshot() == before
         assert second_writes == 0
         assert company.books().essence() == books.essence()
+        _ties_out(company, len(expected.orders), expected.total)
         paid = prove_credit(company, expected)
         prove_returns(company, folder, expected, paid)
     _report(
@@ -68,6 +72,19 @@ def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_
         first_cpu_seconds=round(first_seconds, 2), second_calls=second_calls,
         second_cpu_seconds=round(second_seconds, 2), second_share=round(second_seconds / first_seconds, 3),
     )  # fmt: skip
+
+
+def _ties_out(company: Company, count: int, total: Decimal) -> None:
+    """The reconciliation, which reads both systems anew, comes to the same books and finds nothing in the documents."""
+    with company.services() as services:
+        numbers = reconciliation.run(services, as_of=datetime.now(UTC).date())
+        with services.engine.connect() as conn:
+            breaks = lines.breaks(conn, company.link.name, most=10_000)
+    sides = {one["area"]: one for one in numbers["totals"] if one["area"] in reconciliation.SALES}
+    assert numbers["state"] == "tied" and not [one for one in breaks if one["area"] in reconciliation.SALES]
+    invoices = sides["invoices"]
+    assert (invoices["a_count"], invoices["a_amount"]) == (count, _cents(total))
+    assert (invoices["b_count"], invoices["b_amount"], invoices["unexplained"]) == (count, _cents(total), 0)
 
 
 def _cents(amount: Decimal) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -14,12 +15,15 @@ from sqlalchemy import Engine
 
 from tests.scenarios.format import Given
 from tests.scenarios.world import World, services_of
+from tests.support.reconciliation import reconcile as books
 from tests.support.sandbox import SandboxProcess
+from tieout.model.errors import BooksDoNotClose, ConfigurationFault
 from tieout.reconcile import suggestions
-from tieout.scenarios import credit_sync, product_sync, quote_to_cash, reconciliation, returns, steps
+from tieout.scenarios import credit_sync, product_sync, quote_to_cash, receivables, reconciliation, returns, steps
 from tieout.scenarios.frames import common_rows
 from tieout.scenarios.ledger_hand import LedgerHand
 from tieout.scenarios.services import Services
+from tieout.store import runs
 
 pytestmark = pytest.mark.slow
 PLACE = {"city": "Leeds", "country": "United Kingdom"}
@@ -125,3 +129,55 @@ def test_money_that_came_before_it_was_set_against_an_invoice_is_unapplied_cash(
     assert tied.found() == []
     with tied.engine.connect() as conn:
         assert suggestions.listing(conn, tied.world.link.name) == []
+
+
+def test_what_was_known_at_an_instant_has_the_same_hash_whatever_came_later(tied: Tied) -> None:
+    with tied.engine.connect() as conn:
+        then = conn.execute(sa.text("select clock_timestamp()")).scalar_one()
+    first = tied.reconcile(known_at=then)
+    with tied.services() as services:
+        rows, _ = common_rows(services, services.ledger, "invoice")
+        invoice = next(row for row in rows if row["total_minor"] == 24000)
+        with LedgerHand(tied.world._ledger) as hand:
+            hand.pay(invoice["invoice_id"], Decimal("240.00"), date(2026, 3, 25))
+    tied.sync()
+    assert tied.reconcile(known_at=then)["hash"] == first["hash"]
+    now = tied.reconcile()
+    paid = {(one["area"], one["currency"]): one["b_amount"] for one in now["totals"]}
+    assert now["hash"] != first["hash"] and paid["payments", "GBP"] == 24000
+
+
+def test_a_report_that_does_not_tie_fails_its_run_and_says_by_how_much(tied: Tied) -> None:
+    """The engine's own proof: one item more on a side than the differences know of."""
+    with tied.services() as services:
+        run_id = reconciliation.start(services, as_of=date(2026, 3, 31))
+        reconciliation.extract(services, run_id)
+        books(tied.engine, date(2026, 3, 31), [], link=services.link.name, off_by=1, run_id=UUID(run_id))
+        with tied.engine.begin() as conn:
+            runs.end_step(conn, UUID(run_id), "tie_out", {"breaks": {"live": 0}})
+        with pytest.raises(BooksDoNotClose, match=r"unexplained are invoices 0\.01 EUR"):
+            reconciliation.summarise(services, run_id)
+    with tied.engine.connect() as conn:
+        run = runs.get(conn, UUID(run_id))
+    assert run is not None and run.state == "failed" and run.counts["state"] == "untied"
+
+
+def test_a_day_that_has_not_come_is_refused(tied: Tied) -> None:
+    with tied.services() as services, pytest.raises(ConfigurationFault, match="not in the future"):
+        reconciliation.start(services, as_of=date(2999, 1, 1))
+
+
+def test_receivables_are_what_the_ledgers_invoices_leave_open(tied: Tied) -> None:
+    """Net 350.00 and 40.00 of tax were billed on the 10th of March, due in 30 days; 60.00 came in."""
+    with tied.services() as services:
+        rows, _ = common_rows(services, services.ledger, "invoice")
+        due = {row["due_date"] for row in rows}
+        total = sum(row["total_minor"] for row in rows)
+        with LedgerHand(tied.world._ledger) as hand:
+            hand.pay(rows[0]["invoice_id"], Decimal("60.00"), date(2026, 3, 25))
+        tied.sync(quote_to_cash)
+        mapping = services.ledger.mappings["invoice"]
+        [owed] = receivables.of_link(services.engine, services.link, mapping, date(2026, 4, 10))
+    assert due == {date(2026, 4, 9)} and (owed.currency, owed.due, owed.invoiced) == ("GBP", total - 6000, total)
+    assert owed.buckets == {"not due": 0, "1-30": total - 6000, "31-60": 0, "61-90": 0, "over 90": 0}
+    assert owed.days_outstanding == (Decimal(owed.due) * 90 / total).quantize(Decimal("0.1"))

@@ -77,6 +77,11 @@ def read(engine: Engine, settings: Settings, link_name: str, today: date) -> lis
     """
     link = find_link(settings, link_name)
     mapping = apply_overrides(load_system(settings.include / "mappings", link.ledger_system)["invoice"], link)
+    return of_link(engine, link, mapping, today)
+
+
+def of_link(engine: Engine, link: Link, mapping: EntityMapping, today: date) -> list[Owed]:
+    """The same; `mapping`: of the ledger's invoice."""
     open_, settled = OPEN[link.ledger_system], SETTLED[link.ledger_system]
     with engine.connect() as conn:
         table = f'staging."{mapping.staged_entity().table}"'

@@ -7,7 +7,9 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from email import message_from_string, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -99,6 +101,46 @@ def test_the_notice_goes_to_each_channel_that_answers(
     assert "Sync run: 0e0f0a0b" in body["text"]
     assert "'gone': ConnectError" in caplog.text
     assert "T0/secret" not in caplog.text
+
+
+class Mail(StreamRequestHandler):
+    """As much of SMTP (RFC 5321) as one message needs; what came is in `received`."""
+
+    received: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline().decode():
+            word = line[:4].upper().strip()
+            if word == "DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = iter(lambda: self.rfile.readline().decode(), ".\r\n")
+                self.received.append("".join(lines))
+            self.wfile.write(b"221 bye\r\n" if word == "QUIT" else b"250 fine\r\n")
+
+
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Connection `post`: a mail server without encryption on this machine."""
+    server = ThreadingTCPServer(("127.0.0.1", 0), Mail)
+    Mail.received.clear()
+    Thread(target=server.serve_forever, daemon=True).start()
+    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "tieout@example.org", "to": "finance@example.org"}
+    post = {"conn_type": "smtp", "host": "127.0.0.1", "port": server.server_address[1], "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_POST", json.dumps(post))
+    yield Mail.received
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_notice_goes_out_as_mail_with_its_text_and_never_as_markup(mail: list[str]) -> None:
+    error = AuthenticationFailed("xero: refused <b>now</b>")
+    FailureNotice("acme", ["post"]).notify({"ti": Instance(), "exception": wrapped(error)})
+    (raw,) = mail
+    message = message_from_string(raw, policy=policy.default)
+    body = message.get_body(("html",))
+    assert message["To"] == "finance@example.org" and message["Subject"] == "Tieout: deliver failed for acme"
+    assert body is not None and "refused &lt;b&gt;now&lt;/b&gt;" in body.get_content()
 
 
 def test_the_end_of_a_run_whose_step_failed_sends_no_second_notice(chat: list[tuple[str, dict[str, Any]]]) -> None:
