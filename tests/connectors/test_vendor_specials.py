@@ -314,6 +314,35 @@ def test_a_refund_is_found_by_our_reference_and_made_once(books_side: Xero, book
     assert books.look_up(operation, [refund]) == {"doc-4": []}
 
 
+def test_a_payment_is_taken_back_by_its_id_once_and_not_once_the_bank_has_it(
+    books_side: Xero, books: XeroConnector
+) -> None:
+    (request,) = books_side.requests(1)
+    invoice = exact_json.loads(request.body)
+    (billed,) = do(books, item(1, "invoices.create", invoice))
+    with LedgerHand(ledger_connection(books_side.sandbox, "ledger")) as hand:
+        once, twice = (
+            hand.create("Payments", [{"Invoice": {"InvoiceID": billed.vendor_id}, "Account": {"Code": "090"},
+                                      "Amount": "1.00", "Date": "2024-05-02", "IsReconciled": by_the_bank}])[0]
+            for by_the_bank in (False, True)
+        )  # fmt: skip
+        void = item(2, "payments.void", {"PaymentID": once["PaymentID"], "Status": "DELETED"})
+        operation = books.operation("payments.void")
+        assert operation.batch == 1 and operation.repeatable and not operation.creates
+        (found,) = books.look_up(operation, [void])["doc-2"]
+        assert found.differences == (("Status", "DELETED", "AUTHORISED"),), "not applied yet: it may be sent"
+        (done,) = do(books, void)
+        assert (done.outcome, done.vendor_id) == ("applied", once["PaymentID"])
+        (found,) = books.look_up(operation, [void])["doc-2"]
+        assert found.differences == ()
+        (kept,) = do(books, item(3, "payments.void", {"PaymentID": twice["PaymentID"], "Status": "DELETED"}))
+        assert kept.outcome == "refused" and "reconciled" in kept.message
+        states = {one["PaymentID"]: one["Status"] for one in hand.all("Payments")}
+    assert states == {once["PaymentID"]: "DELETED", twice["PaymentID"]: "AUTHORISED"}
+    (unnamed,) = do(books, item(4, "payments.void", {"Status": "DELETED"}))
+    assert (unnamed.outcome, unnamed.reason) == ("refused", "body_unreadable")
+
+
 def test_contacts_and_drafts_are_updated_by_their_ids(books_side: Xero, books: XeroConnector) -> None:
     (request,) = books_side.requests(1)
     draft = exact_json.loads(request.body) | {"Status": "DRAFT"}

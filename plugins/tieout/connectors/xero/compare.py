@@ -24,7 +24,7 @@ _NUMBERS = {
     "Amount",
 }
 RATE_PLACES = 6  # of a CurrencyRate, that Xero keeps at least
-_IDS = {"ContactID", "InvoiceID", "CreditNoteID", "BrandingThemeID", "LineItemID", "AccountID"}
+_IDS = {"ContactID", "InvoiceID", "CreditNoteID", "PaymentID", "BrandingThemeID", "LineItemID", "AccountID"}
 #: How far a document is on its way; a person may have taken it further since.
 _PROGRESS = {"DRAFT": 0, "SUBMITTED": 1, "AUTHORISED": 2, "PAID": 3}
 _LISTED = {"Addresses": "AddressType", "Phones": "PhoneType"}

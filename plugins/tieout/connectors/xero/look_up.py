@@ -36,7 +36,7 @@ def look_up(session: XeroSession, operation: Operation, requests: Sequence[Reque
 
 
 def _candidates(session: XeroSession, shape: Shape, keys: Sequence[str]) -> Iterable[Record]:
-    obj = shape.path
+    obj = shape.object
     if shape.key == shape.id:
         yield from by_ids(session, obj, shape.key, keys)
         return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tieout.connectors.base import Guard, Operation
+from tieout.connectors.xero.read import is_guid
 
 BATCH = 50  # elements of one request; Xero advises no more, and takes at most 3.5 MB
 
@@ -16,11 +17,12 @@ class Shape:
     """How one operation is sent.
 
     Attributes:
-        method, path: of the request; the path of an allocation holds its credit note's id.
+        method, path: of the request; a `{}` of the path is the id that the body names at `of`: one document a call.
         answer: the list in body and answer.
         id: the vendor's id in an element of the answer.
         key: the field that an element of the answer shares with the item that was sent.
         number: the field with the number that people see.
+        bare: the body goes as it is, not as the one element of a list.
     """
 
     method: str
@@ -29,6 +31,13 @@ class Shape:
     id: str
     key: str
     number: str | None = None
+    of: tuple[str, ...] = ()
+    bare: bool = False
+
+    @property
+    def object(self) -> str:
+        """What is read to find it again."""
+        return self.path.partition("/")[0]
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -41,8 +50,11 @@ SHAPES: Mapping[str, Shape] = {
     "credit_notes.void": Shape(
         "POST", "CreditNotes", "CreditNotes", "CreditNoteID", "CreditNoteID", "CreditNoteNumber"
     ),
-    "credit_notes.allocate": Shape("PUT", "CreditNotes/{}/Allocations", "Allocations", "AllocationID", "Invoice"),
+    "credit_notes.allocate": Shape(
+        "PUT", "CreditNotes/{}/Allocations", "Allocations", "AllocationID", "Invoice", of=("CreditNote", "CreditNoteID")
+    ),
     "refunds.create": Shape("PUT", "Payments", "Payments", "PaymentID", "Reference"),
+    "payments.void": Shape("POST", "Payments/{}", "Payments", "PaymentID", "PaymentID", of=("PaymentID",), bare=True),
 }
 _GUARDS = {
     "invoices.create": Guard.NATURAL_KEY,
@@ -55,7 +67,7 @@ _GUARDS = {
 _CREATING = {
     "contacts.create", "invoices.create", "credit_notes.create", "credit_notes.allocate", "refunds.create",
 }  # fmt: skip
-_REPEATABLE = {"contacts.update", "invoices.update", "invoices.void", "credit_notes.void"}
+_REPEATABLE = {"contacts.update", "invoices.update", "invoices.void", "credit_notes.void", "payments.void"}
 
 
 def operations(time_out: float, latest_apply: float, look_up_lag: float) -> dict[str, Operation]:
@@ -64,7 +76,7 @@ def operations(time_out: float, latest_apply: float, look_up_lag: float) -> dict
         name: Operation(
             name,
             _GUARDS.get(name, Guard.DURABLE_KEY),
-            1 if name == "credit_notes.allocate" else BATCH,
+            1 if SHAPES[name].of else BATCH,
             name in _CREATING,
             time_out,
             latest_apply,
@@ -73,6 +85,14 @@ def operations(time_out: float, latest_apply: float, look_up_lag: float) -> dict
         )
         for name in SHAPES
     }
+
+
+def document_of(shape: Shape, body: Mapping[str, Any]) -> str | None:
+    """The id that the path names, in lower case; None where the body has none."""
+    value: Any = body
+    for name in shape.of:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value.lower() if isinstance(value, str) and is_guid(value) else None
 
 
 def key_of(shape: Shape, element: Mapping[str, Any]) -> str | None:

@@ -12,8 +12,7 @@ from typing import Any
 from tieout.connectors.answers import all_of, answered, body_object
 from tieout.connectors.base import Answer, Operation, Request
 from tieout.connectors.http import Reply
-from tieout.connectors.xero.operations import SHAPES, Shape, key_of
-from tieout.connectors.xero.read import is_guid
+from tieout.connectors.xero.operations import SHAPES, Shape, document_of, key_of
 from tieout.connectors.xero.reasons import messages_of, reason_of, summary
 from tieout.connectors.xero.sign_in import XeroSession
 from tieout.model.errors import AuthenticationFailed, PermissionDenied, RateLimited
@@ -43,27 +42,22 @@ def _sendable(shape: Shape, request: Request) -> bool:
     body = body_object(request)
     if body is None or key_of(shape, body) is None:
         return False
-    return "{}" not in shape.path or _credit_note(body) is not None
+    return not shape.of or document_of(shape, body) is not None
 
 
 def _send_good(session: XeroSession, shape: Shape, requests: Sequence[Request]) -> list[Answer]:
     if not requests:
         return []
     priority = max(request.priority for request in requests)
-    path = shape.path.format(_credit_note(body_object(requests[0]) or {}))
-    body = b'{"' + shape.answer.encode() + b'":[' + b",".join(request.body for request in requests) + b"]}"
+    path = shape.path.format(document_of(shape, body_object(requests[0]) or {}))
+    listed = b'{"' + shape.answer.encode() + b'":[' + b",".join(request.body for request in requests) + b"]}"
+    body = requests[0].body if shape.bare else listed
     params = _PARAMS | ({"unitdp": "4"} if shape.answer in ("Invoices", "CreditNotes") else {})
     return answered(
         requests,
         lambda: session.write(shape.method, path, params, request_key(requests), body, priority),
         lambda reply: _judge(session, shape, requests, reply),
     )
-
-
-def _credit_note(body: Mapping[str, Any]) -> str | None:
-    note = body.get("CreditNote")
-    found = note.get("CreditNoteID") if isinstance(note, dict) else None
-    return found.lower() if isinstance(found, str) and is_guid(found) else None
 
 
 def _judge(session: XeroSession, shape: Shape, requests: Sequence[Request], reply: Reply) -> list[Answer]:
@@ -133,7 +127,7 @@ def _vendor_id(shape: Shape, request: Request, element: Mapping[str, Any]) -> st
     if shape.answer == "Allocations":
         # The specification's answer has no AllocationID: the pair names it as well.
         body = body_object(request) or {}
-        return f"{_credit_note(body)}/{key_of(shape, body)}"
+        return f"{document_of(shape, body)}/{key_of(shape, body)}"
     return None
 
 
