@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -67,6 +68,7 @@ def invoice(number: int) -> NewIntent:
         source="crm", source_object="Order", source_id=str(number), natural_key=f"INV-{number}",
         idempotency_key=idempotency_key(uid, "ledger", "invoices.create"), body=json.dumps(body).encode(),
         entity="invoice", currency="EUR", amount_minor=5697, source_system="salesforce", source_entity="order",
+        posting_date=date(2026, 3, 1),
     )  # fmt: skip
 
 

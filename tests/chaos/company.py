@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -254,4 +255,5 @@ def _new(source_id: str, kind: str, uid: str, key: str, body: Mapping[str, Any],
         entity=entity,
         source_system="salesforce",
         source_entity="order",
+        posting_date=date(2026, 3, 1),
     )

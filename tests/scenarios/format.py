@@ -181,6 +181,15 @@ class Return(_Part):
     lines: tuple[ReturnLine, ...] = ()
 
 
+class ClosedPeriod(_Part):
+    """A fiscal period of the link that is closed in Tieout; the ledger itself is not locked by it."""
+
+    label: str
+    first: Day
+    last: Day
+    by: str = "a controller"
+
+
 class Crm(_Part):
     accounts: tuple[Account, ...] = ()
     products: tuple[Product, ...] = ()
@@ -224,6 +233,9 @@ class Step(_Part):
     approve_product: str | None = None
     approve_account: str | None = None
     lock_until: Day | None = None
+    close_period: ClosedPeriod | None = None
+    reopen_period: str | None = None  # its label; one person asks, another one agrees
+    correct_rate: dict[str, Decimal] | None = None  # finance corrects the ledger's rates
     approve_limits: tuple[CreditLimit, ...] | None = None
     release_order: str | None = None  # a person lets the held order go
     #: Sales activates it; `refused`: part of what Salesforce answers instead of doing it.
@@ -260,6 +272,8 @@ class Given(_Part):
     runs: tuple[str, ...] = ("quote_to_cash",)
     link: dict[str, Any] = {}
     credit_limits: tuple[CreditLimit, ...] = ()
+    #: Closed before the first run.
+    closed_periods: tuple[ClosedPeriod, ...] = ()
     #: The administrator deployed the validation rule that blocks orders beyond the credit.
     credit_rule: bool = False
     crm: Crm = Crm()

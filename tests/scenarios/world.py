@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from tests.scenarios.format import (
     FOLDER,
+    ClosedPeriod,
     CreditLimit,
     Given,
     HandInvoice,
@@ -47,7 +48,7 @@ from tieout.scenarios.crm_load import STANDARD_PRICE_BOOK, ConnectorCrm, CrmReco
 from tieout.scenarios.demo_doors import Doors
 from tieout.scenarios.ledger_hand import LedgerHand
 from tieout.scenarios.services import Services, Side
-from tieout.store import aliases, credit
+from tieout.store import aliases, credit, periods
 
 LOAD_ORDER = (
     "Account", "Contact", "Product2", "PricebookEntry", "Opportunity", "OpportunityLineItem", "Quote", "QuoteLineItem",
@@ -91,6 +92,8 @@ class World:
         self._fill_crm(products)
         if self.given.credit_limits:
             self._approve_limits(None, self.given.credit_limits)
+        for period in self.given.closed_periods:
+            self._close_period(None, period)
 
     def run(self) -> dict[str, Any]:
         """One run of Tieout, as the command line does it."""
@@ -344,6 +347,19 @@ class World:
 
     def _lock_until(self, step: Step | None, day: date) -> None:
         self.doors.settings("xero", period_lock_date=day.isoformat())
+
+    def _close_period(self, step: Step | None, period: ClosedPeriod) -> None:
+        with self.engine.begin() as conn:
+            periods.begin_closing(conn, self.link.name, period, period.by)
+            periods.close(conn, self.link.name, period.label, period.by, {})
+
+    def _reopen_period(self, step: Step, label: str) -> None:
+        with self.engine.begin() as conn:
+            asked = periods.ask_to_reopen(conn, self.link.name, label, "a clerk", "an invoice was forgotten")
+            periods.decide_reopening(conn, asked, "a controller", agreed=True)
+
+    def _correct_rate(self, step: Step, rates: dict[str, Decimal]) -> None:
+        self.doors.settings("xero", rates={code: str(rate) for code, rate in rates.items()})
 
     def _invoices(self, of: str) -> list[dict[str, Any]]:
         """Everything that an order or deal was billed by."""

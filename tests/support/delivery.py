@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +48,7 @@ def intent(number: int | str, operation: str = "natural.create", *, revision: in
         amount_minor=1000,
         source_system="salesforce",
         source_entity="order",
+        posting_date=date(2026, 3, 1),
     )
     return replace(made, **changes)
 

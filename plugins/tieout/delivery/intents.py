@@ -7,21 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from tieout.delivery import families, letters
 from tieout.delivery.bodies import digest, named_in
 from tieout.delivery.clock import Clock, system_clock
 from tieout.delivery.states import Change, Journal, State, apply
 from tieout.delivery.uncertain import makes_a_document
+from tieout.model.errors import Retriable
+from tieout.store import periods
 from tieout.store.engine import dumps
 
 #: Intents in one statement.
 CHUNK = 5_000
 _SEPARATOR = "\x1f"
+
+
+class ClosedPeriod(Retriable):
+    """A document is dated in a period of the link that is closed: planned anew it is held, or dated in an open one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,8 @@ class NewIntent:
         source_system, source_entity: system and common entity of the source record (`salesforce`, `order`): its staging
             table, by which a dead letter is shown and replayed. Empty: the source's and the object's names.
         priority: 0 is batch work; higher is claimed and sent first.
+        posting_date: the document's date in the books, in the link's time zone: that of an invoice that is voided. None
+            where it has none there: a customer, a write-back, a draft that is deleted.
     """
 
     link: str
@@ -70,6 +80,7 @@ class NewIntent:
     source_system: str = ""
     source_entity: str = ""
     priority: int = 0
+    posting_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,7 @@ _PLAIN = {
     "amount_minor": "bigint",
     "owner": "text",
     "priority": "smallint",
+    "posting_date": "date",
 }
 _INSERT = f"""
 insert into tieout.intent ({", ".join(_PLAIN)}, depends_on, frozen, run_id, created_at, updated_at)
@@ -140,6 +152,9 @@ def add(conn: Connection, intents: Sequence[NewIntent], run_id: UUID, actor: str
         intents: parents before children is best, but not needed.
         run_id: the sync run that plans them.
         actor: for the audit row, such as `run:transform`.
+
+    Raises:
+        ClosedPeriod: one of them is dated in a closed period (the database says so); nothing is added.
     """
     new: list[str] = []
     same: list[str] = []
@@ -255,7 +270,12 @@ def _compare(
 
 
 def _insert(conn: Connection, chunk: Sequence[NewIntent], journal: Journal) -> dict[str, int]:
-    rows = conn.exec_driver_sql(_INSERT, {**_columns(chunk), "run_id": journal.run_id, "now": journal.now})
+    try:
+        rows = conn.exec_driver_sql(_INSERT, {**_columns(chunk), "run_id": journal.run_id, "now": journal.now})
+    except DBAPIError as error:
+        if periods.kept_out(error):
+            raise ClosedPeriod(periods.in_words(error)) from error
+        raise
     ids = {row.doc_uid: row.intent_id for row in rows}
     for intent in chunk:
         if intent.doc_uid in ids:

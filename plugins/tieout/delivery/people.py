@@ -168,8 +168,8 @@ def try_again(conn: Connection, intent_id: int, who: str, note: str = "", clock:
     account made). Only where every send got a definite no and no later revision exists.
 
     Raises:
-        NotPossible: it is not REJECTED, something of it may have been applied, a later revision took its place, or
-            another record has its key by now.
+        NotPossible: it is not REJECTED, something of it may have been applied, a later revision took its place,
+            another record has its key by now, or its period has been closed.
     """
     targets = conn.exec_driver_sql("select target from tieout.intent where intent_id = %(id)s", {"id": intent_id})
     for (target,) in targets:
@@ -182,6 +182,12 @@ def try_again(conn: Connection, intent_id: int, who: str, note: str = "", clock:
         raise NotPossible(f"the key of intent {intent_id} is that of {found.rival} by now: cancel that one first")
     if found.later:
         raise NotPossible(f"intent {intent_id} has a later revision, which is what counts now")
+    if found.closed is not None:
+        raise NotPossible(
+            f"intent {intent_id} is dated {found.posting_date}, and {found.closed_by} closed {found.closed} of "
+            f"{found.link} on {found.closed_at:%Y-%m-%d}: ask for the period to be reopened (`tieout period reopen "
+            f"{found.link} {found.closed}`), or let the record be planned anew with a date in an open period"
+        )
     journal = Journal(row.target, _actor(who), None, clock.database_now(conn))
     change = Change(
         intent_id,
@@ -236,8 +242,11 @@ select ({OTHER_WITH_THE_KEY}) as rival,
         and (a.outcome is null or a.outcome = 'applied')) as may_be_there,
     exists (select from tieout.intent later where later.source = i.source and later.source_object = i.source_object
         and later.source_id = i.source_id and later.link = i.link and later.kind = i.kind and later.target = i.target
-        and later.revision > i.revision) as later
-from tieout.intent i where i.intent_id = %(id)s
+        and later.revision > i.revision) as later,
+    i.link, i.posting_date, p.label as closed, p.changed_by as closed_by, p.changed_at as closed_at
+from tieout.intent i left join tieout.period p
+    on p.link = i.link and i.posting_date between p.first and p.last and p.state = 'closed'
+where i.intent_id = %(id)s
 """  # noqa: S608 - a constant of families
 
 

@@ -61,6 +61,8 @@ class Policies(_Part):
     cancelled_after_posting: Literal["void_else_credit", "hold"] = "void_else_credit"
     closed_period: Literal["hold", "next_open"] = "hold"
     exchange_rate: Literal["crm", "ledger"] = "ledger"
+    #: keep: a rate that the CRM corrects afterwards changes nothing that is posted; as_changed: it is a change.
+    rate_after_posting: Literal["keep", "as_changed"] = "keep"
     unknown_product: Literal["hold", "description_only"] = "hold"
     split: Split = Split()
     due_days: Annotated[int, Field(ge=0, le=365)] = 30

@@ -6,15 +6,17 @@ command line and the pages call the same function. Delivery posts the intents li
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
 from tieout.delivery import intents
 from tieout.delivery import people as adopting
-from tieout.delivery.intents import NewIntent
+from tieout.delivery.intents import ClosedPeriod, NewIntent
 from tieout.model.identity import content_hash
 from tieout.reconcile import people
 from tieout.reconcile.people import Break
@@ -39,15 +41,19 @@ def frozen_intents(made: Sequence[NewIntent]) -> list[dict[str, Any]]:
     """Intents as a proposal keeps them; `thawed` is the way back."""
     return [
         {**{name: getattr(one, name) for name in NewIntent.__dataclass_fields__},
-         "body": one.body.decode(), "depends_on": list(one.depends_on), "frozen": dict(one.frozen)}
+         "body": one.body.decode(), "depends_on": list(one.depends_on), "frozen": dict(one.frozen),
+         "posting_date": None if one.posting_date is None else one.posting_date.isoformat()}
         for one in made
     ]  # fmt: skip
 
 
 def thawed(kept: Mapping[str, Any], **facts: Any) -> NewIntent:
     """The intent that a proposal kept, with more facts that must not change later."""
+    # What was proposed before intents had a date has it in its body.
+    day = kept.get("posting_date") or json.loads(str(kept["body"])).get("Date")
     changed = {"body": str(kept["body"]).encode(), "depends_on": tuple(kept["depends_on"]),
-               "frozen": {**kept["frozen"], **facts}}  # fmt: skip
+               "frozen": {**kept["frozen"], **facts},
+               "posting_date": None if day is None else date.fromisoformat(day)}  # fmt: skip
     return NewIntent(**{**kept, **changed})
 
 
@@ -58,8 +64,8 @@ def approve(engine: Engine, proposal_id: int, by: str, seen_hash: str, note: str
         seen_hash: the proposal's hash as it was shown, or its first characters (proposals.SHORTEST_HASH).
 
     Raises:
-        NotAllowed: the hash is of something else, the approver made the proposal, it was decided otherwise, or a
-            document is not as it was when it was proposed.
+        NotAllowed: the hash is of something else, the approver made the proposal, it was decided otherwise, a
+            document is not as it was when it was proposed, or its period was closed since.
     """
     with engine.begin() as conn:
         found = proposals.locked(conn, proposal_id)
@@ -109,7 +115,10 @@ def _add(conn: Connection, found: Proposal, by: str) -> int:
     ]
     if not made:
         raise NotAllowed(f"proposal {found.proposal_id}: nothing in it can be done; refuse it")
-    added = intents.add(conn, made, found.run_id, f"person:{by}")
+    try:
+        added = intents.add(conn, made, found.run_id, f"person:{by}")
+    except ClosedPeriod as error:
+        raise NotAllowed(f"proposal {found.proposal_id}: {error}; refuse it and propose anew") from error
     if there := [*added.same, *added.conflicting]:
         raise NotAllowed(
             f"proposal {found.proposal_id}: {len(there)} of its documents have an intent of the same kind already; "

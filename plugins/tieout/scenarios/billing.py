@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from tieout.model.link import Link, SplitPart
 from tieout.model.money import apportion, exponent, from_minor, line_amount, line_net, tax_minor
@@ -92,6 +92,16 @@ class Bill:
         }  # fmt: skip
 
 
+class Closed(NamedTuple):
+    """A period of the link that is closed: its first and last day, its label, by whom and since when (UTC)."""
+
+    first: date
+    last: date
+    label: str
+    by: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the link and the ledger say; read once for a run.
@@ -103,6 +113,7 @@ class Rules:
         aliases: product text as it was met -> item code that a person approved.
         locked_until: the later of the ledger's lock dates; nothing may be dated on or before it.
         today: the run's day in the link's time zone: the date of credit notes.
+        closed: the link's closed periods, by first day; nothing may be dated in them either.
     """
 
     link: Link
@@ -112,9 +123,13 @@ class Rules:
     aliases: Mapping[str, str]
     locked_until: date | None
     today: date
+    closed: tuple[Closed, ...] = ()
 
 
-def bill(order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Sequence[Row], rules: Rules) -> Bill | Hold:
+def bill(
+    order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Sequence[Row], rules: Rules, *,
+    dated: date | None = None,
+) -> Bill | Hold:  # fmt: skip
     """The invoice for one billable order (or won opportunity), or why it cannot be billed.
 
     Args:
@@ -123,6 +138,7 @@ def bill(order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Seque
         quote: the accepted quote it came from, if any; its prices and discounts are what is billed.
         quote_lines: that quote's lines.
         rules: see Rules.
+        dated: its date where it was posted already, open or not; None: posting_date() of the order's.
     """
     for problem in (_currency(order, rules), _account(order), _dates(order)):
         if problem:
@@ -139,9 +155,9 @@ def bill(order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Seque
         if isinstance(line, Hold):
             return line
         billed.append(line)
-    dated = posting_date(order["order_date"], rules)
-    if isinstance(dated, Hold):
-        return dated
+    day = dated or posting_date(order["order_date"], rules)
+    if isinstance(day, Hold):
+        return day
     rate = order.get("exchange_rate") if _uses_crm_rate(order, rules) else None
     if _uses_crm_rate(order, rules) and (rate is None or rate <= 0):
         return Hold(
@@ -154,8 +170,8 @@ def bill(order: Row, lines: Sequence[Row], quote: Row | None, quote_lines: Seque
         source_number=order["number"] or order["order_id"],
         account_id=order["account_id"],
         currency=order["currency"],
-        posting_date=dated,
-        due_date=dated + timedelta(days=rules.link.policies.due_days),
+        posting_date=day,
+        due_date=day + timedelta(days=rules.link.policies.due_days),
         original_date=order["order_date"],
         reference=order.get("reference"),
         exchange_rate=rate,
@@ -390,11 +406,38 @@ def _tax_code(code: str | None, rules: Rules) -> str | Hold:
 
 
 def posting_date(day: date, rules: Rules) -> date | Hold:
-    """The day, or the first one that the ledger has not locked where the link allows that."""
-    if rules.locked_until is None or day > rules.locked_until:
+    """The day; or, where it is not open, the first open one after it, or a Hold, as the link says.
+
+    Every planner dates its documents by this.
+    """
+    why = shut(day, rules)
+    if why is None:
         return day
-    if rules.link.policies.closed_period == "next_open":
-        return rules.locked_until + timedelta(days=1)
+    return first_open(day, rules) if rules.link.policies.closed_period == "next_open" else why
+
+
+def first_open(day: date, rules: Rules) -> date:
+    """The day, or the first one after it that neither the ledger has locked nor the link has closed."""
+    if rules.locked_until is not None and day <= rules.locked_until:
+        day = rules.locked_until + timedelta(days=1)
+    for one in rules.closed:  # by first day: each can only lead to a later one
+        if one.first <= day <= one.last:
+            day = one.last + timedelta(days=1)
+    return day
+
+
+def shut(day: date, rules: Rules) -> Hold | None:
+    """Why nothing may be dated on a day, or changed that is; None where the day is open."""
+    for one in rules.closed:
+        if one.first <= day <= one.last:
+            return Hold(
+                "period_closed", f"{day} is in {one.label}, which {one.by} closed on {one.at:%Y-%m-%d}",
+                f"a date in an open period, such as {first_open(day, rules)}", str(day),
+                "move the order's date, or set closed_period: next_open in the link, or have the period reopened: "
+                f"`tieout period reopen {rules.link.name} {one.label}`, and another person decides",
+            )  # fmt: skip
+    if rules.locked_until is None or day > rules.locked_until:
+        return None
     return Hold(
         "period_locked", f"{day} is in a period that the ledger has locked", f"a date after {rules.locked_until}",
         str(day),

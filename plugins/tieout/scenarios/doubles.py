@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -13,9 +12,9 @@ from tieout.delivery.intents import NewIntent
 from tieout.model.errors import Rejection
 from tieout.model.identity import doc_uid, idempotency_key
 from tieout.scenarios.approval import frozen_intents
-from tieout.scenarios.billing import Row
+from tieout.scenarios.billing import Row, Rules, shut
 from tieout.scenarios.frames import common_rows
-from tieout.scenarios.plans import void_body
+from tieout.scenarios.plans import DRAFT, in_the_books, void_body
 from tieout.scenarios.reversal import GONE
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
@@ -35,8 +34,8 @@ def propose(conn: Connection, services: Services, found: Sequence[tuple[str, Ver
     new = [(entity, each) for entity, each in doubles if each.row["_source_id"] not in known]
     if not new:
         return None
-    locked = load_rules(services).locked_until
-    items = [_item(services, entity, each, obstacle(entity, each.row, locked)) for entity, each in new]
+    rules = load_rules(services)
+    items = [_item(services, entity, each, obstacle(entity, each.row, rules)) for entity, each in new]
     if all(item.action == "none" for item in items):
         return None  # there is nothing to approve; the dead letters say what to do
     reason = "the ledger has a document of ours more than once"
@@ -47,15 +46,14 @@ def propose(conn: Connection, services: Services, found: Sequence[tuple[str, Ver
     return proposals.propose(conn, made)
 
 
-def obstacle(entity: str, row: Row, locked: Any) -> str | None:
+def obstacle(entity: str, row: Row, rules: Rules) -> str | None:
     """Why a double cannot be voided by us."""
     if entity == "invoice" and (row["paid_minor"] or row["credited_minor"]):
         return "money or a credit was booked on it: finance moves that first"
     if entity == "credit_memo" and row["remaining_minor"] != row["total_minor"]:
         return "it is set against an invoice or refunded: finance takes that back first"
-    if locked is not None and row["date"] <= locked:
-        return f"its period is closed up to {locked}"
-    return None
+    closed = None if row["status"] in DRAFT else shut(row["date"], rules)
+    return None if closed is None else f"{closed.message}: finance credits it"
 
 
 def _item(services: Services, entity: str, each: Verdict, why_not: str | None) -> Item:
@@ -84,7 +82,7 @@ def void_of(services: Services, entity: str, each: Verdict) -> NewIntent:
         source_entity=entity, natural_key=vendor_id, idempotency_key=idempotency_key(uid, link.ledger, operation),
         body=void_body(entity, vendor_id, row["status"]), entity=entity, currency=row["currency"],
         amount_minor=row["total_minor"], frozen={"mapping": services.mapping_hash, "double_of": each.keeps},
-        owner=link.owners.get("invoices", "finance"),
+        owner=link.owners.get("invoices", "finance"), posting_date=in_the_books(row),
     )  # fmt: skip
 
 

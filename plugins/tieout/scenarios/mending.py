@@ -18,11 +18,11 @@ from tieout.delivery.intents import NewIntent
 from tieout.reconcile.rules import load_rules as load_reconciliation_rules
 from tieout.scenarios import doubles, write_off
 from tieout.scenarios.approval import frozen_intents
-from tieout.scenarios.billing import Row, Rules
+from tieout.scenarios.billing import Hold, Row, Rules, posting_date
 from tieout.scenarios.frames import common_rows
-from tieout.scenarios.plans import Plan, Planned, plan_intents
+from tieout.scenarios.plans import DRAFT, Plan, Planned, plan_intents
 from tieout.scenarios.posting import billed_anew, live_documents, subject_of
-from tieout.scenarios.reversal import DRAFT, GONE
+from tieout.scenarios.reversal import GONE
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
 from tieout.scenarios.stamped import Verdict
@@ -127,7 +127,7 @@ class _Seen:
 
     def bill(self, plans: Sequence[Plan]) -> tuple[dict[str, NewIntent], dict[str, str]]:
         """source id -> the intent of its invoice, and why some cannot be made."""
-        made = plan_intents(self.services, self.entity, plans, self.rules.today)
+        made = plan_intents(self.services, self.entity, plans, self.rules)
         stopped = {plan.judgement.source_id: plan.hold.message for plan in made.stopped if plan.hold}
         return {intent.source_id: intent for intent in made.intents}, stopped
 
@@ -279,7 +279,7 @@ def _voided(seen: _Seen, entity: str, id_: str) -> _Can:
     if seen.linked([id_]):
         why = "it stands for a record of the CRM: it is not the one too many"
         return _Can("linked", why, entity=entity, document=row)
-    obstacle = doubles.obstacle(entity, row, seen.rules.locked_until)
+    obstacle = doubles.obstacle(entity, row, seen.rules)
     if obstacle is not None:
         return _Can("not_possible", obstacle, entity=entity, document=row)
     void = doubles.void_of(seen.services, entity, Verdict("duplicate", row))
@@ -303,7 +303,9 @@ def _write_off(seen: _Seen, mended: Sequence[Mended]) -> dict[int, _Can]:
         stop = _not_to_write_off(seen, one, planned, most)
         if stop is None and planned is not None and planned.invoice is not None:
             revision = revisions.get(source_id, 0) + 1
-            off = WriteOff(source_id, planned.invoice, one.amount, revision, seen.rules.today, account)
+            day = posting_date(seen.rules.today, seen.rules)
+            assert not isinstance(day, Hold)  # else it is not written off
+            off = WriteOff(source_id, planned.invoice, one.amount, revision, day, account)
             stop = _Can("rounding", _words(one, planned.invoice, account), write_off.intents(seen.services, off),
                         document=planned.invoice, amount_minor=abs(one.amount))  # fmt: skip
         decided[one.break_id] = stop or _Can("not_in_ledger", "the ledger does not show its invoice, or not readably")
@@ -320,7 +322,7 @@ def _not_to_write_off(seen: _Seen, one: Mended, planned: Planned | None, most: i
     """Why a break is not written off; None where it is, or where there is no invoice."""
     if planned is None or planned.invoice is None:
         return None
-    invoice, until = planned.invoice, seen.rules.locked_until
+    invoice, day = planned.invoice, posting_date(seen.rules.today, seen.rules)
     if one.component != "amount" or not 0 < abs(one.amount) <= most:
         return _Can("not_rounding", f"only amounts of up to {most} minor units are written off", document=invoice)
     if invoice["status"] in (*GONE, *DRAFT):
@@ -328,8 +330,8 @@ def _not_to_write_off(seen: _Seen, one: Mended, planned: Planned | None, most: i
     if one.amount < 0 and (invoice["due_minor"] or 0) < -one.amount:
         return _Can("nothing_due", "nothing is due on its invoice that a credit could be set against: finance books it",
                     document=invoice)  # fmt: skip
-    if until is not None and seen.rules.today <= until:
-        return _Can("period_locked", f"the ledger is closed up to {until}", document=invoice)
+    if isinstance(day, Hold):
+        return _Can(day.reason, f"it cannot be dated today: {day.message}", document=invoice)
     return None
 
 

@@ -17,7 +17,7 @@ from tieout.delivery.intents import NewIntent
 from tieout.mapping.payload import bodies
 from tieout.model.identity import canonical_json, doc_uid, idempotency_key
 from tieout.model.money import from_minor
-from tieout.scenarios.billing import Bill, Hold, Row
+from tieout.scenarios.billing import Bill, Hold, Row, Rules, posting_date
 from tieout.scenarios.customer_book import Party
 from tieout.scenarios.frames import frame_of, native_frame
 from tieout.scenarios.quarantine import hold_of
@@ -29,6 +29,8 @@ from tieout.store.documents import Judgement
 BILLED = frozenset({Step.CREATE, Step.SUPERSEDE, Step.UPDATE, Step.CREDIT_AND_REBILL})
 #: The list in an invoice's or credit note's body that holds its lines.
 CHILD = {"xero": "LineItems"}
+#: States of a document that nobody approved yet: it is in no period's books.
+DRAFT = ("DRAFT", "SUBMITTED")
 #: How the reference of a credit note of ours begins.
 STAMP = "tieout:"
 _ID_FIELD = {"invoice": "InvoiceID", "credit_memo": "CreditNoteID"}
@@ -90,7 +92,7 @@ class Credited:
         invoice_id: the invoice that it is set against; `due_minor`: with how much, tax included; 0: it stays open.
         refund_minor: what is paid back of it, from `refund_account` (the ledger's code).
         lines: rows of the common model's invoice_line, without position and currency.
-        day: None: the run's.
+        day: None: the run's, or the first open one after it.
         exchange_rate: None: the ledger's of the day.
         frozen: facts that are kept with the intent.
     """
@@ -185,14 +187,50 @@ def void_body(entity: str, vendor_id: str, status: str | None) -> bytes:
         entity: `invoice` or `credit_memo`.
         status: the ledger's word for where it stands.
     """
-    gone = "DELETED" if status in ("DRAFT", "SUBMITTED") else "VOIDED"
+    gone = "DELETED" if status in DRAFT else "VOIDED"
     return canonical_json({_ID_FIELD[entity]: vendor_id, "Status": gone})
 
 
-def plan_intents(services: Services, entity: str, plans: Sequence[Plan], today: date) -> Intents:
-    """Intents for the plans' steps; a record whose body the ledger could not take is held instead."""
+def with_original_date(reference: str | None, bill: Bill) -> str | None:
+    """The invoice's reference; where it is not dated as its record is, it says so: finance reads it on the document."""
+    if bill.posting_date == bill.original_date:
+        return reference
+    return f"{reference or ''} (of {bill.original_date})".strip()
+
+
+def moved(frozen: Mapping[str, Any]) -> str | None:
+    """What is said of an invoice that is not dated as its record is; None where it is.
+
+    Args:
+        frozen: what was frozen with its intent.
+    """
+    dated, original = (frozen.get("bill") or {}).get("date"), frozen.get("original_date")
+    if dated is None or original is None or dated == original:
+        return None
+    return f"dated {dated} in the ledger: the period of {original} was closed when it was billed"
+
+
+def in_the_books(document: Mapping[str, Any]) -> date | None:
+    """The date of a ledger's document, a row of the common model; None where it is a draft: that is not in the books.
+
+    Raises:
+        ValueError: it has no date.
+    """
+    if document.get("status") in DRAFT:
+        return None
+    day = document.get("date")
+    if not isinstance(day, date):
+        raise ValueError(f"{document.get('number') or document.get('_source_id')} of the ledger has no date")
+    return day
+
+
+def plan_intents(services: Services, entity: str, plans: Sequence[Plan], rules: Rules) -> Intents:
+    """Intents for the plans' steps; a record whose body the ledger could not take is held instead.
+
+    So is one that is to be credited where no credit can be dated today, or on the first open day after it.
+    """
     made = Intents()
-    maker = _Maker(services, entity, today)
+    maker = _Maker(services, entity, rules)
     invoice_bodies, refused = maker.invoices([plan for plan in plans if plan.steps[0] in BILLED])
     credited = [plan for plan in plans if plan.steps[0] in (Step.CREDIT, Step.CREDIT_AND_REBILL)]
     credit_bodies, refused_credits = maker.credits(credited)
@@ -212,13 +250,18 @@ def plan_intents(services: Services, entity: str, plans: Sequence[Plan], today: 
 class _Maker:
     """Makes the intents of one link and one kind of record."""
 
-    def __init__(self, services: Services, entity: str, today: date) -> None:
+    def __init__(self, services: Services, entity: str, rules: Rules) -> None:
         self._services = services
         self._link = services.link
         self._entity = entity
         self._object = services.crm.mappings[entity].object
         self._child = CHILD[services.ledger.system]
-        self._today = today
+        self._today = rules.today
+        self._credit_day = posting_date(rules.today, rules)
+
+    def _day(self, credited: Credited) -> date | Hold:
+        """The date of a credit note, its allocation and its refund."""
+        return credited.day or self._credit_day
 
     def carry_out(
         self, plan: Plan, invoice: bytes | None, credit: bytes | None, refund: bytes | None, made: Intents
@@ -276,7 +319,7 @@ class _Maker:
                     "_source_id": bill.source_id, "_key": bill.source_id, "invoice_id": _updated(plan),
                     "number": self.number(plan), "customer_id": party.reference(), "date": bill.posting_date,
                     "due_date": bill.due_date, "currency": bill.currency, "exchange_rate": bill.exchange_rate,
-                    "status": self._link.policies.invoice_status, "reference": bill.reference,
+                    "status": self._link.policies.invoice_status, "reference": with_original_date(bill.reference, bill),
                     "source_url": self._services.crm.record_url(bill.source_id),
                 }
             )  # fmt: skip
@@ -293,17 +336,21 @@ class _Maker:
         return self._bodies("invoice", "invoice_line", heads, lines)
 
     def credits(self, plans: Sequence[Plan]) -> tuple[dict[str, bytes], dict[str, Hold]]:
-        """The bodies of the credit notes by source id."""
+        """The bodies of the credit notes by source id, and why some cannot be made."""
         heads, lines = [], []
+        undated: dict[str, Hold] = {}
         for plan in plans:
             source_id, credited = plan.judgement.source_id, plan.what_is_credited()
             if credited is None:
                 raise ValueError(f"{source_id}: nothing was posted that could be credited")
-            currency = credited.currency
+            currency, day = credited.currency, self._day(credited)
+            if isinstance(day, Hold):
+                undated[source_id] = day
+                continue
             heads.append(
                 {
                     "_source_id": source_id, "_key": source_id, "customer_id": credited.customer_id,
-                    "date": credited.day or self._today, "currency": currency, "status": "authorised",
+                    "date": day, "currency": currency, "status": "authorised",
                     "reference": self.credit_reference(plan), "exchange_rate": credited.exchange_rate,
                 }
             )  # fmt: skip
@@ -311,21 +358,22 @@ class _Maker:
                 {"_source_id": source_id, "_key": source_id, "position": position, "currency": currency, **line}
                 for position, line in enumerate(credited.lines, start=1)
             ]
-        return self._bodies("credit_memo", "invoice_line", heads, lines)
+        made, refused = self._bodies("credit_memo", "invoice_line", heads, lines)
+        return made, {**refused, **undated}
 
     def refunds(self, plans: Sequence[Plan]) -> tuple[dict[str, bytes], dict[str, Hold]]:
         """The bodies of what is paid back of credit notes, by source id."""
         rows = []
         for plan in plans:
             source_id, credited = plan.judgement.source_id, plan.what_is_credited()
-            if credited is None or not credited.refund_minor:
+            if credited is None or not credited.refund_minor or isinstance(day := self._day(credited), Hold):
                 continue
             foreign = credited.currency != self._link.base_currency
             rows.append(
                 {
                     "_source_id": source_id, "_key": source_id,
                     "credit_memo_id": placeholder(self._uid(plan, "credit_memo", _credited_revision(plan))),
-                    "account_code": credited.refund_account, "date": credited.day or self._today,
+                    "account_code": credited.refund_account, "date": day,
                     "currency": credited.currency, "amount_minor": credited.refund_minor,
                     "exchange_rate": credited.exchange_rate if foreign else None,
                     "reference": f"{STAMP}{self._uid(plan, 'refund', _credited_revision(plan))}",
@@ -372,7 +420,7 @@ class _Maker:
         waits = () if plan.party is None or plan.party.vendor_id else (plan.party.doc_uid,)
         rate_source = "crm" if bill.exchange_rate is not None else "ledger day rate"
         return self._intent(
-            plan, "invoice", revision,
+            plan, "invoice", revision, day=bill.posting_date,
             operation="invoices.update" if _updated(plan) else "invoices.create",
             natural_key=self.number(plan), body=body, entity="invoice", depends_on=(*waits, *after),
             amount_minor=bill.net_minor, currency=bill.currency,
@@ -385,31 +433,36 @@ class _Maker:
         )  # fmt: skip
 
     def _void(self, plan: Plan, live: Planned) -> NewIntent:
-        vendor_id = live.intent["vendor_id"]
+        vendor_id, invoice = live.intent["vendor_id"], live.invoice or {}
         return self._intent(
-            plan, "void", live.intent["revision"], operation="invoices.void", natural_key=vendor_id,
-            body=void_body("invoice", vendor_id, (live.invoice or {}).get("status")),
+            plan, "void", live.intent["revision"], day=in_the_books(invoice), operation="invoices.void",
+            natural_key=vendor_id,
+            body=void_body("invoice", vendor_id, invoice.get("status")),
             entity="invoice", currency=plan.judgement.currency, amount_minor=plan.judgement.source_minor,
         )  # fmt: skip
 
     def _credit(self, plan: Plan, credited: Credited, body: bytes) -> list[NewIntent]:
         """The credit note, and its allocation to what is still due on the invoice."""
-        revision, currency = _credited_revision(plan), credited.currency
+        revision, currency, day = _credited_revision(plan), credited.currency, self._dated(credited)
         net = sum(line["net_minor"] for line in credited.lines)
+        frozen = dict(credited.frozen)
+        if day != self._today:
+            frozen["original_date"] = self._today.isoformat()
         note = self._intent(
-            plan, "credit_memo", revision, operation="credit_notes.create", natural_key=self.credit_reference(plan),
-            body=body, entity="credit_memo", currency=currency, amount_minor=net, frozen=credited.frozen,
+            plan, "credit_memo", revision, day=day, operation="credit_notes.create",
+            natural_key=self.credit_reference(plan), body=body, entity="credit_memo", currency=currency,
+            amount_minor=net, frozen=frozen,
         )  # fmt: skip
         due, vendor_id = credited.due_minor, credited.invoice_id
         if due <= 0:
             return [note]
         allocation = self._intent(
-            plan, "allocation", revision, operation="credit_notes.allocate",
+            plan, "allocation", revision, day=day, operation="credit_notes.allocate",
             natural_key=f"{note.doc_uid}:{vendor_id}",
             body=bodies(
                 frame_of([{
                     "CreditNote.CreditNoteID": placeholder(note.doc_uid), "Invoice.InvoiceID": vendor_id,
-                    "Amount": from_minor(due, currency), "Date": (credited.day or self._today).isoformat(),
+                    "Amount": from_minor(due, currency), "Date": day.isoformat(),
                     "_key": note.doc_uid,
                 }]), None, None, "_key",
             ).iloc[0],
@@ -421,15 +474,21 @@ class _Maker:
         """Paid back once all else is done: what is then open is this amount, and Xero refuses more than is open."""
         revision = _credited_revision(plan)
         return self._intent(
-            plan, "refund", revision, operation="refunds.create",
+            plan, "refund", revision, day=self._dated(credited), operation="refunds.create",
             natural_key=f"{STAMP}{self._uid(plan, 'refund', revision)}", body=body, entity="payment",
             depends_on=tuple(one.doc_uid for one in before), currency=credited.currency,
             amount_minor=credited.refund_minor,
         )  # fmt: skip
 
+    def _dated(self, credited: Credited) -> date:
+        day = self._day(credited)
+        if isinstance(day, Hold):
+            raise ValueError(f"a credit of {credited.invoice_id} without a date: {day.message}")
+        return day
+
     def _intent(
-        self, plan: Plan, kind: str, revision: int, *, operation: str, natural_key: str, body: bytes, entity: str,
-        depends_on: tuple[str, ...] = (), currency: str | None, amount_minor: int | None,
+        self, plan: Plan, kind: str, revision: int, *, day: date | None, operation: str, natural_key: str,
+        body: bytes, entity: str, depends_on: tuple[str, ...] = (), currency: str | None, amount_minor: int | None,
         frozen: Mapping[str, Any] | None = None,
     ) -> NewIntent:  # fmt: skip
         uid, target = self._uid(plan, kind, revision), self._link.ledger
@@ -440,5 +499,5 @@ class _Maker:
             natural_key=natural_key, idempotency_key=idempotency_key(uid, target, operation), body=body, entity=entity,
             depends_on=depends_on, currency=currency, amount_minor=amount_minor,
             frozen={"mapping": self._services.mapping_hash, **(frozen or {})},
-            owner=self._link.owners.get("invoices", "finance"),
+            owner=self._link.owners.get("invoices", "finance"), posting_date=day,
         )  # fmt: skip

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +24,10 @@ from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
 from tieout.scenarios.credit import gate
 from tieout.scenarios.customer_book import CustomerBook, Party
 from tieout.scenarios.frames import chunks, common_rows, grouped, parent_column
-from tieout.scenarios.plans import Plan, Planned, plan_intents
+from tieout.scenarios.plans import Plan, Planned, moved, plan_intents
 from tieout.scenarios.quarantine import hold_of, letters_of, parents_of
 from tieout.scenarios.quotes import accepted_quotes
+from tieout.scenarios.reversal import in_open_period
 from tieout.scenarios.revisions import Live, Step, decide
 from tieout.scenarios.services import Services
 from tieout.store import crosswalk, dead_letters, documents
@@ -100,10 +103,10 @@ def _plan_chunk(
     accounts = {row["account_id"] for row in chunk.heads.values() if row.get("billable") and row.get("account_id")}
     customers = book.plan(accounts, letters_of(services, "account", accounts))
     chunk = replace(chunk, parties=customers.parties)
-    judged = [_judge(services, chunk, source_id, rules) for source_id in versions]
+    judged = [_judge(chunk, source_id, rules) for source_id in versions]
     judged = ready.checked(services, judged)
     judged, passed = gate.checked(services, judged, rules)
-    planned = plan_intents(services, subject.entity, [item for item in judged if item.steps], rules.today)
+    planned = plan_intents(services, subject.entity, [item for item in judged if item.steps], rules)
     judgements = [planned.judgements.get(item.judgement.source_id, item.judgement) for item in judged]
     with services.engine.begin() as conn:
         gate.keep(conn, services, passed, {item.source_id: item.doc_uid for item in planned.judgements.values()})
@@ -279,7 +282,7 @@ def _invoice_intents(
     return found
 
 
-def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> Plan:
+def _judge(chunk: _Chunk, source_id: str, rules: Rules) -> Plan:
     """The verdict on one record, and the steps that follow from it."""
     head = chunk.heads.get(source_id)
     previous = chunk.previous.get(source_id)
@@ -304,11 +307,13 @@ def _judge(services: Services, chunk: _Chunk, source_id: str, rules: Rules) -> P
     if head is not None and not head.get("billable") and not cancelled:
         return _not_billable(base, live)
     if head is None or cancelled:
-        return _next(services, base, live, previous, None, chunk, cancelled)
+        return _next(rules, base, live, previous, None, chunk, cancelled)
     made = _bill(head, chunk, source_id, rules)
+    if live and previous and (posted := _as_posted(head, chunk, source_id, live, previous, rules)) is not None:
+        made, base = posted, replace(base, message=_noted(live.intent["frozen"], head))
     if isinstance(made, Hold):
         return Plan(replace(base, reason=made.reason, message=made.message), hold=made)
-    return _next(services, base, live, previous, made, chunk, cancelled)
+    return _next(rules, base, live, previous, made, chunk, cancelled)
 
 
 def _rolled_back(previous: Judgement, live: Planned, version: int) -> Judgement:
@@ -321,12 +326,44 @@ def _rolled_back(previous: Judgement, live: Planned, version: int) -> Judgement:
     )  # fmt: skip
 
 
-def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules) -> Bill | Hold:
+def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules, dated: date | None = None) -> Bill | Hold:
     made = bill(
-        head, chunk.lines.get(source_id, ()), chunk.quotes.get(source_id), chunk.quote_lines.get(source_id, ()), rules
-    )
+        head, chunk.lines.get(source_id, ()), chunk.quotes.get(source_id), chunk.quote_lines.get(source_id, ()), rules,
+        dated=dated,
+    )  # fmt: skip
     party = chunk.parties.get(head.get("account_id") or "")
     return party if isinstance(made, Bill) and isinstance(party, Hold) else made
+
+
+def _as_posted(
+    head: Row, chunk: _Chunk, source_id: str, live: Planned, previous: Judgement, rules: Rules
+) -> Bill | None:
+    """The bill as it was posted, where nothing of it has changed since but which periods are open, or only the rate.
+
+    What is posted stays as it is when its period is closed or reopened, and, unless the link says otherwise, when the
+    CRM corrects the rate.
+    """
+    intent, content = live.intent, live.intent["frozen"]["bill"]
+    in_force = intent["state"] == "CONFIRMED" and intent["reversal"] in (None, "CANCELLED")
+    if not in_force or previous.content_hash != content_hash(content) or head.get("order_date") is None:
+        return None
+    if intent["frozen"].get("original_date") != head["order_date"].isoformat():
+        return None
+    made = _bill(head, chunk, source_id, rules, date.fromisoformat(content["date"]))
+    if isinstance(made, Hold):
+        return None
+    if rules.link.policies.rate_after_posting == "keep" and content["rate"] is not None:
+        made = replace(made, exchange_rate=Decimal(content["rate"]))
+    return made if content_hash(made.content()) == previous.content_hash else None
+
+
+def _noted(frozen: Mapping[str, Any], head: Row) -> str | None:
+    """What is to be known of a posted document: another date than its record's, a rate that was corrected since."""
+    posted, now = frozen["bill"]["rate"], head.get("exchange_rate")
+    words = [moved(frozen)]
+    if posted is not None and now is not None and Decimal(posted) != now:
+        words.append(f"posted at the rate {posted}; the CRM says {now.normalize():f} since, and what is posted stays")
+    return "; ".join(word for word in words if word) or None
 
 
 def _not_billable(base: Judgement, live: Planned | None) -> Plan:
@@ -342,14 +379,16 @@ def _not_billable(base: Judgement, live: Planned | None) -> Plan:
 
 
 def _next(
-    services: Services, base: Judgement, live: Planned | None, previous: Judgement | None, made: Bill | None,
+    rules: Rules, base: Judgement, live: Planned | None, previous: Judgement | None, made: Bill | None,
     chunk: _Chunk, cancelled: bool,
 ) -> Plan:  # fmt: skip
     digest = content_hash(made.content()) if made else base.content_hash
     changed = made is not None and (previous is None or previous.content_hash != digest)
     step = decide(
-        live.standing() if live else Live(None), changed=changed, cancelled=cancelled, policies=services.link.policies
+        live.standing() if live else Live(None), changed=changed, cancelled=cancelled, policies=rules.link.policies
     )
+    if live is not None and isinstance(step, Step):
+        step = in_open_period(step, live.counts().invoice, rules)
     if made is not None:
         base = replace(base, source_minor=made.net_minor, currency=made.currency)
     if isinstance(step, Hold):

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tieout.scenarios.billing import Row, Rules
-from tieout.scenarios.plans import Planned
+from tieout.scenarios.billing import Hold, Row, Rules, posting_date, shut
+from tieout.scenarios.plans import DRAFT, Planned
 from tieout.scenarios.revisions import Step
 
-DRAFT = ("DRAFT", "SUBMITTED")
 GONE = ("VOIDED", "DELETED")
 _KIND: dict[Step, str] = {Step.VOID: "void", Step.CREDIT: "credit_memo"}
 
@@ -53,22 +52,45 @@ def reversal(live: Planned, doc_uid: str, failed: Mapping[str, str], rules: Rule
 
 
 def _by_status(invoice: Row, rules: Rules) -> Can:
-    status, paid, until = invoice["status"], invoice["paid_minor"] or 0, rules.locked_until
+    status, paid = invoice["status"], invoice["paid_minor"] or 0
     if status in GONE:
         return Can(None, "already_voided", f"it is {status} in the ledger")
     if invoice["credited_minor"]:
         return Can(None, "credited_in_ledger", "finance credited it, in part or whole; credit the rest by hand")
     if status in DRAFT:
         return Can(Step.VOID, "draft", "a draft is deleted")
-    closed = until is not None and invoice["date"] <= until
-    if closed and rules.link.policies.closed_period == "hold":
-        return Can(None, "period_locked", f"its period is closed up to {until}, and the link's policy is to hold")
-    if until is not None and rules.today <= until and (closed or paid):
-        return Can(None, "period_locked", f"the ledger is closed up to {until}: a credit cannot be dated today")
+    closed = shut(invoice["date"], rules)
+    if closed is not None and rules.link.policies.closed_period == "hold":
+        return Can(None, closed.reason, f"{closed.message}, and the link's policy is to hold")
+    if closed is None and not paid:
+        return Can(Step.VOID, "unpaid", "nothing was paid on it: it is voided")
+    day = posting_date(rules.today, rules)
+    if isinstance(day, Hold):
+        return Can(None, day.reason, f"a credit cannot be dated today: {day.message}")
     if paid:
         return Can(Step.CREDIT, "paid", "money was taken on it: it is credited, a refund of what was paid is finance's")
-    if closed:
-        return Can(
-            Step.CREDIT, "period_locked", f"its period is closed up to {until}: it is credited with today's date"
-        )
-    return Can(Step.VOID, "unpaid", "nothing was paid on it: it is voided")
+    assert closed is not None  # else it was voided above
+    return Can(Step.CREDIT, closed.reason, f"{closed.message}: it is credited, dated {day}")
+
+
+def in_open_period(step: Step, invoice: Row | None, rules: Rules) -> Step | Hold:
+    """The step that was decided for a changed or cancelled record, where the period of its invoice is open.
+
+    What is in a closed period stays as it is: by the link's policy the record is held, or it is credited in the first
+    open period.
+    """
+    if step not in (Step.VOID, Step.CREDIT, Step.CREDIT_AND_REBILL) or invoice is None or invoice["status"] in DRAFT:
+        return step
+    closed = shut(invoice["date"], rules)
+    if closed is not None and rules.link.policies.closed_period == "hold":
+        return Hold(
+            closed.reason, f"its invoice {invoice['number']} stays as it is: {closed.message}",
+            "an invoice in an open period", str(invoice["date"]),
+            "credit it in the ledger by hand, or set closed_period: next_open in the link (it is credited in the first "
+            "open period then), or have the period opened again",
+        )  # fmt: skip
+    if closed is not None or step is not Step.VOID:
+        day = posting_date(rules.today, rules)
+        if isinstance(day, Hold):
+            return day
+    return Step.CREDIT if closed is not None and step is Step.VOID else step

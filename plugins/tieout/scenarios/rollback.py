@@ -132,7 +132,7 @@ def _items(services: Services, originals: Sequence[Mapping[str, Any]]) -> list[I
         for row, can in decided
         if can.step
     ]
-    made = plan_intents(services, subject.entity, plans, rules.today)
+    made = plan_intents(services, subject.entity, plans, rules)
     by_source: dict[str, list[NewIntent]] = defaultdict(list)
     for intent in made.intents:
         by_source[intent.source_id].append(intent)

@@ -1,16 +1,16 @@
-"""What the link and the ledger say about billing, read once for a run: items, currencies, tax types, lock dates."""
+"""What link and ledger say about billing, read once for a run: items, currencies, tax types, lock dates, periods."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from tieout.scenarios.billing import Rules
+from tieout.scenarios.billing import Closed, Rules
 from tieout.scenarios.frames import common_rows
 from tieout.scenarios.services import Services
-from tieout.store import aliases
+from tieout.store import aliases, periods
 
 
 def load_rules(services: Services) -> Rules:
@@ -19,16 +19,10 @@ def load_rules(services: Services) -> Rules:
     items, _ = common_rows(services, ledger, "product")
     currencies, _ = common_rows(services, ledger, "currency")
     rates, _ = common_rows(services, ledger, "tax_rate")
-    organisations, _ = common_rows(services, ledger, "organisation")
-    locks = [
-        row[name]
-        for row in organisations
-        for name in ("period_lock_date", "year_lock_date")
-        if row.get(name) is not None
-    ]
     with services.engine.connect() as conn:
         approved = aliases.resolve(conn, link.name, "product")
         now: datetime = conn.execute(text("select now()")).scalar_one()
+        closed = closed_periods(conn, link.name)
     return Rules(
         link=link,
         items=frozenset(row["code"] for row in items if row.get("code")),
@@ -39,6 +33,30 @@ def load_rules(services: Services) -> Rules:
             if row.get("status") in (None, "ACTIVE") and row.get("rate_percent") is not None
         },
         aliases=approved,
-        locked_until=max(locks, default=None),
+        locked_until=max(lock_dates(services).values(), default=None),
         today=now.astimezone(ZoneInfo(link.time_zone)).date(),
+        closed=closed,
     )
+
+
+#: The ledger's lock dates in the common model, with the words for them.
+LOCK_DATES = {"period_lock_date": "period lock date", "year_lock_date": "year lock date"}
+
+
+def lock_dates(services: Services) -> dict[str, date]:
+    """name (LOCK_DATES) -> day up to which the ledger is locked, as it was staged last; what is not set is left out."""
+    organisations, _ = common_rows(services, services.ledger, "organisation")
+    found: dict[str, date] = {}
+    for row in organisations:
+        for name in LOCK_DATES:
+            if row.get(name) is not None:
+                found[name] = max(row[name], found.get(name, row[name]))
+    return found
+
+
+def closed_periods(conn: Connection, link: str, known_at: datetime | None = None) -> tuple[Closed, ...]:
+    """The link's closed periods, by first day; `known_at`: only those that were closed by then."""
+    return tuple(
+        Closed(one.first, one.last, one.label, one.changed_by, one.changed_at)
+        for one in periods.closed(conn, link) if known_at is None or one.changed_at <= known_at
+    )  # fmt: skip

@@ -15,6 +15,7 @@ from tieout.model.errors import Rejection
 from tieout.model.money import from_minor
 from tieout.scenarios.billing import Row
 from tieout.scenarios.frames import chunks, common_rows
+from tieout.scenarios.plans import moved
 from tieout.scenarios.posting import Subject, subject_of
 from tieout.scenarios.services import Services
 from tieout.store import dead_letters, documents, staging
@@ -124,7 +125,8 @@ def _settled(item: Judgement, intent: Mapping[str, Any], invoice: Row | None) ->
     if state == "CONFIRMED" and intent["kind"] == "invoice":
         if invoice is None:
             return item  # confirmed, and its document is not staged yet: the next run reads it
-        return replace(item, outcome="posted", reason=None, message=None, posted_minor=invoice["subtotal_minor"])
+        noted = moved(intent["frozen"])
+        return replace(item, outcome="posted", reason=None, message=noted, posted_minor=invoice["subtotal_minor"])
     if state == "CONFIRMED" and (proposal := intent["frozen"].get("proposal")) is not None:
         words = f"taken back by proposal {proposal}"
         return replace(item, outcome="reversed", reason="rolled_back", message=words, posted_minor=0)

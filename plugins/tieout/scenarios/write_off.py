@@ -132,5 +132,5 @@ class _Maker:
             entity=entity, depends_on=depends_on, currency=off.invoice["currency"],
             amount_minor=abs(off.amount_minor),
             frozen={"mapping": self._services.mapping_hash, "write_off_of": off.invoice["invoice_id"]},
-            owner=link.owners.get("invoices", "finance"),
+            owner=link.owners.get("invoices", "finance"), posting_date=off.day,
         )  # fmt: skip

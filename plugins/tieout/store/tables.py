@@ -137,12 +137,19 @@ intent = Table(
     _now("created_at"),
     _now("updated_at"),
     Column("priority", SmallInteger, nullable=False, server_default=text("0")),  # 0 is batch work; higher goes first
+    Column("posting_date", Date),  # of the document in the books; null: it has none there. Triggers: migration 0008
     UniqueConstraint("target", "doc_uid", name="intent_doc"),
     CheckConstraint(
         "state in ('READY','CLAIMED','IN_FLIGHT','CONFIRMED','REJECTED','UNKNOWN','HELD','CANCELLED')",
         name="intent_state",
     ),
     CheckConstraint("priority >= 0", name="intent_priority"),
+    # A void has none where what it takes back is a draft: that is not in the books.
+    CheckConstraint(
+        "posting_date is not null or kind not in "
+        "('invoice','credit_memo','allocation','refund','write_off','write_off_allocation','payment')",
+        name="intent_is_dated",
+    ),
     CheckConstraint("state <> 'HELD' or (reason is not null and owner is not null)", name="intent_held_has_reason"),
     # Each small set that delivery looks for has an index of its own, so that the settled millions cost nothing.
     Index("intent_ready", "target", "intent_id", postgresql_where=text("state = 'READY'")),
@@ -155,6 +162,7 @@ intent = Table(
     Index("intent_held", "target", "reason", postgresql_where=text("state = 'HELD'")),
     Index("intent_source", "source", "source_object", "source_id"),
     Index("intent_natural_key", "target", "natural_key"),
+    Index("intent_posting", "link", "posting_date", postgresql_where=text("posting_date is not null")),
 )
 
 # What is left of a vendor's allowance, shared by all workers on one connection: connectors/pace.py. Nothing here

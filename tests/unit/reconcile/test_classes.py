@@ -60,6 +60,7 @@ def intent(engine: Engine, source_id: str, state: str, **more: Any) -> None:
         "entity": "invoice", "revision": 1, "source": CRM, "source_object": "Order", "source_id": source_id,
         "source_system": "salesforce", "source_entity": "order", "natural_key": "INV-1", "idempotency_key": "k",
         "body": b"{}", "state": state, "run_id": uuid4(), "created_at": LONG_AGO, "updated_at": LONG_AGO, "owner": "x",
+        "posting_date": LONG_AGO.date(),
         **more,
     }  # fmt: skip
     names = ", ".join(values)

@@ -18,7 +18,7 @@ from tieout.mapping.load import apply_overrides, load_system
 from tieout.model.connection import Connection
 from tieout.model.link import Link, Policies
 from tieout.model.settings import load_settings
-from tieout.scenarios.billing import Bill, BillLine
+from tieout.scenarios.billing import Bill, BillLine, Rules
 from tieout.scenarios.customer_book import Party
 from tieout.scenarios.plans import Intents, Plan, Planned, plan_intents
 from tieout.scenarios.revisions import Step
@@ -31,6 +31,7 @@ LINK = Link(
 )  # fmt: skip
 NOBODY = "http://127.0.0.1:9"
 TODAY = date(2026, 3, 31)
+RULES = Rules(LINK, frozenset(), frozenset({"GBP"}), {}, {}, None, TODAY)
 INVOICE_ID, CONTACT_ID = "3f0a5a4e-0000-4000-8000-000000000001", "3f0a5a4e-0000-4000-8000-000000000002"
 
 
@@ -67,7 +68,8 @@ def planned(step: Step, source_id: str = "801A", **changes: Any) -> Plan:
         "operation": "invoices.create", "depends_on": [],
         **changes.pop("intent", {}),
     }  # fmt: skip
-    invoice = {"status": "AUTHORISED", "customer_id": CONTACT_ID, "due_minor": 7010, **changes.pop("invoice", {})}
+    invoice = {"status": "AUTHORISED", "date": date(2026, 3, 1), "customer_id": CONTACT_ID, "due_minor": 7010,
+               **changes.pop("invoice", {})}  # fmt: skip
     judgement = Judgement(
         source_id, "00000100", "pending", 1, revision=intent["revision"], doc_uid=intent["doc_uid"], currency="GBP"
     )
@@ -78,7 +80,7 @@ def planned(step: Step, source_id: str = "801A", **changes: Any) -> Plan:
 
 
 def made(services: Services, *plans: Plan) -> Intents:
-    return plan_intents(services, "order", plans, TODAY)
+    return plan_intents(services, "order", plans, RULES)
 
 
 def test_an_allocation_is_the_due_amount_as_an_exact_json_number(services: Services) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from tieout.model.link import Link, Policies
-from tieout.scenarios.billing import Rules
+from tieout.scenarios.billing import Closed, Hold, Rules
 from tieout.scenarios.plans import Planned
-from tieout.scenarios.reversal import reversal
+from tieout.scenarios.reversal import in_open_period, reversal
 from tieout.scenarios.revisions import Step
 
 LINK = Link(
@@ -45,7 +46,8 @@ def rules(locked_until: date | None, link: Link = LINK) -> Rules:
         ({"paid_minor": 1}, MARCH_CLOSED, LINK, None, "period_locked"),
         ({}, MARCH_CLOSED, NEXT_OPEN, Step.CREDIT, "period_locked"),
         ({"paid_minor": 1}, MARCH_CLOSED, NEXT_OPEN, Step.CREDIT, "paid"),
-        ({}, TODAY_CLOSED, NEXT_OPEN, None, "period_locked"),
+        ({}, TODAY_CLOSED, NEXT_OPEN, Step.CREDIT, "period_locked"),  # dated on the first open day
+        ({"date": date(2026, 4, 1), "paid_minor": 1}, TODAY_CLOSED, LINK, None, "period_locked"),
         ({"date": date(2026, 4, 1)}, MARCH_CLOSED, LINK, Step.VOID, "unpaid"),
     ],
 )
@@ -70,6 +72,50 @@ def test_by_what_the_ledger_says(
 def test_by_what_we_know_of_it(intent: dict[str, Any], reason: str) -> None:
     can = reversal(Planned({**INTENT, **intent}, INVOICE), "uid", {}, rules(None))
     assert (can.step, can.reason) == (None, reason)
+
+
+BY_US = (Closed(date(2026, 3, 1), date(2026, 3, 31), "FY2026-P03", "Rex", datetime(2026, 4, 3, tzinfo=UTC)),)
+
+
+@pytest.mark.parametrize(
+    ("invoice", "link", "step", "reason"),
+    [
+        ({}, LINK, None, "period_closed"),
+        ({"paid_minor": 1}, LINK, None, "period_closed"),
+        ({}, NEXT_OPEN, Step.CREDIT, "period_closed"),
+        ({"paid_minor": 1}, NEXT_OPEN, Step.CREDIT, "paid"),
+        ({"status": "DRAFT"}, LINK, Step.VOID, "draft"),
+        ({"date": date(2026, 2, 27)}, LINK, Step.VOID, "unpaid"),  # February was never closed
+        ({"date": date(2026, 4, 1)}, LINK, Step.VOID, "unpaid"),
+    ],
+)
+def test_a_period_that_the_link_has_closed_counts_as_one_that_the_ledger_has_locked(
+    invoice: dict[str, Any], link: Link, step: Step | None, reason: str
+) -> None:
+    can = reversal(Planned(INTENT, {**INVOICE, **invoice}), "uid", {}, replace(rules(None, link), closed=BY_US))
+    assert (can.step, can.reason) == (step, reason)
+    assert reason != "period_closed" or "FY2026-P03, which Rex closed on 2026-04-03" in can.why
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "link", "expected"),
+    [
+        (Step.VOID, "AUTHORISED", NEXT_OPEN, Step.CREDIT),
+        (Step.CREDIT, "PAID", NEXT_OPEN, Step.CREDIT),
+        (Step.CREDIT_AND_REBILL, "AUTHORISED", NEXT_OPEN, Step.CREDIT_AND_REBILL),
+        (Step.VOID, "DRAFT", LINK, Step.VOID),
+        (Step.UPDATE, "DRAFT", LINK, Step.UPDATE),
+        (Step.NOTHING, "AUTHORISED", LINK, Step.NOTHING),
+        (Step.VOID, "AUTHORISED", LINK, "period_closed"),
+        (Step.CREDIT_AND_REBILL, "AUTHORISED", LINK, "period_closed"),
+    ],
+)
+def test_what_a_changed_record_does_to_an_invoice_of_a_closed_period(
+    step: Step, status: str, link: Link, expected: Step | str
+) -> None:
+    invoice = {**INVOICE, "status": status, "number": "INV-1"}
+    found = in_open_period(step, invoice, replace(rules(None, link), closed=BY_US))
+    assert (found.reason if isinstance(found, Hold) else found) == expected
 
 
 def test_what_the_ledger_does_not_show_is_left_alone() -> None:

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from uuid import UUID
 
 import psycopg
@@ -194,6 +195,7 @@ class World:
             frozen={"rate": "1.10", "rate_date": "2026-03-01"},
             source_system="simulated",
             source_entity="order",
+            posting_date=date(2026, 3, 1),
         )
 
     def remember(self, intents: Sequence[NewIntent], new: Sequence[str]) -> None:

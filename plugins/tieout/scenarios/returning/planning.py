@@ -61,7 +61,7 @@ def _plan_chunk(services: Services, rules: Rules, versions: Mapping[str, int], r
     judged = _Judged()
     for source_id in sorted(versions, key=lambda key: (str((chunk.heads.get(key) or {}).get("number") or ""), key)):
         judged.plans.append(_judge(chunk, source_id, taken, rules, judged.cancel))
-    made = plan_intents(services, SUBJECT.entity, [one for one in judged.plans if one.steps], rules.today)
+    made = plan_intents(services, SUBJECT.entity, [one for one in judged.plans if one.steps], rules)
     judgements = [made.judgements.get(one.judgement.source_id, one.judgement) for one in judged.plans]
     with services.engine.begin() as conn:
         _refuse_overtaken(conn, services, chunk)
