@@ -282,6 +282,40 @@ def test_a_double_is_voided(company: Company) -> None:
     assert company.tie_out() == []
 
 
+def test_a_payment_that_was_booked_twice_is_taken_back(company: Company) -> None:
+    """The controller approves it at 8:10; of two that are alike the one that was entered last goes."""
+    billed = company.invoice("A-1")["InvoiceID"]
+    company.world.hand.pay(billed, Decimal("30.00"), DAY)
+    company.sync(quote_to_cash)
+    assert company.tie_out() == []
+    company.world.hand.pay(billed, Decimal("30.00"), DAY)
+    assert company.tie_out() == [("payments", "paid", "duplicate", -3000)]
+    made = company.propose(company.one("duplicate")["break_id"])
+    assert [(item.entity, item.action, item.amount_minor) for item in made.items] == [("payment", "void", 3000)]
+    with pytest.raises(NotAllowed):
+        company.approve(made, by="Ann")
+    company.approve(made)
+    for _ in range(2):  # the second run has nothing to do
+        company.sync(quote_to_cash)
+        states = sorted(one["Status"] for one in company.world.hand.all("Payments"))
+        assert states == ["AUTHORISED", "DELETED"]
+    assert company.invoice("A-1")["AmountPaid"] == Decimal("30.00")
+    assert company.tie_out() == [] and company.state(made) == "done"
+
+
+def test_payments_that_are_not_alike_are_left_to_finance(company: Company) -> None:
+    billed = company.invoice("A-1")["InvoiceID"]
+    company.world.hand.pay(billed, Decimal("30.00"), DAY)
+    company.sync(quote_to_cash)
+    company.world.hand.pay(billed, Decimal("30.00"), DAY)
+    company.tie_out()
+    twice = company.one("duplicate")["break_id"]
+    payment = max(company.world.hand.all("Payments"), key=lambda one: one["UpdatedDateUTC"])
+    company.world.hand.change(f"Payments/{payment['PaymentID']}", {"Status": "DELETED"})
+    with pytest.raises(NotAllowed, match="1 payments of that amount"):
+        company.propose(twice)
+
+
 def test_a_break_that_cleared_before_the_approval_is_not_mended(company: Company) -> None:
     _reprice(company, "100.01")
     company.tie_out()

@@ -24,7 +24,7 @@ from tieout.store.proposals import Item
 
 STAGE = "sweep"
 #: The operation that takes a document of an entity out of the books.
-VOIDS = {"invoice": "invoices.void", "credit_memo": "credit_notes.void"}
+VOIDS = {"invoice": "invoices.void", "credit_memo": "credit_notes.void", "payment": "payments.void"}
 
 
 def propose(conn: Connection, services: Services, found: Sequence[tuple[str, Verdict]], run_id: UUID) -> int | None:
@@ -81,7 +81,8 @@ def void_of(services: Services, entity: str, each: Verdict) -> NewIntent:
         source=link.ledger, source_object=mapping.object, source_id=vendor_id, source_system=services.ledger.system,
         source_entity=entity, natural_key=vendor_id, idempotency_key=idempotency_key(uid, link.ledger, operation),
         body=void_body(entity, vendor_id, row["status"]), entity=entity, currency=row["currency"],
-        amount_minor=row["total_minor"], frozen={"mapping": services.mapping_hash, "double_of": each.keeps},
+        amount_minor=row["amount_minor" if entity == "payment" else "total_minor"],
+        frozen={"mapping": services.mapping_hash, "double_of": each.keeps},
         owner=link.owners.get("invoices", "finance"), posting_date=in_the_books(row),
     )  # fmt: skip
 

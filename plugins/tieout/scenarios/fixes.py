@@ -34,7 +34,7 @@ FITS: dict[Fix, tuple[frozenset[str], frozenset[str]]] = {
         frozenset({"unlinked", "missing_in_crm", "missing_in_finance", "voided_or_deleted", "rejected_or_held"}),
         frozenset({"invoices"}),
     ),
-    "void_duplicate": (frozenset({"duplicate"}), frozenset({"invoices", "credit_memos"})),
+    "void_duplicate": (frozenset({"duplicate"}), frozenset({"invoices", "credit_memos", "payments"})),
     "write_off": (frozenset({"rounding"}), frozenset({"invoices"})),
 }  # fmt: skip
 #: Reasons that a refusal lists.

@@ -18,7 +18,7 @@ from tieout.delivery.intents import NewIntent
 from tieout.reconcile.rules import load_rules as load_reconciliation_rules
 from tieout.scenarios import doubles, write_off
 from tieout.scenarios.approval import frozen_intents
-from tieout.scenarios.billing import Hold, Row, Rules, posting_date
+from tieout.scenarios.billing import Hold, Row, Rules, posting_date, shut
 from tieout.scenarios.frames import common_rows
 from tieout.scenarios.plans import DRAFT, Plan, Planned, plan_intents
 from tieout.scenarios.posting import billed_anew, live_documents, subject_of
@@ -31,7 +31,7 @@ from tieout.store.proposals import Action, Item
 
 Fix = Literal["resend", "relink", "void_duplicate", "write_off"]
 #: The ledger's documents that a fix may concern.
-DOCUMENTS = ("invoice", "credit_memo")
+DOCUMENTS = ("invoice", "credit_memo", "payment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +262,32 @@ def _void(seen: _Seen, mended: Sequence[Mended]) -> dict[int, _Can]:
     decided = {}
     for one in mended:
         named = [(entity, id_) for entity in DOCUMENTS for id_ in one.documents(entity)]
-        if len(named) != 1:
+        if named and all(entity == "payment" for entity, _ in named):
+            decided[one.break_id] = _paid_twice(seen, one)
+        elif len(named) != 1:
             decided[one.break_id] = _Can(
-                "not_one_document", "it is about a payment, or about several documents: finance takes back the one too "
-                "many in the ledger",
-            )  # fmt: skip
-            continue
-        decided[one.break_id] = _voided(seen, *named[0])
+                "not_one_document", "it is about several documents: finance takes back the one too many in the ledger"
+            )
+        else:
+            decided[one.break_id] = _voided(seen, *named[0])
     return decided
+
+
+def _paid_twice(seen: _Seen, one: Mended) -> _Can:
+    """Of payments that are alike, of one invoice, day and amount, the one that was entered last is taken back."""
+    rows = [row for row in seen.documents("payment", one.documents("payment")).values() if row["status"] not in GONE]
+    same = ("invoice_id", "date", "amount_minor", "currency")
+    alike = [row for row in rows if row["amount_minor"] == abs(one.amount) and row["currency"] == one.currency]
+    if len(alike) < 2 or any(row[name] != alike[0][name] for row in alike for name in same):
+        why = f"the ledger has {len(alike)} payments of that amount and day on one invoice, expected two or more"
+        return _Can("not_one_document", why, entity="payment")
+    *_, first, last = sorted(alike, key=lambda row: (row["modified_at"], row["_source_id"]))
+    closed = shut(last["date"], seen.rules)
+    if closed is not None:
+        return _Can(closed.reason, f"{closed.message}: finance books it back", entity="payment", document=last)
+    void = doubles.void_of(seen.services, "payment", Verdict("duplicate", last, keeps=first["_source_id"]))
+    why = f"payment {first['_source_id']} of the same invoice, day and amount stays; this one is taken back"
+    return _Can("duplicate", why, [void], entity="payment", document=last, amount_minor=last["amount_minor"])
 
 
 def _voided(seen: _Seen, entity: str, id_: str) -> _Can:

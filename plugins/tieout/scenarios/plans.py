@@ -33,7 +33,7 @@ CHILD = {"xero": "LineItems"}
 DRAFT = ("DRAFT", "SUBMITTED")
 #: How the reference of a credit note of ours begins.
 STAMP = "tieout:"
-_ID_FIELD = {"invoice": "InvoiceID", "credit_memo": "CreditNoteID"}
+_ID_FIELD = {"invoice": "InvoiceID", "credit_memo": "CreditNoteID", "payment": "PaymentID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +184,10 @@ def void_body(entity: str, vendor_id: str, status: str | None) -> bytes:
     """The body that takes a document of the ledger out of the books: a draft is deleted, what was approved is voided.
 
     Args:
-        entity: `invoice` or `credit_memo`.
+        entity: `invoice`, `credit_memo` or `payment`, which is deleted whatever its state.
         status: the ledger's word for where it stands.
     """
-    gone = "DELETED" if status in DRAFT else "VOIDED"
+    gone = "DELETED" if entity == "payment" or status in DRAFT else "VOIDED"
     return canonical_json({_ID_FIELD[entity]: vendor_id, "Status": gone})
 
 
