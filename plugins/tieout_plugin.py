@@ -121,13 +121,13 @@ def _rules(link: str) -> Rules:
     return load_rules(settings.include).for_link(find_link(settings, link))
 
 
-def _propose(link: str, breaks: Sequence[int], who: str, why: str) -> int:
+def _propose(link: str, breaks: Sequence[int], who: str, why: str, record: str | None) -> int:
     from tieout.orchestration.connections import get_connection, keep_secret
     from tieout.scenarios import fixes
     from tieout.scenarios.services import open_services
 
     with open_services(link, connections=get_connection, on_secret=keep_secret, actor=who) as services:
-        return fixes.propose(services, breaks, by=who, reason=why).proposal_id
+        return fixes.propose(services, breaks, by=who, reason=why, record=record).proposal_id
 
 
 def _login_page(asked: str) -> str:

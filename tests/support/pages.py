@@ -45,12 +45,12 @@ def authorize(door: str) -> Callable[..., Visitor]:
     return visitor
 
 
-Proposer = Callable[[str, Sequence[int], str, str], int]
+Proposer = Callable[[str, Sequence[int], str, str, str | None], int]
 
 
-def nothing_to_mend(link: str, breaks: Sequence[int], who: str, why: str) -> int:
+def nothing_to_mend(link: str, breaks: Sequence[int], who: str, why: str, record: str | None) -> int:
     """No ledger is behind these pages: nothing can be proposed."""
-    raise NotAllowed(f"{link} has no ledger here to read break {breaks[0]} from again")
+    raise NotAllowed(f"{link} has no ledger here to read break {breaks[0]} from again, for {record}")
 
 
 def app(engine: Engine, home: Path, page_size: int = 100, proposer: Proposer = nothing_to_mend) -> Starlette:

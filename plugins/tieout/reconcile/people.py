@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 #: Breaks that one decision may concern: it is one transaction, and somebody has looked at them.
 MOST_AT_ONCE = 10_000
-#: Characters of a note.
-LONGEST_NOTE = 10_000
+#: Characters of a note, and of an owner's name.
+LONGEST_NOTE, LONGEST_NAME = 10_000, 100
 #: Breaks that one refusal names; the others are counted.
 MOST_NAMED = 5
 #: state -> the states that a person may give it. Clearing and reopening is the reconciliation's.
@@ -96,6 +96,8 @@ def assign(
     """
     found = _open_ones(conn, ids, by, seen)
     new = None if owner is None else _required(owner, "the owner's name")
+    if new is not None and len(new) > LONGEST_NAME:
+        raise NotAllowed(f"an owner's name has at most {LONGEST_NAME} characters, this one has {len(new)}")
     return _set(conn, found, "assigned", by, {"owner": new}, note)
 
 

@@ -177,19 +177,25 @@ _IN_FORCE = sa.text(
     select distinct on (l.account_id) l.account_id, l.valid_from, l.currency, l.limit_minor, l.shares_with, l.line
     from tieout.credit_limit l join tieout.credit_change c using (change_id)
     where c.link = :link and c.state = 'approved' and l.valid_from <= :day
+        and (cast(:known_at as timestamptz) is null or c.decided_at <= :known_at)
         and (cast(:accounts as text[]) is null or l.account_id = any(:accounts))
     order by l.account_id, l.valid_from desc, c.decided_at desc, l.change_id desc
     """
 )
 
 
-def in_force(conn: Connection, link: str, day: date, accounts: Sequence[str] | None = None) -> dict[str, Limit]:
+def in_force(
+    conn: Connection, link: str, day: date, accounts: Sequence[str] | None = None, known_at: datetime | None = None
+) -> dict[str, Limit]:
     """account id -> the approved limit of that day: the latest `valid_from`, of these the one approved last.
 
     Args:
         accounts: only of these; all by default.
+        known_at: of those that were approved by then; all by default.
     """
-    values = {"link": link, "day": day, "accounts": None if accounts is None else list(accounts)}
+    values = {
+        "link": link, "day": day, "accounts": None if accounts is None else list(accounts), "known_at": known_at,
+    }  # fmt: skip
     return {row.account_id: Limit(*row) for row in conn.execute(_IN_FORCE, values)}
 
 

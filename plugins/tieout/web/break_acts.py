@@ -70,6 +70,7 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
         break_id: int,
         csrf: Annotated[str, Form()],
         reason: Annotated[str, Form(max_length=500)] = "",
+        record: Annotated[str, Form(max_length=100)] = "",
         visitor: Visitor = Depends(doors.breaks),
     ) -> Response:
         pages.require_token(visitor, csrf)
@@ -78,7 +79,7 @@ def add(app: FastAPI, doors: Doors, pages: Pages) -> None:
         try:
             with engine().connect() as conn:
                 link = people.get(conn, break_id).link
-            number = pages.sources.proposer(link, [break_id], visitor.name, reason.strip())
+            number = pages.sources.proposer(link, [break_id], visitor.name, reason.strip(), record.strip() or None)
         except NotAllowed as error:
             raise HTTPException(409, f"Nothing was proposed: {error}.") from error
         return back_to(request, f"/proposals/{number}")

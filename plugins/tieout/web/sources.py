@@ -51,7 +51,8 @@ class Sources:
         settings: where links and mappings are.
         owed: link -> its receivables.
         link_rules: link -> the rules of its reconciliation, with its own thresholds.
-        proposer: link, breaks, who, why -> the number of the proposal that mends them; reads the ledger.
+        proposer: link, breaks, who, why, the record of the CRM where a person names it -> the number of the proposal
+            that mends them; reads the ledger.
     """
 
     open_engine: Callable[[], Engine]
@@ -61,7 +62,7 @@ class Sources:
     settings: Callable[[], Settings] = load_settings
     owed: Callable[[str], Sequence[Owed]] = _not_given
     link_rules: Callable[[str], Rules] = _not_given
-    proposer: Callable[[str, Sequence[int], str, str], int] = _not_given
+    proposer: Callable[[str, Sequence[int], str, str, str | None], int] = _not_given
 
     def link_names(self) -> list[str]:
         """Links that have run."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -15,8 +16,18 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
-from tests.support.pages import as_, token
-from tests.support.reconciliation import DUPLICATE, EDITED, LINK, ROUNDING, Morning, suggest
+from tests.support.pages import app, as_, token
+from tests.support.reconciliation import (
+    DUPLICATE,
+    EDITED,
+    LINK,
+    ROUNDING,
+    TODAY,
+    Break,
+    Morning,
+    reconcile,
+    suggest,
+)  # fmt: skip
 
 Seen = tuple[TestClient, Morning]
 Acting = tuple[TestClient, Engine, Morning]
@@ -283,6 +294,26 @@ def test_a_match_is_confirmed_by_a_person_and_remembered(finance: Acting) -> Non
     with engine.connect() as conn:
         kept = conn.execute(text("select state, decided_by from tieout.matching")).one()
         assert tuple(kept) == ("confirmed", "petra")
+
+
+def test_a_document_without_a_record_is_linked_to_the_one_that_a_person_names(engine: Engine, tmp_path: Path) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def proposer(*given: Any) -> int:
+        asked.append(given)
+        return 7
+
+    by_hand = Break(
+        "invoice:i-9", -9900, "missing_in_crm", fix="relink", a_keys=(), b_keys=("invoice:i-9",), component="presence"
+    )
+    reconcile(engine, TODAY, [by_hand])
+    with engine.connect() as conn:
+        number = conn.execute(text("select break_id from tieout.break")).scalar_one()
+    client = TestClient(app(engine, tmp_path, proposer=proposer))
+    assert 'name="record"' in get(client, f"/breaks/{number}", "petra")
+    given = {"reason": "made by hand in March", "record": " 00000101 "}
+    status, _ = post(client, "petra", f"/breaks/{number}/propose", **given)
+    assert status == 303 and asked == [(LINK, [number], "petra", "made by hand in March", "00000101")]
 
 
 def test_a_proposal_that_cannot_be_made_says_why(finance: Acting) -> None:

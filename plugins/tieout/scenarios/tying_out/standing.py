@@ -47,7 +47,7 @@ def items(books: Books) -> tuple[pd.DataFrame, pd.DataFrame]:
         return pd.DataFrame(), pd.DataFrame()
     day = books.known_at.astimezone(ZoneInfo(books.services.link.time_zone)).date()
     with books.services.engine.connect() as conn:
-        policy = policy_of(credit.in_force(conn, books.services.link.name, day))
+        policy = policy_of(credit.in_force(conn, books.services.link.name, day, known_at=books.known_at))
         decided = _decided(conn, books)
     ledger = _ledger(books)
     a: list[dict[str, Any]] = []
