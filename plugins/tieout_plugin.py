@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
 
+    from tieout.model.calendar import Calendar
     from tieout.reconcile.rules import Rules
     from tieout.scenarios.receivables import Owed
     from tieout.web.app import Visitor
@@ -49,7 +50,7 @@ def pages() -> FastAPI:
     settings = load_settings()
     sources = Sources(
         open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed, link_rules=_rules,
-        proposer=_propose,
+        proposer=_propose, calendar=_calendar,
     )  # fmt: skip
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
@@ -120,6 +121,13 @@ def _rules(link: str) -> Rules:
 
     settings = load_settings()
     return load_rules(settings.include).for_link(find_link(settings, link))
+
+
+def _calendar(link: str) -> Calendar:
+    from tieout.model.settings import load_settings
+    from tieout.scenarios.periods.locks import calendar_of_link
+
+    return calendar_of_link(load_settings(), link)
 
 
 def _propose(link: str, breaks: Sequence[int], who: str, why: str, record: str | None) -> int:

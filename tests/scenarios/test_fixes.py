@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
+from tests.scenarios.format import Step
 from tests.scenarios.test_reconciliation import GIVEN, Tied
 from tests.scenarios.world import services_of
 from tests.support.crm_ledger import crm_connection, ledger_connection
@@ -314,6 +315,23 @@ def test_payments_that_are_not_alike_are_left_to_finance(company: Company) -> No
     company.world.hand.change(f"Payments/{payment['PaymentID']}", {"Status": "DELETED"})
     with pytest.raises(NotAllowed, match="1 payments of that amount"):
         company.propose(twice)
+
+
+def test_in_a_closed_period_nothing_is_voided_and_nothing_written_off(company: Company) -> None:
+    """Both the month of the documents and today are closed, after the tie-out had found what is wrong."""
+    billed = company.invoice("A-1")
+    company.world.hand.invoice(
+        "TWICE-1", {"ContactID": billed["Contact"]["ContactID"]}, Decimal("100.01"), date(2026, 3, 10)
+    )
+    _reprice(company, "100.01")
+    company.tie_out()
+    double, cent = company.one("duplicate")["break_id"], company.one("rounding")["break_id"]
+    for first, last in ((date(2026, 3, 1), date(2026, 3, 31)), (date(2026, 4, 1), date(2099, 12, 31))):
+        company.world.happen(Step.model_validate({"close_period": {"label": str(first), "first": first, "last": last}}))
+    with pytest.raises(NotAllowed, match=r"2026-03-10 is in 2026-03-01, which a controller closed .*: finance credits"):
+        company.propose(double)
+    with pytest.raises(NotAllowed, match=r"it cannot be dated today: .* is in 2026-04-01, which a controller closed"):
+        company.propose(cent)
 
 
 def test_a_break_that_cleared_before_the_approval_is_not_mended(company: Company) -> None:

@@ -22,6 +22,7 @@ from tieout.web import (
     health,
     letters,
     matches,
+    periods,
     products,
     proposals,
     receivables,
@@ -45,7 +46,7 @@ TOPICS = (
     (products, "operator"), (records, "operator"),
 )  # fmt: skip
 #: Finance's pages: several rights to a page.
-FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables)
+FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables, periods)
 
 
 def create_app(authorize: Authorize, sources: Sources, secret: bytes, login: Callable[[str], str]) -> FastAPI:

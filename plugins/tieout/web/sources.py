@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
+from tieout.model.calendar import Calendar
 from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import Settings, load_settings
 from tieout.model.tie_out import Head
@@ -51,6 +52,7 @@ class Sources:
         settings: where links and mappings are.
         owed: link -> its receivables.
         link_rules: link -> the rules of its reconciliation, with its own thresholds.
+        calendar: link -> the fiscal calendar of its legal entity.
         proposer: link, breaks, who, why, the record of the CRM where a person names it -> the number of the proposal
             that mends them; reads the ledger.
     """
@@ -63,6 +65,7 @@ class Sources:
     owed: Callable[[str], Sequence[Owed]] = _not_given
     link_rules: Callable[[str], Rules] = _not_given
     proposer: Callable[[str, Sequence[int], str, str, str | None], int] = _not_given
+    calendar: Callable[[str], Calendar] = _not_given
 
     def link_names(self) -> list[str]:
         """Links that have run."""
