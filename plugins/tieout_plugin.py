@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
 
-    from tieout.model.calendar import Calendar
     from tieout.reconcile.rules import Rules
     from tieout.scenarios.receivables import Owed
     from tieout.web.app import Visitor
@@ -50,7 +49,7 @@ def pages() -> FastAPI:
     settings = load_settings()
     sources = Sources(
         open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed, link_rules=_rules,
-        proposer=_propose, calendar=_calendar,
+        proposer=_propose,
     )  # fmt: skip
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
@@ -121,13 +120,6 @@ def _rules(link: str) -> Rules:
 
     settings = load_settings()
     return load_rules(settings.include).for_link(find_link(settings, link))
-
-
-def _calendar(link: str) -> Calendar:
-    from tieout.model.settings import load_settings
-    from tieout.scenarios.periods.locks import calendar_of_link
-
-    return calendar_of_link(load_settings(), link)
 
 
 def _propose(link: str, breaks: Sequence[int], who: str, why: str, record: str | None) -> int:
