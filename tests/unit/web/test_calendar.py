@@ -39,7 +39,7 @@ def test_nobody_and_strangers_see_no_calendar(client: TestClient) -> None:
 def test_every_role_reads_it(client: TestClient, person: str) -> None:
     page = client.get("/tieout/calendar?link=demo&year=2026", headers=as_(person))
     assert page.status_code == 200
-    assert '<a href="/tieout/calendar" aria-current="page">Periods</a>' in page.text
+    assert '<a href="/tieout/calendar" aria-current="page">Calendar</a>' in page.text
     assert not re.search(r"<script(?! src=)|\sstyle=|\son\w+=", page.text)
     assert rows(page.text)["FY2026-P07"] == [
         "2026-07-01", "2026-07-31", "", "31", "2026-06-30 23:00", "2026-07-31 23:00",
