@@ -85,9 +85,12 @@ def test_a_broken_link_file_leaves_a_dag_that_says_so(tmp_path: Path) -> None:
     from tieout.orchestration.step import Scenario
 
     (tmp_path / "bad.yaml").write_text("name: bad\ntime_zone: [\n")
+    (tmp_path / "lost.yaml").write_text("name: lost\nschedules: {quote_to_cash: '@daily'}\ncalendar: nowhere\n")
     (tmp_path / "good.yaml").write_text("name: good\nschedules: {quote_to_cash: '15 2 * * *'}\ntime_zone: Asia/Tokyo\n")
     flow = Flow(Scenario("quote_to_cash", "no.such.module"), (Step("extract", "x"),), Step("summarise", "y"))
-    bad, good = dags_for_links(flow, "Card.", tmp_path)
+    bad, good, lost = dags_for_links(flow, "Card.", tmp_path)
     assert "This link cannot run" in (bad.doc_md or "") and bad.schedule is None
     assert "15 2 * * *" in repr(good.timetable) or good.schedule is not None
     assert str(good.timezone) == "Asia/Tokyo"
+    assert "This link cannot run" in (lost.doc_md or "") and "no calendar 'nowhere'" in (lost.doc_md or "")
+    assert lost.schedule is None
