@@ -1,4 +1,4 @@
-"""All that Airflow loads of Tieout: its pages under /tieout, the menu entry, the link on a run of a DAG.
+"""All that Airflow loads of Tieout: its pages under /tieout, menu entry, link on a run of a DAG, fiscal timetable.
 
 Joins the pages to Airflow: who may see them (the auth manager), the secret of their forms, the log-in page. Every
 Airflow process reads this file, workers and scheduler too: the web framework and the store are imported when the API
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from tieout.orchestration.fiscal_timetable import FiscalPeriodTimetable
 from tieout.orchestration.portless_test import PortlessTest
 from tieout.orchestration.roles import RESOURCE, RIGHTS
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
 
-    from tieout.model.calendar import Calendar
     from tieout.reconcile.rules import Rules
     from tieout.scenarios.receivables import Owed
     from tieout.web.app import Visitor
@@ -49,7 +49,7 @@ def pages() -> FastAPI:
     settings = load_settings()
     sources = Sources(
         open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed, link_rules=_rules,
-        proposer=_propose, calendar=_calendar,
+        proposer=_propose,
     )  # fmt: skip
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
@@ -122,13 +122,6 @@ def _rules(link: str) -> Rules:
     return load_rules(settings.include).for_link(find_link(settings, link))
 
 
-def _calendar(link: str) -> Calendar:
-    from tieout.model.settings import load_settings
-    from tieout.scenarios.periods.locks import calendar_of_link
-
-    return calendar_of_link(load_settings(), link)
-
-
 def _propose(link: str, breaks: Sequence[int], who: str, why: str) -> int:
     from tieout.orchestration.connections import get_connection, keep_secret
     from tieout.scenarios import fixes
@@ -152,6 +145,7 @@ class TieoutPlugin(AirflowPlugin):
     fastapi_root_middlewares: ClassVar[list[dict[str, Any]]] = [
         {"middleware": PortlessTest, "args": [], "kwargs": {}, "name": "Tieout: Test button without a port"}
     ]
+    timetables: ClassVar[list[type]] = [FiscalPeriodTimetable]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {"name": "Tieout", "href": f"{MOUNT}/", "destination": "nav", "nav_top_level": True, "url_route": "tieout"},
         {

@@ -12,7 +12,6 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from tieout.model.calendar import parse
 from tieout.orchestration import roles
 from tieout.reconcile.people import NotAllowed
 from tieout.reconcile.rules import load_rules
@@ -60,7 +59,6 @@ def app(engine: Engine, home: Path, page_size: int = 100, proposer: Proposer = n
         open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=home, page_size=page_size,
         owed=lambda link: [],
         link_rules=lambda link: load_rules(ROOT / "include"), proposer=proposer,
-        calendar=lambda link: parse("calendar_months", {"kind": "months"}),
     )  # fmt: skip
     pages = create_app(authorize, sources, b"a secret of the test", lambda asked: f"/auth/login/?next={asked}")
     return Starlette(routes=[Mount("/tieout", pages)])

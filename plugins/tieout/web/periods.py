@@ -18,7 +18,6 @@ from tieout.model.calendar import Calendar
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import Link
 from tieout.scenarios.periods import locks
-from tieout.scenarios.services import find_link
 from tieout.store import periods
 from tieout.store.periods import Refused
 from tieout.web.pages import Doors, Pages, Visitor, back_to
@@ -128,6 +127,6 @@ def _add_changes(app: FastAPI, doors: Doors, pages: Pages) -> None:
 def _known(pages: Pages, link: str) -> tuple[Link, Calendar]:
     """The link and its calendar; 404 where there is no such link."""
     try:
-        return find_link(pages.sources.settings(), link), pages.sources.calendar(link)
+        return pages.sources.calendar(link)
     except ConfigurationFault as error:
         raise HTTPException(404, f"{error}.") from error
