@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,8 @@ from sqlalchemy import Engine
 from tests.scenarios.format import ClosedPeriod, Step
 from tests.scenarios.test_reconciliation import PLACE, Tied, order
 from tests.support.sandbox import SandboxProcess
-from tieout.scenarios import credit_sync, product_sync, quote_to_cash, returns, steps
+from tieout.delivery import intents
+from tieout.scenarios import credit_sync, posting, product_sync, quote_to_cash, returns, steps
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.trace import trace
 
@@ -114,6 +116,22 @@ def test_a_rate_that_the_crm_corrects_changes_nothing_that_is_posted_and_is_told
     assert judged(tied) == ("posted", None, words)
     tied.reconcile()
     assert tied.found() == [("invoices", "rate", "rate", 0)]
+
+
+def test_a_period_that_is_closed_while_a_run_plans_keeps_its_documents_out(make: Make) -> None:
+    """The run had read which periods are open; the database refuses what it made of that, and the next try holds it."""
+    tied = make(february(activated=False))
+    happens(tied, change_order="A-1", set={"activated": True})
+    with tied.services() as services:
+        run_id = quote_to_cash.start(services, "test")
+        quote_to_cash.extract(services, run_id)
+        quote_to_cash.check(services, run_id)
+        read_before = load_rules(services)
+        happens(tied, close_period=FEBRUARY)
+        with pytest.raises(intents.ClosedPeriod, match=r"Order .* is dated 2026-02-20, in period FY2026-P02"):
+            posting.plan(services, read_before, UUID(run_id))
+        quote_to_cash.transform(services, run_id)
+    assert judged(tied)[:2] == ("held", "period_closed")
 
 
 def test_what_the_ledger_locks_and_what_the_link_closes_are_both_among_the_rules(make: Make) -> None:

@@ -37,7 +37,7 @@ from tieout.cli import (
     scenarios,
     setup,
     simulate,
-)  # fmt: skip
+)
 from tieout.model import logs
 from tieout.model.errors import RateLimited, Retriable, TieoutError
 
