@@ -85,11 +85,13 @@ def test_last_saturday_of_august() -> None:
 
 def test_apple_has_53_weeks_in_2017_and_2023_and_the_extra_one_in_the_first_quarter() -> None:
     # Forms 10-K for the years ended 30 September 2017 and 2023 (0000320193-17-000070, -23-000106); Form 10-Q for the
-    # quarter ended 31 December 2022 (0000320193-23-000006), 14 weeks; 5-4-4 with the leap week at the end of the first
-    # quarter: calendars.fandom.com, "Apple Fiscal Calendar".
+    # quarter ended 31 December 2022 (0000320193-23-000006). A first quarter of 14 weeks in 2012 and 2017:
+    # macdailynews.com, 27 December 2016. 5-4-4, the leap week at the end of the first quarter: calendars.fandom.com,
+    # "Apple Fiscal Calendar".
     apple = weeks("5-4-4", SATURDAY, 9, "last", week_53=3)
     assert ends_of(apple, [2017, 2023]) == ["2017-09-30", "2023-09-30"]
     assert [year for year in range(2013, 2028) if length(apple, year) == 53] == [2017, 2023]
+    assert [sum(period.days for period in apple.year(year)[:3]) for year in (2012, 2016, 2017)] == [98, 91, 98]
     assert [period.days // 7 for period in apple.year(2023)] == [5, 4, 5] + [5, 4, 4] * 3
     assert apple.period("FY2023-P03").last == date(2022, 12, 31)
 
