@@ -224,6 +224,40 @@ def test_a_day_finds_its_period_and_its_neighbours(definition: dict[str, Any], d
     assert calendar.between(period.first + DAY, period.last) == ()
 
 
+@st.composite
+def dates(draw: st.DrawFn) -> list[dict[str, date]]:
+    """The periods of one year: any lengths, one after the other."""
+    first = draw(st.dates(date(2000, 1, 1), date(2040, 1, 1)))
+    found = []
+    for length in draw(st.lists(st.integers(1, 60), min_size=2, max_size=14)):
+        found.append({"first": first, "last": first + (length - 1) * DAY})
+        first += length * DAY
+    return found
+
+
+@given(dates())
+def test_dates_that_follow_each_other_are_a_calendar(periods: list[dict[str, date]]) -> None:
+    calendar = parse("own", {"kind": "custom", "years": {2026: periods}})
+    day = periods[0]["first"]
+    while day <= periods[-1]["last"]:
+        assert [one.number - 1 for one in calendar.periods if one.first <= day <= one.last] == [
+            at for at, one in enumerate(periods) if one["first"] <= day <= one["last"]
+        ]
+        assert calendar.period_of(day).first <= day <= calendar.period_of(day).last
+        day += DAY
+
+
+@given(dates(), st.integers(-40, 40).filter(bool), st.data())
+def test_dates_with_a_gap_or_an_overlap_are_none(
+    periods: list[dict[str, date]], days: int, data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(1, len(periods) - 1))
+    for one in periods[at:]:
+        one.update(first=one["first"] + days * DAY, last=one["last"] + days * DAY)
+    with pytest.raises(ConfigurationFault, match=f"years.2026.{at}: .* a gap of" if days > 0 else "an overlap of"):
+        parse("own", {"kind": "custom", "years": {2026: periods}})
+
+
 @given(definitions())
 def test_plain_data_gives_the_same_calendar(definition: dict[str, Any]) -> None:
     calendar = parse("any", definition)
