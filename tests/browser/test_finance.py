@@ -214,8 +214,8 @@ def test_pages_fit_the_window_and_every_table_has_headings(
     tab_of: Callable[..., Page], url: str, pictures: Path, width: int, scheme: str
 ) -> None:
     tab = tab_of("petra", width, scheme)
-    for path in ("", DAY, "breaks", "breaks/ages", "breaks/10", "matches", "health", "receivables",
-                 "periods?link=demo", f"{DAY}/print"):  # fmt: skip
+    for path in ("", DAY, "breaks", "breaks/ages", "breaks/10", "matches", "health", "receivables", f"{DAY}/print",
+                 "periods?link=demo", "calendar?link=demo&year=2026"):  # fmt: skip
         tab.goto(f"{url}/{path}")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width, path
         assert tab.locator("table:not(:has(th))").count() == 0, path

@@ -92,8 +92,8 @@ class FiscalPeriodTimetable(Timetable):  # type: ignore[misc]  # airflow is not 
     def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
         """The last period that was over at `run_after`.
 
-        Before the calendar's first period is over there is none: then it is the first, and the run's first step says
-        that it is not over yet.
+        Before the calendar's first period is over there is none: then it is the first, and the run's
+        first step judges it.
         """
         return self.interval(self._last_over(run_after) or self.calendar.periods[0])
 

@@ -85,11 +85,13 @@ def test_last_saturday_of_august() -> None:
 
 def test_apple_has_53_weeks_in_2017_and_2023_and_the_extra_one_in_the_first_quarter() -> None:
     # Forms 10-K for the years ended 30 September 2017 and 2023 (0000320193-17-000070, -23-000106); Form 10-Q for the
-    # quarter ended 31 December 2022 (0000320193-23-000006), 14 weeks; 5-4-4 with the leap week at the end of the first
-    # quarter: calendars.fandom.com, "Apple Fiscal Calendar".
+    # quarter ended 31 December 2022 (0000320193-23-000006). A first quarter of 14 weeks in 2012 and 2017:
+    # macdailynews.com, 27 December 2016. 5-4-4, the leap week at the end of the first quarter: calendars.fandom.com,
+    # "Apple Fiscal Calendar".
     apple = weeks("5-4-4", SATURDAY, 9, "last", week_53=3)
     assert ends_of(apple, [2017, 2023]) == ["2017-09-30", "2023-09-30"]
     assert [year for year in range(2013, 2028) if length(apple, year) == 53] == [2017, 2023]
+    assert [sum(period.days for period in apple.year(year)[:3]) for year in (2012, 2016, 2017)] == [98, 91, 98]
     assert [period.days // 7 for period in apple.year(2023)] == [5, 4, 5] + [5, 4, 4] * 3
     assert apple.period("FY2023-P03").last == date(2022, 12, 31)
 
@@ -220,6 +222,40 @@ def test_a_day_finds_its_period_and_its_neighbours(definition: dict[str, Any], d
     assert (before.last + DAY, after.first - DAY) == (period.first, period.last)
     assert calendar.between(period.first, after.first) == (period, after)
     assert calendar.between(period.first + DAY, period.last) == ()
+
+
+@st.composite
+def dates(draw: st.DrawFn) -> list[dict[str, date]]:
+    """The periods of one year: any lengths, one after the other."""
+    first = draw(st.dates(date(2000, 1, 1), date(2040, 1, 1)))
+    found = []
+    for length in draw(st.lists(st.integers(1, 60), min_size=2, max_size=14)):
+        found.append({"first": first, "last": first + (length - 1) * DAY})
+        first += length * DAY
+    return found
+
+
+@given(dates())
+def test_dates_that_follow_each_other_are_a_calendar(periods: list[dict[str, date]]) -> None:
+    calendar = parse("own", {"kind": "custom", "years": {2026: periods}})
+    day = periods[0]["first"]
+    while day <= periods[-1]["last"]:
+        assert [one.number - 1 for one in calendar.periods if one.first <= day <= one.last] == [
+            at for at, one in enumerate(periods) if one["first"] <= day <= one["last"]
+        ]
+        assert calendar.period_of(day).first <= day <= calendar.period_of(day).last
+        day += DAY
+
+
+@given(dates(), st.integers(-40, 40).filter(bool), st.data())
+def test_dates_with_a_gap_or_an_overlap_are_none(
+    periods: list[dict[str, date]], days: int, data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(1, len(periods) - 1))
+    for one in periods[at:]:
+        one.update(first=one["first"] + days * DAY, last=one["last"] + days * DAY)
+    with pytest.raises(ConfigurationFault, match=f"years.2026.{at}: .* a gap of" if days > 0 else "an overlap of"):
+        parse("own", {"kind": "custom", "years": {2026: periods}})
 
 
 @given(definitions())
