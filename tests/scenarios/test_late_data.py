@@ -73,7 +73,7 @@ def test_a_late_order_that_waits_is_told_with_who_closed_and_what_to_do_and_stan
     assert f"`tieout period reopen {tied.world.link.name} FY2026-P02`" in letter.remedy
     tied.reconcile()
     assert tied.found() == [("invoices", "presence", "rejected_or_held", 10000)]
-    assert "Tieout holds it: 2026-02-20 is in FY2026-P02" in tied.breaks()[0]["explanation"]
+    assert "Tieout holds it: period_closed: 2026-02-20 is in FY2026-P02" in tied.breaks()[0]["explanation"]
 
 
 def test_a_late_order_in_the_next_open_period_ties_and_its_own_date_is_noted_everywhere(make: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -455,6 +456,59 @@ def test_two_who_plan_do_not_wait_for_each_other(engine: Engine) -> None:
         intents.add(conn, [intent(1, posting_date=MARCH.last)], RUN, "test")
         other = Meanwhile(lambda: plan(engine, intent(2, target="other books", posting_date=MARCH.last)))
         assert other.outcome() is None
+
+
+LEFT = """
+select count(*) from tieout.intent i join tieout.period p
+    on p.link = i.link and i.posting_date between p.first and p.last
+where p.state = 'closed' and i.state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN', 'HELD')
+"""
+
+
+def test_many_who_plan_settle_close_and_reopen_at_once_leave_nothing_open_in_a_closed_period(engine: Engine) -> None:
+    """Whoever looks, at whatever moment, finds no document that may still be sent dated in a closed period."""
+    rounds = 25
+    went: Counter[str] = Counter()
+
+    def planner(number: int) -> None:
+        for turn in range(rounds):
+            month = (FEBRUARY, MARCH)[turn % 2]
+            try:
+                made = [
+                    intent(f"{number}-{turn}-{part}", posting_date=month.last, target=f"b{number}") for part in (1, 2)
+                ]
+                plan(engine, *made)
+                went["planned"] += 1
+            except ClosedPeriod:
+                went["kept out"] += 1
+            sql(engine, "update tieout.intent set state = 'CONFIRMED' where target = :target", target=f"b{number}")
+
+    def closer(month: Month) -> None:
+        for _ in range(rounds):
+            try:
+                closed(engine, month)
+                went["closed"] += 1
+                with engine.begin() as conn:
+                    asked = periods.ask_to_reopen(conn, LINK, month.label, "Ann", "late")
+                with engine.begin() as conn:
+                    periods.decide_reopening(conn, asked, "Rex", agreed=True)
+            except Refused:
+                went["stayed open"] += 1
+                with engine.begin() as conn:
+                    periods.stop_closing(conn, LINK, month.label, "Ann")
+
+    with ThreadPoolExecutor(4) as pool:
+        acts = [pool.submit(planner, 1), pool.submit(planner, 2), pool.submit(closer, FEBRUARY),
+                pool.submit(closer, MARCH)]  # fmt: skip
+        while not all(act.done() for act in acts):
+            with engine.connect() as conn:
+                assert conn.execute(sa.text(LEFT)).scalar_one() == 0
+        for act in acts:
+            act.result()
+    assert went["planned"] + went["kept out"] == 2 * rounds == went["closed"] + went["stayed open"]
+    assert went["planned"] and went["closed"]
+    with engine.connect() as conn:
+        assert audit.verify(conn, f"link:{LINK}") is None
 
 
 # --- what was there before --------------------------------------------------------------------------------------------
