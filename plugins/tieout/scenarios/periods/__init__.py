@@ -1,0 +1,1 @@
+"""Fiscal periods: locks, plans, reports, the close."""
