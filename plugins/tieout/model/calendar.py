@@ -43,6 +43,8 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 #: Weeks of the periods of a year of 52 weeks.
 PATTERNS = {"4-4-5": (4, 4, 5) * 4, "4-5-4": (4, 5, 4) * 4, "5-4-4": (5, 4, 4) * 4}
 THIRTEEN = (4,) * 13
+#: What a link has that names no calendar. It needs no file; a file of that name is taken in its place.
+DEFAULT = "calendar_months"
 #: A label stands in run ids, addresses and file names.
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 DAY = timedelta(days=1)
@@ -248,6 +250,10 @@ class Calendar:
     @cached_property
     def _by_label(self) -> dict[str, Period]:
         return {period.label: period for period in self.periods}
+
+
+#: The default, for a project without a file of that name.
+CALENDAR_MONTHS = Calendar(DEFAULT, Months(kind="months"))
 
 
 def parse(name: str, data: Mapping[str, Any]) -> Calendar:
