@@ -7,6 +7,7 @@ people.py      dead letters, aliases, the audit trail
 credit.py      credit limits, releases
 reconcile.py   the daily tie-out
 breaks.py      what people do with breaks and reports, in the same group
+period_runs.py plans of fiscal periods: made, decided, posted
 intents.py     writes that are uncertain, held or refused
 setup.py       links, mappings, suites, migrations, doctor, generated docs
 simulate.py    the posting protocol under seeded faults
@@ -22,7 +23,19 @@ import typer
 from sqlalchemy.exc import ProgrammingError
 from typer.core import TyperGroup
 
-from tieout.cli import breaks, credit, people, proposals, reconcile, runs, sandbox, scenarios, setup, simulate
+from tieout.cli import (
+    breaks,
+    credit,
+    people,
+    period_runs,
+    proposals,
+    reconcile,
+    runs,
+    sandbox,
+    scenarios,
+    setup,
+    simulate,
+)
 from tieout.model import logs
 from tieout.model.errors import RateLimited, Retriable, TieoutError
 
@@ -74,6 +87,9 @@ simulate.register(app)
 app.add_typer(credit.app, name="credit")
 breaks.register(reconcile.app)
 app.add_typer(reconcile.app, name="reconcile")
+period = typer.Typer(help="Fiscal periods: what would be posted for one, decided and posted.", no_args_is_help=True)
+period_runs.register(period)
+app.add_typer(period, name="period")
 app.add_typer(sandbox.app, name="sandbox")
 
 

@@ -44,7 +44,7 @@ class WaitsForApproval(Fatal):
     def __init__(self, plan: Plan) -> None:
         super().__init__(
             f"period plan {plan.plan_id} of {plan.label} waits for an approval: {plan.approval_reason}; "
-            f"`tieout period show-plan {plan.plan_id}` shows it"
+            f"`tieout period show-plan {plan.plan_id}` shows it, `tieout period approve` or `send-back` decides"
         )
         self.plan = plan
 
@@ -94,8 +94,8 @@ def _of_interval(calendar: Calendar, link: Link, interval: tuple[datetime, datet
         begin, end = (bound.astimezone(zone) for bound in interval)
         raise ConfigurationFault(
             f"link {link.name}: {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {link.time_zone} is no period of its "
-            f"calendar {calendar.name}; expected one such as {found.label}, from {found.first} to {found.last}: was the "
-            "calendar or the time zone changed, or is the interval of another link? Nothing was read"
+            f"calendar {calendar.name}; expected one such as {found.label}, from {found.first} to {found.last}: was "
+            "the calendar or the time zone changed, or is the interval of another link? Nothing was read"
         )
     return found
 
@@ -118,9 +118,8 @@ def extract(services: Services, run_id: str) -> Numbers:
 
 def _others(subject: Subject) -> Reads:
     """What is read by its changes, as quote-to-cash does: customers, products, quotes, rates, settings."""
-    billed = {"order", "order_line", "opportunity", "opportunity_line"}
     return {
-        "crm": [name for name in READS["crm"] if name not in billed],
+        "crm": [name for name in READS["crm"] if name not in (subject.entity, subject.lines)],
         "ledger": [name for name in READS["ledger"] if name not in rereading.LEDGER],
     }
 

@@ -127,7 +127,8 @@ begin
             array_to_string(new.approvers, ', ') using errcode = 'insufficient_privilege';
     end if;
     if (old.state <> 'planned' or new.state not in ('approved', 'sent_back'))
-        and row(new.decided_by, new.decided_at, new.decided_hash, new.note) is distinct from row(old.decided_by, old.decided_at, old.decided_hash, old.note) then
+        and row(new.decided_by, new.decided_at, new.decided_hash, new.note)
+        is distinct from row(old.decided_by, old.decided_at, old.decided_hash, old.note) then
         raise exception 'period plan %: who decided it does not change', old.plan_id
             using errcode = 'insufficient_privilege';
     end if;
