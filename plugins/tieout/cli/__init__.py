@@ -9,6 +9,7 @@ reconcile.py   the daily tie-out
 breaks.py      what people do with breaks and reports, in the same group
 period_runs.py plans of fiscal periods: made, decided, posted
 intents.py     writes that are uncertain, held or refused
+calendar.py    fiscal periods of a link
 setup.py       links, mappings, suites, migrations, doctor, generated docs
 simulate.py    the posting protocol under seeded faults
 sandbox.py     the sandbox and loading CSV folders into it
@@ -25,6 +26,7 @@ from typer.core import TyperGroup
 
 from tieout.cli import (
     breaks,
+    calendar,
     credit,
     people,
     period_runs,
@@ -82,6 +84,7 @@ scenarios.register(app)
 runs.register(app)
 people.register(app)
 proposals.register(app)
+calendar.register(app)
 setup.register(app)
 simulate.register(app)
 app.add_typer(credit.app, name="credit")

@@ -18,6 +18,7 @@ from tieout.model.errors import TieoutError
 from tieout.web import (
     break_acts,
     breaks,
+    calendar,
     credit,
     health,
     letters,
@@ -45,7 +46,7 @@ TOPICS = (
     (products, "operator"), (records, "operator"),
 )  # fmt: skip
 #: Finance's pages: several rights to a page.
-FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables)
+FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables, calendar)
 
 
 def create_app(authorize: Authorize, sources: Sources, secret: bytes, login: Callable[[str], str]) -> FastAPI:
