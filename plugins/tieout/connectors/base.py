@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -135,6 +135,23 @@ class Source(Protocol):
 
     def deleted(self, entity: StagedEntity, since: datetime, upto: datetime) -> Iterator[Sequence[str]]:
         """Ids deleted in the window, as far back as the vendor tells (Fatal when `since` is further back)."""
+        ...
+
+    def dated(
+        self, entity: StagedEntity, field: str, first: date, last: date, parent: str | None = None
+    ) -> Iterator[Page]:
+        """Records whose `field` is a day in [first, last], whenever they changed; at least once each.
+
+        A record whose day is changed while the pages are read may be left out; none that keeps its day is.
+
+        Args:
+            field: path of a date in the vendor's record.
+            parent: path of the id of the record above (an order line's order); then `field` is that record's.
+
+        Raises:
+            ConfigurationFault: the vendor cannot choose the entity's records by a date.
+            Retriable, AuthenticationFailed, PermissionDenied, VendorFault: as `changed`.
+        """
         ...
 
     def fetch(self, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:

@@ -118,6 +118,20 @@ class Mapping(_Part):
             fields = (StagedField("id", self.key, "text", required=True), *fields)
         return StagedEntity(self.system, self.entity, self.object, self.key, self.modified, fields)
 
+    def path_of(self, field: str) -> str:
+        """Where the vendor's record has what the common field is read from: the path of its first column.
+
+        Raises:
+            ConfigurationFault: the field is read from no column of the record.
+        """
+        source = self.read[field].source if field in self.read else ()
+        if not source or source[0] not in self.staged:
+            raise ConfigurationFault(
+                f"{self.where('read', field)}: {field} of {self.system} {self.entity}: expected a column of the "
+                f"record under 'from', found {', '.join(source) or 'none'}"
+            )
+        return self.staged[source[0]].path
+
     @property
     def columns(self) -> tuple[str, ...]:
         """What `from` under `read:` may name."""

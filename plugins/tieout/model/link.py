@@ -160,6 +160,46 @@ class Reconciliation(_Part):
     notify: Literal["always", "when_something"] = "when_something"
 
 
+class Over(_Part):
+    """Bounds of a plan that needs no approval; with one left out, only the other counts.
+
+    Attributes:
+        documents: how many of the ledger's documents it makes, changes, credits or voids.
+        amount_minor: what those come to in any one currency, in minor units: the larger of before and after of each.
+    """
+
+    documents: Annotated[int, Field(ge=0)] | None = None
+    amount_minor: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Over:
+        if self.documents is None and self.amount_minor is None:
+            raise ValueError("expected documents, amount_minor or both under 'over', found neither")
+        return self
+
+
+class ApprovalOver(_Part):
+    """A plan beyond the bounds needs an approval."""
+
+    over: Over
+
+
+class Periods(_Part):
+    """How runs of fiscal periods go (docs/backfill.md).
+
+    Attributes:
+        approval: whether a plan is approved by a person before anything of it is posted.
+        approvers: the names under which they sign in; none: whoever may decide on proposals.
+        answer_within_hours: a plan that nobody has decided by then fails its run, and nothing is posted.
+        active_runs: how many periods of the link may be at work at once.
+    """
+
+    approval: Literal["never", "always"] | ApprovalOver = "always"
+    approvers: tuple[Annotated[str, Field(pattern=r"\S")], ...] = ()
+    answer_within_hours: Annotated[int, Field(ge=1, le=2160)] = 72
+    active_runs: Annotated[int, Field(ge=1, le=16)] = 1
+
+
 class Link(_Part):
     """One CRM, one ledger, one legal entity.
 
@@ -193,6 +233,7 @@ class Link(_Part):
     products: Products = Products()
     returns: Returns = Returns()
     reconciliation: Reconciliation = Reconciliation()
+    periods: Periods = Periods()
     schedules: Schedule = Schedule()
     owners: dict[str, str] = {}
     notify: tuple[str, ...] = ()

@@ -13,7 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pendulum
-from airflow.sdk import DAG, Asset, BaseNotifier, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk import DAG, Asset, BaseNotifier, BaseOperator, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.timetables.base import Timetable
 
 from tieout.model.settings import PROJECT
 from tieout.orchestration.links import LinkCard, link_cards
@@ -45,6 +46,7 @@ class Step:
         even_if_failed: it runs once all of `after` have ended and at least one of them succeeded.
         announces: tells other DAGs by an asset event `<link>/<announces>` when it has succeeded.
         longest: the time after which the task is ended.
+        asks: a person decides on the run's plan (approval.py); it is no function of the scenario.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Step:
     even_if_failed: bool = False
     announces: str | None = None
     longest: timedelta = timedelta(hours=4)
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,18 @@ class Flow:
     Attributes:
         closing: the step that ends every run: it fails when any other did not succeed.
         days: days that whoever starts a run may give, name -> one sentence; the scenario's `start` takes those given.
+        texts, switches: further ones, a word each, or on and off.
+        by_period: a run for each fiscal period of the link, whatever schedules there are: without the timetable nobody
+            could ask for a backfill. Several may be at work at once, as the link says.
     """
 
     scenario: Scenario
     steps: tuple[Step, ...]
     closing: Step
     days: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    switches: Mapping[str, str] = field(default_factory=dict)
+    by_period: bool = False
 
 
 def dags_for_links(flow: Flow, card: str, folder: Path | None = None) -> Iterator[DAG]:
@@ -89,16 +98,13 @@ def dag_for_link(flow: Flow, link: LinkCard, card: str) -> DAG:
         description=card.strip().splitlines()[0],
         doc_md=f"{card}\n{_link_paragraph(link)}",
         schedule=_timetable(flow, link),
-        start_date=pendulum.datetime(*FIRST_DAY, tz=link.time_zone),
+        start_date=_first_day(flow, link),
         catchup=False,
         # Two runs at once do no harm (delivery protocol), and no good: they judge the same records.
-        max_active_runs=1,
-        dagrun_timeout=LONGEST_RUN,
+        max_active_runs=link.periods.active_runs if flow.by_period else 1,
+        dagrun_timeout=LONGEST_RUN + timedelta(hours=link.periods.answer_within_hours if flow.by_period else 0),
         tags=["tieout", flow.scenario.name, link.name],
-        params={
-            name: Param(None, type=["null", "string"], format="date", description=what)
-            for name, what in flow.days.items()
-        },
+        params=_params(flow),
         default_args={
             "owner": ", ".join(link.owners) or "tieout",
             "retries": RETRIES,
@@ -111,6 +117,15 @@ def dag_for_link(flow: Flow, link: LinkCard, card: str) -> DAG:
     return dag
 
 
+def _params(flow: Flow) -> dict[str, Param]:
+    words = ["null", "string"]
+    return {
+        **{name: Param(None, type=words, format="date", description=what) for name, what in flow.days.items()},
+        **{name: Param(None, type=words, description=what) for name, what in flow.texts.items()},
+        **{name: Param(False, type="boolean", description=what) for name, what in flow.switches.items()},
+    }
+
+
 def _tasks(flow: Flow, link: LinkCard) -> None:
     tasks = {
         START: StepTask(
@@ -118,22 +133,14 @@ def _tasks(flow: Flow, link: LinkCard) -> None:
             scenario=flow.scenario,
             link=link.name,
             step=START,
+            days=tuple(flow.days),
             doc_md="Opens the sync run and keeps its id for the other tasks.",
             execution_timeout=LONGEST_START,
         )
     }
     before = START
     for step in flow.steps:
-        tasks[step.name] = StepTask(
-            task_id=step.name,
-            scenario=flow.scenario,
-            link=link.name,
-            step=step.name,
-            doc_md=step.what,
-            execution_timeout=step.longest,
-            trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS if step.even_if_failed else TriggerRule.ALL_SUCCESS,
-            outlets=[announcement(link.name, step.announces)] if step.announces else [],
-        )
+        tasks[step.name] = _asking(flow, link, step) if step.asks else _task(flow, link, step)
         for name in step.after or (before,):
             tasks[name] >> tasks[step.name]
         before = step.name
@@ -151,10 +158,44 @@ def _tasks(flow: Flow, link: LinkCard) -> None:
     list(tasks.values()) >> closing
 
 
+def _task(flow: Flow, link: LinkCard, step: Step) -> StepTask:
+    return StepTask(
+        task_id=step.name,
+        scenario=flow.scenario,
+        link=link.name,
+        step=step.name,
+        doc_md=step.what,
+        execution_timeout=step.longest,
+        trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS if step.even_if_failed else TriggerRule.ALL_SUCCESS,
+        outlets=[announcement(link.name, step.announces)] if step.announces else [],
+    )
+
+
+def _asking(flow: Flow, link: LinkCard, step: Step) -> BaseOperator:
+    from tieout.orchestration.approval import PlanApproval  # the operator's module is large, and few DAGs need it
+
+    return PlanApproval(
+        task_id=step.name,
+        scenario=flow.scenario,
+        link=link.name,
+        doc_md=step.what,
+        within=timedelta(hours=link.periods.answer_within_hours),
+    )
+
+
+def _first_day(flow: Flow, link: LinkCard) -> pendulum.DateTime:
+    if not flow.by_period:
+        return pendulum.datetime(*FIRST_DAY, tz=link.time_zone)
+    first = link.calendar.periods[0].first
+    return pendulum.datetime(first.year, first.month, first.day, tz=link.time_zone)
+
+
 def _told_at_the_end(flow: Flow, link: LinkCard) -> list[BaseNotifier]:
     """Who a run that ended well has something to say to."""
     if flow.scenario.name == "reconciliation":
         return [TieOutNotice(link=link.name, channels=link.notify, always=link.always_told)]
+    if flow.by_period:
+        return []
     return [DoublesNotice(link=link.name, channels=link.notify)]
 
 
@@ -163,12 +204,20 @@ def announcement(link: str, what: str) -> Asset:
     return Asset(name=f"{link}/{what}", uri=f"x-tieout://{link}/{what}", group="tieout")
 
 
-def _timetable(flow: Flow, link: LinkCard) -> CronDataIntervalTimetable | None:
+def _timetable(flow: Flow, link: LinkCard) -> CronDataIntervalTimetable | Timetable | None:
+    if flow.by_period:
+        return None if link.fault else _by_period(link)
     cron = getattr(link.schedule, flow.scenario.name, None)
     # The demo starts its runs itself: an hour's run beside them would blur what each of them did.
     if not cron or link.fault or os.environ.get("TIEOUT_SCHEDULES") == "off":
         return None
     return CronDataIntervalTimetable(cron, timezone=link.time_zone)
+
+
+def _by_period(link: LinkCard) -> Timetable:
+    from tieout.orchestration.fiscal_timetable import FiscalPeriodTimetable
+
+    return FiscalPeriodTimetable(link.calendar, link.time_zone)
 
 
 def _link_paragraph(link: LinkCard) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tieout.model import calendar as fiscal
 from tieout.model.calendar import Calendar
 from tieout.model.errors import ConfigurationFault
-from tieout.model.link import Schedule
+from tieout.model.link import Periods, Schedule
 from tieout.model.settings import PROJECT
 
 
@@ -26,6 +26,7 @@ class LinkCard:
 
     Attributes:
         calendar: of the fiscal periods; calendar months where the link's own cannot be used, which `fault` then says.
+        periods: how its fiscal periods are run, and who approves their plans.
         always_told: the reconciliation's notice goes out also when nothing is new.
         fault: why the file cannot be used, `file: sentence`; the link's DAGs then run by hand only, and fail saying so.
     """
@@ -35,6 +36,7 @@ class LinkCard:
     time_zone: str = "UTC"
     calendar: Calendar = fiscal.CALENDAR_MONTHS
     schedule: Schedule = field(default_factory=Schedule)
+    periods: Periods = field(default_factory=Periods)
     notify: tuple[str, ...] = ()
     always_told: bool = False
     owners: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ class _Needed(BaseModel):
     time_zone: str = "UTC"
     calendar: str = fiscal.DEFAULT
     schedules: Schedule = Schedule()
+    periods: Periods = Periods()
     notify: tuple[str, ...] = ()
     reconciliation: _Told = _Told()
     owners: dict[str, str] = {}
@@ -92,6 +95,7 @@ def _card(file: Path, calendars: Path) -> LinkCard:
         file=file,
         time_zone=needed.time_zone,
         schedule=needed.schedules,
+        periods=needed.periods,
         notify=needed.notify,
         always_told=needed.reconciliation.notify == "always",
         owners=tuple(sorted(set(needed.owners.values()))),

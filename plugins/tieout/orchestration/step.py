@@ -66,17 +66,28 @@ class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed b
         scenario, link: what and for whom.
         step: the function's name.
         closes: task ids whose success this task vouches for: it fails when one of them did not succeed.
+        days: params of the run that are days; others go to the scenario's `start` as they are.
     """
 
     template_fields: Sequence[str] = ()
     ui_color = "#eef4fb"
 
-    def __init__(self, *, scenario: Scenario, link: str, step: str, closes: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        scenario: Scenario,
+        link: str,
+        step: str,
+        closes: Sequence[str] = (),
+        days: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.scenario = scenario
         self.link = link
         self.step = step
         self.closes = tuple(closes)
+        self.days = tuple(days)
 
     def execute(self, context: Any) -> Any:
         """The step's numbers (the run's id for the first step), kept as the task's XCom."""
@@ -102,7 +113,11 @@ class StepTask(BaseOperator):  # type: ignore[misc]  # airflow is not followed b
     def _start(self, context: Any) -> str:
         run = context["dag_run"]
         bounds = (run.data_interval_start, run.data_interval_end)
-        given = {name: date.fromisoformat(day) for name, day in (context.get("params") or {}).items() if day}
+        given = {
+            name: date.fromisoformat(value) if name in self.days else value
+            for name, value in (context.get("params") or {}).items()
+            if value
+        }
         with self.scenario.open(self.link) as services:
             run_id = self.scenario.function(START)(
                 services,

@@ -16,6 +16,7 @@ from tieout.delivery.bodies import placeholder
 from tieout.delivery.intents import NewIntent
 from tieout.mapping.payload import bodies
 from tieout.model.identity import canonical_json, doc_uid, idempotency_key
+from tieout.model.link import Link
 from tieout.model.money import from_minor
 from tieout.scenarios.billing import Bill, Hold, Row, Rules, posting_date
 from tieout.scenarios.customer_book import Party
@@ -180,6 +181,21 @@ def _credited_revision(plan: Plan) -> int:
     return int(plan.live.intent["revision"]) if plan.live else plan.judgement.revision
 
 
+def next_revision(plan: Plan) -> int:
+    """Revisions count from 1."""
+    return plan.judgement.revision + 1
+
+
+def plan_number(link: Link, plan: Plan) -> str:
+    """The number of the plan's invoice. One that was voided or credited keeps its number: the next is told apart."""
+    if plan.steps[0] in (Step.SUPERSEDE, Step.UPDATE) and plan.live:
+        return str(plan.live.intent["natural_key"])
+    base = link.policies.invoice_number.format(number=plan.judgement.source_number)
+    if plan.live is None or (plan.live.intent["state"] != "CONFIRMED" and plan.live.intent["revision"] == 1):
+        return base  # nothing in the ledger has carried it
+    return f"{base}-{next_revision(plan)}"
+
+
 def void_body(entity: str, vendor_id: str, status: str | None) -> bytes:
     """The body that takes a document of the ledger out of the books: a draft is deleted, what was approved is voided.
 
@@ -283,7 +299,7 @@ class _Maker:
             if refund is not None:
                 made.intents.append(self._refund(plan, credited, refund, [note, *allocation]))
         if invoice is not None and plan.bill is not None:
-            revision = self.next_revision(plan)
+            revision = next_revision(plan)
             made.intents.append(self._invoice(plan, plan.bill, revision, invoice, after))
             uid = made.intents[-1].doc_uid
         digest = plan.digest if step in BILLED else plan.judgement.content_hash
@@ -291,19 +307,9 @@ class _Maker:
             plan.judgement, doc_uid=uid, revision=revision, content_hash=digest
         )
 
-    @staticmethod
-    def next_revision(plan: Plan) -> int:
-        """Revisions count from 1."""
-        return plan.judgement.revision + 1
-
     def number(self, plan: Plan) -> str:
-        """The invoice's number. One that was voided or credited keeps its number: the next one is told apart."""
-        if plan.steps[0] in (Step.SUPERSEDE, Step.UPDATE) and plan.live:
-            return str(plan.live.intent["natural_key"])
-        base = self._link.policies.invoice_number.format(number=plan.judgement.source_number)
-        if plan.live is None or (plan.live.intent["state"] != "CONFIRMED" and plan.live.intent["revision"] == 1):
-            return base  # nothing in the ledger has carried it
-        return f"{base}-{self.next_revision(plan)}"
+        """See plan_number."""
+        return plan_number(self._link, plan)
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ billing.py, customers.py and revisions.py; here they meet the staged rows and th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -22,9 +22,9 @@ from tieout.model.identity import content_hash
 from tieout.scenarios import ready
 from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
 from tieout.scenarios.credit import gate
-from tieout.scenarios.customer_book import CustomerBook, Party
+from tieout.scenarios.customer_book import CustomerBook, Customers, Party
 from tieout.scenarios.frames import chunks, common_rows, grouped, parent_column
-from tieout.scenarios.plans import DRAFT, Plan, Planned, moved, plan_intents
+from tieout.scenarios.plans import DRAFT, Intents, Plan, Planned, moved, plan_intents
 from tieout.scenarios.quarantine import hold_of, letters_of, parents_of
 from tieout.scenarios.quotes import accepted_quotes
 from tieout.scenarios.reversal import in_open_period
@@ -51,6 +51,15 @@ SUBJECTS = {
 def subject_of(services: Services) -> Subject:
     """What this link bills."""
     return SUBJECTS[services.link.policies.trigger]
+
+
+def parts_of(services: Services, subject: Subject) -> documents.Parts:
+    """Where the subject's records and their lines are staged."""
+    return documents.Parts(
+        head=services.crm.mappings[subject.entity].staged_entity().table,
+        lines=services.crm.mappings[subject.lines].staged_entity().table,
+        parent_column=parent_column(services.crm, subject.lines),
+    )
 
 
 #: States of a reversal of which nobody knows the end yet.
@@ -82,44 +91,104 @@ def plan(services: Services, rules: Rules, run_id: UUID) -> dict[str, int]:
     """
     subject = subject_of(services)
     book = CustomerBook(services, run_id)
-    mapping = services.crm.mappings[subject.entity]
-    parts = documents.Parts(
-        head=mapping.staged_entity().table,
-        lines=services.crm.mappings[subject.lines].staged_entity().table,
-        parent_column=parent_column(services.crm, subject.lines),
-    )
+    parts = parts_of(services, subject)
     with services.engine.connect() as conn:
         versions = documents.to_judge(conn, services.link.name, subject.entity, services.crm.name, parts)
     counts: Counter[str] = Counter()
     for ids in chunks(sorted(versions)):
-        counts.update(_plan_chunk(services, subject, rules, book, {key: versions[key] for key in ids}, run_id))
+        judged = judge(services, subject, rules, book, {key: versions[key] for key in ids})
+        counts.update(commit(services, subject, judged, run_id))
     return dict(counts)
 
 
-def _plan_chunk(
-    services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int], run_id: UUID
-) -> Counter[str]:
+@dataclass(frozen=True)
+class Judged:
+    """Some records, the verdict on each, and what would come of it. Nothing of it is written yet.
+
+    Attributes:
+        plans: one for each record.
+        planned: the intents of those that have steps, and their judgements.
+    """
+
+    chunk: _Chunk
+    customers: Customers
+    plans: Sequence[Plan]
+    passed: gate.Passed
+    planned: Intents
+
+    @property
+    def final(self) -> list[Plan]:
+        """The plans, with those that were stopped when their bodies were made as held."""
+        stopped = {plan.judgement.source_id: plan for plan in self.planned.stopped}
+        return [stopped.get(plan.judgement.source_id, plan) for plan in self.plans]
+
+
+def judge(
+    services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int]
+) -> Judged:
+    """The verdicts on these records as they are staged; writes nothing.
+
+    Args:
+        versions: source id -> its highest staged `_version`.
+    """
     chunk = _read(services, subject, versions)
     accounts = {row["account_id"] for row in chunk.heads.values() if row.get("billable") and row.get("account_id")}
     customers = book.plan(accounts, letters_of(services, "account", accounts))
     chunk = replace(chunk, parties=customers.parties)
-    judged = [_judge(chunk, source_id, rules) for source_id in versions]
-    judged = ready.checked(services, judged)
-    judged, passed = gate.checked(services, judged, rules)
-    planned = plan_intents(services, subject.entity, [item for item in judged if item.steps], rules)
-    judgements = [planned.judgements.get(item.judgement.source_id, item.judgement) for item in judged]
+    plans = [_judge(chunk, source_id, rules) for source_id in versions]
+    plans = ready.checked(services, plans)
+    plans, passed = gate.checked(services, plans, rules)
+    return Judged(chunk, customers, plans, passed, _intents_of(services, subject, plans, rules))
+
+
+def only(services: Services, subject: Subject, rules: Rules, judged: Judged, ids: Collection[str]) -> Judged:
+    """The same verdicts on these records alone, with the customers that they need."""
+    plans = [plan for plan in judged.plans if plan.judgement.source_id in ids]
+    accounts = {plan.bill.account_id for plan in plans if plan.bill}
+    customers = replace(
+        judged.customers,
+        links=[link for link in judged.customers.links if link.source_id in accounts],
+        intents=[intent for intent in judged.customers.intents if intent.source_id in accounts],
+    )
+    planned = _intents_of(services, subject, plans, rules)
+    return replace(judged, customers=customers, plans=plans, planned=planned)
+
+
+def _intents_of(services: Services, subject: Subject, plans: Sequence[Plan], rules: Rules) -> Intents:
+    return plan_intents(services, subject.entity, [plan for plan in plans if plan.steps], rules)
+
+
+def commit(
+    services: Services,
+    subject: Subject,
+    judged: Judged,
+    run_id: UUID,
+    also: Callable[[Connection], None] | None = None,
+) -> Counter[str]:
+    """Writes what was judged, all of it or nothing: links of customers, intents, judgements, dead letters.
+
+    Args:
+        also: what else is written in the same transaction.
+
+    Raises:
+        Retriable: another run linked a customer, took the credit or reversed an invoice since it was judged.
+    """
+    customers, planned = judged.customers, judged.planned
+    judgements = [planned.judgements.get(item.judgement.source_id, item.judgement) for item in judged.plans]
     with services.engine.begin() as conn:
-        gate.keep(conn, services, passed, {item.source_id: item.doc_uid for item in planned.judgements.values()})
+        gate.keep(conn, services, judged.passed, {item.source_id: item.doc_uid for item in planned.judgements.values()})
         if taken := crosswalk.link_existing(conn, customers.links, run_id):
             # Another run linked one of them since we looked: nothing of this chunk is kept, the next try sees it.
             raise Retriable(f"account {taken[0].wanted.source_id} was linked by another run at the same time")
-        _refuse_overtaken(conn, services, subject, chunk)
+        _refuse_overtaken(conn, services, subject, judged.chunk)
         cancelled = intents.cancel(
             conn, services.ledger.name, planned.cancel, run_id, services.actor, "source_changed_or_cancelled"
         )
         added = intents.add(conn, [*customers.intents, *planned.intents], run_id, services.actor)
         documents.upsert(conn, services.link.name, subject.entity, judgements, run_id)
-        _letters(conn, services, subject, judgements, [*judged, *planned.stopped], run_id)
+        _letters(conn, services, subject, judgements, [*judged.plans, *planned.stopped], run_id)
+        if also:
+            also(conn)
     counts: Counter[str] = Counter(judgement.outcome for judgement in judgements)
     counts.update(judged=len(judgements), intents=len(added.new), cancelled_intents=len(cancelled))
     return counts

@@ -77,22 +77,24 @@ def deliver(services: Services, run_id: str) -> Numbers:
         RateLimited: the ledger's limit is used up for longer than a step waits; called again, it goes on.
     """
 
-    def work(run: UUID) -> Numbers:
-        with services.engine.connect() as conn:
-            since = conn.execute(text("select clock_timestamp()")).scalar_one()
-        numbers = deliver_side(services, services.ledger, run, NAME, PATIENCE_SECONDS)
-        numbers["answers_staged"] = settlement.stage_answers(services, since, run)
-        numbers["settled"] = settlement.settle(services, run)
-        with services.engine.begin() as conn:
-            numbers["proposals_done"] = proposals.finish(conn, services.link.name)
-        if numbers["answers_staged"]:
-            # They are staged rows like any other. Left to the next run, its check would never find nothing to do.
-            numbers |= _check_answers(services, run)
-        if STOPPED not in numbers:
-            require_no_limit(services.ledger, numbers)
-        return numbers
+    return step(services, run_id, "deliver", lambda run: deliver_and_settle(services, run, NAME))
 
-    return step(services, run_id, "deliver", work)
+
+def deliver_and_settle(services: Services, run: UUID, scenario: str) -> Numbers:
+    """Delivers what the ledger is to get, and judges what became of each pending record. Raises as `deliver`."""
+    with services.engine.connect() as conn:
+        since = conn.execute(text("select clock_timestamp()")).scalar_one()
+    numbers = deliver_side(services, services.ledger, run, scenario, PATIENCE_SECONDS)
+    numbers["answers_staged"] = settlement.stage_answers(services, since, run)
+    numbers["settled"] = settlement.settle(services, run)
+    with services.engine.begin() as conn:
+        numbers["proposals_done"] = proposals.finish(conn, services.link.name)
+    if numbers["answers_staged"]:
+        # They are staged rows like any other. Left to the next run, its check would never find nothing to do.
+        numbers |= _check_answers(services, run)
+    if STOPPED not in numbers:
+        require_no_limit(services.ledger, numbers)
+    return numbers
 
 
 def _check_answers(services: Services, run: UUID) -> Numbers:

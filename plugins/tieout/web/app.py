@@ -24,6 +24,7 @@ from tieout.web import (
     letters,
     matches,
     periods,
+    plans,
     products,
     proposals,
     receivables,
@@ -44,7 +45,7 @@ Authorize = Callable[[str], Dependency]
 #: Modules of routes, in the order in which their paths are tried; each of the first with the door to what it changes.
 TOPICS = (
     (runs, "operator"), (writes, "operator"), (letters, "operator"), (proposals, "decide"), (credit, "decide"),
-    (products, "operator"), (records, "operator"),
+    (plans, "decide"), (products, "operator"), (records, "operator"),
 )  # fmt: skip
 #: Finance's pages: several rights to a page.
 FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables, periods, calendar)

@@ -57,6 +57,7 @@ class Sources:
         link_rules: link -> the rules of its reconciliation, with its own thresholds.
         proposer: link, breaks, who, why, the record of the CRM where a person names it -> the number of the proposal
             that mends them; reads the ledger.
+        answer: dag id, run id, agreed, who -> has the run of Airflow go on that waits for a decision on its plan.
     """
 
     open_engine: Callable[[], Engine]
@@ -67,6 +68,7 @@ class Sources:
     owed: Callable[[str], Sequence[Owed]] = _not_given
     link_rules: Callable[[str], Rules] = _not_given
     proposer: Callable[[str, Sequence[int], str, str, str | None], int] = _not_given
+    answer: Callable[[str, str, bool, str], None] = _not_given
 
     def link_names(self) -> list[str]:
         """Links that have run."""

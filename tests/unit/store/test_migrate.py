@@ -13,11 +13,13 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.support.postgres import PostgresServer
 from tieout.model.errors import ConfigurationFault
-from tieout.store import credit_tables, migrate, period_tables, reconcile_tables
+from tieout.store import credit_tables, migrate, period_plan_tables, period_tables, reconcile_tables
 from tieout.store.engine import connect
 
 #: One object: each of these modules adds its tables to it.
-DECLARED = (credit_tables.metadata, reconcile_tables.metadata, period_tables.metadata)
+DECLARED = (
+    credit_tables.metadata, reconcile_tables.metadata, period_tables.metadata, period_plan_tables.metadata,
+)  # fmt: skip
 
 
 def differences(engine: Engine) -> list[object]:
@@ -62,6 +64,7 @@ def fill(engine: Engine) -> dict[str, int]:
         "credit_limit.shares_with": "another", "report.state": "running", "break.a_keys": ["order:1"],
         "matching.a_keys": ["order:1"], "matching.b_keys": ["invoice:1"], "sign_off.role": "preparer",
         "period_event.event": "closed",
+        "period_plan_line.action": "hold", "period_plan.needs_approval": True,
     }  # fmt: skip
     with engine.begin() as conn:
         # Only a finished report can be signed, and a finished one takes nothing more: sign_off comes last.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import httpx
 
@@ -65,6 +65,12 @@ class SalesforceConnector:
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
         """See base.Source."""
         return read.changed(self._session, self._data, entity, since, upto, self._bulk_from)
+
+    def dated(
+        self, entity: StagedEntity, field: str, first: date, last: date, parent: str | None = None
+    ) -> Iterator[Page]:
+        """See base.Source."""
+        return read.dated(self._session, self._data, entity, field, first, last, parent, self._bulk_from)
 
     def deleted(self, entity: StagedEntity, since: datetime, upto: datetime) -> Iterator[Sequence[str]]:
         """See base.Source; at most 15 days back. 18-character ids."""

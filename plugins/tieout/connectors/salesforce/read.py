@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from tieout.connectors import exact_json
@@ -29,6 +29,20 @@ def changed(
     """See base.Source.changed. Windows of `bulk_from` records or more are read by a bulk job."""
     order = [entity.modified, entity.key] if entity.modified else [entity.key]
     query = soql.select(soql.columns(entity), entity.object, soql.window(entity, since, upto), order)
+    yield from _asked_or_bulk(session, data, query, entity, bulk_from)
+
+
+def dated(
+    session: Session, data: str, entity: StagedEntity, field: str, first: date, last: date, parent: str | None,
+    bulk_from: int,
+) -> Iterator[Page]:  # fmt: skip
+    """See base.Source.dated. The pages of one query are of one moment: what changes meanwhile moves no other record."""
+    name = field if parent is None else soql.above(parent, field)
+    query = soql.select(soql.columns(entity), entity.object, soql.days(name, first, last), [entity.key])
+    yield from _asked_or_bulk(session, data, query, entity, bulk_from)
+
+
+def _asked_or_bulk(session: Session, data: str, query: str, entity: StagedEntity, bulk_from: int) -> Iterator[Page]:
     first = _asked(session, f"{data}/query", query, entity)
     # The first page tells how many there are: the count costs no call of its own.
     if first["totalSize"] >= bulk_from:

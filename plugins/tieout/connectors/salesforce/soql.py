@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from tieout.model.errors import ConfigurationFault, VendorFault
@@ -139,3 +139,24 @@ def window(entity: StagedEntity, since: datetime | None, upto: datetime) -> list
     name = path(entity.modified)
     lower = [f"{name} >= {instant(since)}"] if since is not None else []
     return [*lower, f"{name} < {instant(upto, up=True)}"]
+
+
+def days(name: str, first: date, last: date) -> list[str]:
+    """The conditions for a date field in [first, last]; a date literal stands without quotes."""
+    return [f"{path(name)} >= {first:%Y-%m-%d}", f"{path(name)} <= {last:%Y-%m-%d}"]
+
+
+def above(name: str, field: str) -> str:
+    """The path of a field of the record that the lookup field `name` points to: OrderId -> Order, Of__c -> Of__r.
+
+    Raises:
+        ConfigurationFault: `name` is not spelled as a lookup field is.
+    """
+    *way, last = path(name).split(".")
+    if last.endswith("__c"):
+        relation = f"{last[:-1]}r"
+    elif last.endswith("Id") and last != "Id":
+        relation = last[:-2]
+    else:
+        raise ConfigurationFault(f"Salesforce: {name!r} is not the name of a lookup field: it ends in Id or __c")
+    return path(".".join([*way, relation, field]))

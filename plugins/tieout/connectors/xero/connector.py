@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import httpx
 
@@ -60,6 +60,14 @@ class XeroConnector:
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
         """See base.Source."""
         return read.changed(self._session, entity, since, upto)
+
+    def dated(
+        self, entity: StagedEntity, field: str, first: date, last: date, parent: str | None = None
+    ) -> Iterator[Page]:
+        """See base.Source; lines stand inside their documents, so nothing has a `parent`."""
+        if parent is not None:
+            raise ConfigurationFault(f"Xero: {entity.object} stands alone; expected no parent, found {parent!r}")
+        return read.dated(self._session, entity, field, first, last)
 
     def deleted(self, entity: StagedEntity, since: datetime, upto: datetime) -> Iterator[Sequence[str]]:
         """Nothing: in Xero a document that is deleted or voided, and a contact that is archived or merged, stay

@@ -7,15 +7,16 @@ before it ended; page numbers are used within one second alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from tieout.connectors import exact_json
 from tieout.connectors.base import Page, Record
-from tieout.connectors.xero.dates import header, instant
+from tieout.connectors.xero.dates import day, header, instant
 from tieout.connectors.xero.sign_in import XeroSession
 from tieout.model.errors import ConfigurationFault, Retriable, VendorFault
 from tieout.model.raw_records import RawRecords, values_at
@@ -27,6 +28,8 @@ OVERLAP = timedelta(seconds=1)  # whether If-Modified-Since includes its own sec
 MOST_QUERY = 1800  # characters of a list of keys in a URL, encoded: proxies and IIS cut at 2,048 and more
 
 
+Dated = tuple[date, str, Record | bytes]  # its day, key, record
+_FIELD = re.compile(r"[A-Za-z]{1,40}")
 Item = tuple[datetime, str, Record | bytes]  # modification time, key, record (as it came, where nobody parsed it)
 
 
@@ -152,6 +155,80 @@ def _page(
     values = values_at(found, [str(entity.modified), entity.key])
     each: Sequence[Record | bytes] = found.bodies if isinstance(found, RawRecords) else found
     return [(_moment(entity, stamp), str(key), one) for (stamp, key), one in zip(values, each, strict=True)]
+
+
+def dated(session: XeroSession, entity: StagedEntity, field: str, first: date, last: date) -> Iterator[Page]:
+    """See base.Source.dated. By the same rule as `changed`: first pages only, each from the day of the last record of
+    the one before; page numbers within one day alone."""
+    place = endpoint(entity)
+    if not place.paged:
+        raise ConfigurationFault(f"Xero: {entity.object} cannot be read by a date: only documents with pages can")
+    begin, given = first, set[str]()
+    while begin <= last:
+        found = _of_days(session, entity, place, field, begin, last, 1)
+        ended = len(found) < PAGE_SIZE
+        if not ended and found[-1][0] == begin:
+            found, ended = _crowded_day(session, entity, place, field, begin, found), begin == last
+            following = begin + timedelta(days=1)
+        else:
+            following = last if ended else found[-1][0]
+        fresh = [record for _, key, record in found if key not in given]
+        if fresh:
+            yield Page(_together(fresh))
+        if ended:
+            return
+        # Only days that are asked for again can bring a record again.
+        given = {key for on, key, _ in found if on >= following}
+        begin = following
+
+
+def _crowded_day(
+    session: XeroSession, entity: StagedEntity, place: Endpoint, field: str, on: date, first: list[Dated]
+) -> list[Dated]:
+    """More records than a page of one day: all of them by page number, read until a pass finds nothing new.
+
+    Raises:
+        Retriable: each pass found something new.
+    """
+    collected: dict[str, Dated] = {}
+    for _ in range(MOST_PASSES):
+        before = collected.keys() | set()
+        number, page = 1, first
+        while page:
+            collected.update({one[1]: one for one in page})
+            number += 1
+            page = _of_days(session, entity, place, field, on, on, number) if len(page) == PAGE_SIZE else []
+        if collected.keys() == before:
+            return list(collected.values())
+        first = _of_days(session, entity, place, field, on, on, 1)
+    raise Retriable(f"{session.connection.name}: {entity.object}: the records dated {on} did not stand still")
+
+
+def _of_days(
+    session: XeroSession, entity: StagedEntity, place: Endpoint, field: str, first: date, last: date, number: int
+) -> list[Dated]:
+    if not _FIELD.fullmatch(field):
+        raise ConfigurationFault(f"Xero: {field!r} is not the name of a date that {entity.object} can be chosen by")
+    params = {
+        **_params(place),
+        "page": str(number),
+        "pageSize": str(PAGE_SIZE),
+        "order": f"{field} ASC",
+        "where": f"{field}>={_in_where(first)} AND {field}<={_in_where(last)}",
+    }
+    answer = session.get(entity.object, params, {}, lambda body: exact_json.page(body, place.answer))
+    found = records(answer, place)
+    each: Sequence[Record | bytes] = found.bodies if isinstance(found, RawRecords) else found
+    made: list[Dated] = []
+    for (on, key), one in zip(values_at(found, [field, entity.key]), each, strict=True):
+        if (dated_on := day(on)) is None:
+            raise VendorFault(f"Xero: {entity.object} {key}: {field} is no date: {on!r}")
+        made.append((dated_on, str(key), one))
+    return made
+
+
+def _in_where(on: date) -> str:
+    return f"DateTime({on.year}, {on.month:02}, {on.day:02})"
 
 
 def _together(found: Sequence[Record | bytes]) -> Sequence[Record]:
