@@ -95,7 +95,7 @@ def start(
     if faults:
         raise ConfigurationFault(f"link {services.link.name}: {'; '.join(faults)}")
     zone = ZoneInfo(services.link.time_zone)
-    now = _now(services)
+    now = clock(services)
     today = now.astimezone(zone).date()
     day = as_of or (interval[0].astimezone(zone).date() if interval else today - timedelta(days=1))
     if day > today or (known_at is not None and known_at > now):
@@ -178,7 +178,7 @@ def run(
 
 
 def _extract(services: Services, side: Side, wanted: Any, run: UUID) -> dict[str, Any]:
-    now = _now(services)
+    now = clock(services)
     age = timedelta(hours=services.link.reconciliation.whole_read_hours)
     with services.engine.connect() as conn:
         marks = {entity: watermarks.read(conn, side.name, entity, WHOLE) for entity in wanted if entity in DOCUMENTS}
@@ -197,7 +197,7 @@ def _tie_out(services: Services, run: UUID) -> Numbers:
     asked = _asked(services, run)
     link = services.link
     rules = load_rules(services.settings.include).for_link(link)
-    known_at = datetime.fromisoformat(asked["known_at"]) if asked["known_at"] else _now(services)
+    known_at = datetime.fromisoformat(asked["known_at"]) if asked["known_at"] else clock(services)
     books = Books(services, date.fromisoformat(asked["as_of"]), known_at)
     frames = _items(books)
     with services.engine.begin() as conn:
@@ -211,7 +211,7 @@ def _tie_out(services: Services, run: UUID) -> Numbers:
         items.ready(conn)
         matched = match.match(conn, link.name, rules, link.reconciliation.days, known_at)
         record.create_differences(conn)
-        found = differences.find(conn, rules, _context(conn, books))
+        found = differences.find(conn, rules, context(conn, books))
         differences.totals(conn, report.report_id)
         recorded = record.record(conn, report)
         match.keep_suggestions(conn, link.name, report.report_id)
@@ -252,7 +252,8 @@ def _kept(frame: Any, wanted: set[str]) -> Any:
     return kept.assign(alone=~kept.duplicated(["area", "match_key"], keep=False))
 
 
-def _context(conn: Connection, books: Books) -> differences.Context:
+def context(conn: Connection, books: Books) -> differences.Context:
+    """What the facts of a difference are taken from, for books of a day or of a period."""
     services, link = books.services, books.services.link
     objects: dict[str, str] = {}
     for side in (services.crm, services.ledger):
@@ -293,7 +294,8 @@ def _asked(services: Services, run: UUID) -> Numbers:
     return numbers
 
 
-def _now(services: Services) -> datetime:
+def clock(services: Services) -> datetime:
+    """What time it is in the store."""
     with services.engine.connect() as conn:
         now: datetime = conn.execute(text("select clock_timestamp()")).scalar_one()
     return now
