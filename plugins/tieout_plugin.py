@@ -1,4 +1,4 @@
-"""All that Airflow loads of Tieout: its pages under /tieout, the menu entry, the link on a run of a DAG.
+"""All that Airflow loads of Tieout: its pages under /tieout, menu entry, link on a run of a DAG, fiscal timetable.
 
 Joins the pages to Airflow: who may see them (the auth manager), the secret of their forms, the log-in page. Every
 Airflow process reads this file, workers and scheduler too: the web framework and the store are imported when the API
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from tieout.orchestration.fiscal_timetable import FiscalPeriodTimetable
 from tieout.orchestration.portless_test import PortlessTest
 from tieout.orchestration.roles import RESOURCE, RIGHTS
 
@@ -144,6 +145,7 @@ class TieoutPlugin(AirflowPlugin):
     fastapi_root_middlewares: ClassVar[list[dict[str, Any]]] = [
         {"middleware": PortlessTest, "args": [], "kwargs": {}, "name": "Tieout: Test button without a port"}
     ]
+    timetables: ClassVar[list[type]] = [FiscalPeriodTimetable]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {"name": "Tieout", "href": f"{MOUNT}/", "destination": "nav", "nav_top_level": True, "url_route": "tieout"},
         {

@@ -17,6 +17,8 @@ from tests.support import pages
 from tests.support.reconciliation import LINK, TODAY, Break, Morning, morning, reconcile
 from tests.support.served import served
 from tests.unit.reports import attacks
+from tieout.model.calendar import CALENDAR_MONTHS
+from tieout.store import periods
 
 pytestmark = pytest.mark.slow
 
@@ -179,13 +181,41 @@ def test_nothing_from_a_crm_runs_on_a_page(
     )
 
 
+def test_a_period_is_reopened_by_two(
+    tab_of: Callable[..., Page], url: str, engine: Engine, books: Morning, pictures: Path
+) -> None:
+    with engine.begin() as conn:
+        today = conn.execute(text("select current_date")).scalar_one()
+        month = CALENDAR_MONTHS.before(CALENDAR_MONTHS.period_of(today))
+        assert month is not None
+        periods.begin_closing(conn, "demo", month, "petra", "the month is over")
+        periods.close(conn, "demo", month.label, "rex", {"report": 7, "state": "tied"})
+    petra = tab_of("petra")
+    petra.goto(f"{url}/periods?link=demo")
+    row = petra.locator("#periods tr").filter(has_text=month.label)
+    expect(row).to_contain_text("closed")
+    row.get_by_label("Reason").fill("an invoice was forgotten")
+    row.get_by_role("button", name=f"Ask to reopen {month.label}").click()
+    expect(petra.get_by_role("status")).to_contain_text("stays closed until another person agrees")
+    expect(petra.get_by_role("button", name=f"Reopen {month.label}")).to_have_count(0)
+    rex = tab_of("rex")
+    rex.goto(f"{url}/periods?link=demo")
+    row = rex.locator("#periods tr").filter(has_text=month.label)
+    expect(row).to_contain_text("petra asks to reopen it: an invoice was forgotten")
+    rex.screenshot(path=pictures / "period_reopening.png", full_page=True)
+    rex.get_by_role("button", name=f"Reopen {month.label}", exact=True).click()
+    expect(rex.get_by_role("status")).to_contain_text(f"{month.label} is open again.")
+    rex.screenshot(path=pictures / "periods.png", full_page=True)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 800])
 def test_pages_fit_the_window_and_every_table_has_headings(
     tab_of: Callable[..., Page], url: str, pictures: Path, width: int, scheme: str
 ) -> None:
     tab = tab_of("petra", width, scheme)
-    for path in ("", DAY, "breaks", "breaks/ages", "breaks/10", "matches", "health", "receivables", f"{DAY}/print"):
+    for path in ("", DAY, "breaks", "breaks/ages", "breaks/10", "matches", "health", "receivables",
+                 "periods?link=demo", f"{DAY}/print"):  # fmt: skip
         tab.goto(f"{url}/{path}")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width, path
         assert tab.locator("table:not(:has(th))").count() == 0, path

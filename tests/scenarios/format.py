@@ -299,6 +299,7 @@ class ExpectedInvoice(_Part):
     date: Day | None = None
     currency: str | None = None
     rate: Decimal | None = None
+    reference: str | None = None
     net: Decimal | None = None
     tax: Decimal | None = None
     total: Decimal | None = None

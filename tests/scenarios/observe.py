@@ -33,6 +33,7 @@ def differences(world: World, expect: Expect) -> list[str]:
     """Everything that is not as expected, in sentences; empty when all is well."""
     return [
         *_documents(world, expect),
+        *_posting_dates(world),
         *_held(world, expect),
         *_crm(world, expect),
         *_by_hand(world, expect.ledger_invoices_in_crm),
@@ -73,8 +74,8 @@ def _document(raw: Mapping[str, Any], of: str, kind: str) -> Document:
     return {
         "of": of, "kind": kind, "status": raw["Status"], "to": raw["Contact"]["Name"],
         "number": raw.get("InvoiceNumber") or raw.get("CreditNoteNumber"), "date": _day(raw),
-        "currency": raw["CurrencyCode"], "rate": raw.get("CurrencyRate"), "net": raw["SubTotal"],
-        "tax": raw["TotalTax"],
+        "currency": raw["CurrencyCode"], "rate": raw.get("CurrencyRate"), "reference": raw.get("Reference"),
+        "net": raw["SubTotal"], "tax": raw["TotalTax"],
         "total": raw["Total"], "due": raw.get("AmountDue", raw.get("RemainingCredit")),
         "refunded": sum((one["Amount"] for one in raw.get("Payments") or ()), Decimal(0)),
         "lines": [
@@ -97,6 +98,24 @@ def _documents(world: World, expect: Expect) -> Iterator[str]:
         yield from _unlike(wanted, best)
     for one in left:
         yield f"{one['of']}: {one['kind']} {one['number']} {one['status']} of {one['total']} was not expected"
+
+
+def _posting_dates(world: World) -> Iterator[str]:
+    """Every write into the ledger is kept with the date that its document has there."""
+    with world.engine.connect() as conn:
+        rows = conn.execute(
+            text(
+                "select kind, natural_key, posting_date, convert_from(body, 'UTF8')::jsonb as body from tieout.intent "
+                "where target = :ledger"
+            ),
+            {"ledger": world.link.ledger},
+        ).all()
+    for row in rows:
+        day = row.body.get("Date")
+        if row.body.get("Status") == "VOIDED":
+            day = _day(world.hand.one("Invoices", row.body["InvoiceID"])).isoformat()
+        if day != (row.posting_date and row.posting_date.isoformat()):
+            yield f"{row.kind} {row.natural_key}: kept with {row.posting_date}, dated {day}"
 
 
 def _unlike(wanted: ExpectedInvoice, found: Document) -> Iterator[str]:

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
+from tests.scenarios.format import Step
 from tests.scenarios.test_reconciliation import GIVEN, Tied
 from tests.scenarios.world import services_of
 from tests.support.crm_ledger import crm_connection, ledger_connection
@@ -280,6 +281,23 @@ def test_a_double_is_voided(company: Company) -> None:
     statuses = {one["InvoiceNumber"]: one["Status"] for one in company.world.hand.all("Invoices")}
     assert (statuses["TWICE-1"], statuses[billed["InvoiceNumber"]]) == ("VOIDED", "AUTHORISED")
     assert company.tie_out() == []
+
+
+def test_in_a_closed_period_nothing_is_voided_and_nothing_written_off(company: Company) -> None:
+    """Both the month of the documents and today are closed, after the tie-out had found what is wrong."""
+    billed = company.invoice("A-1")
+    company.world.hand.invoice(
+        "TWICE-1", {"ContactID": billed["Contact"]["ContactID"]}, Decimal("100.01"), date(2026, 3, 10)
+    )
+    _reprice(company, "100.01")
+    company.tie_out()
+    double, cent = company.one("duplicate")["break_id"], company.one("rounding")["break_id"]
+    for first, last in ((date(2026, 3, 1), date(2026, 3, 31)), (date(2026, 4, 1), date(2099, 12, 31))):
+        company.world.happen(Step.model_validate({"close_period": {"label": str(first), "first": first, "last": last}}))
+    with pytest.raises(NotAllowed, match=r"2026-03-10 is in 2026-03-01, which a controller closed .*: finance credits"):
+        company.propose(double)
+    with pytest.raises(NotAllowed, match=r"it cannot be dated today: .* is in 2026-04-01, which a controller closed"):
+        company.propose(cent)
 
 
 def test_a_break_that_cleared_before_the_approval_is_not_mended(company: Company) -> None:

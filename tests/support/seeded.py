@@ -66,6 +66,7 @@ class Bench:
     days: int = 3
     cut_off_hours: int = 0
     locked_until: date | None = None
+    closed: tuple[tuple[date, date, datetime], ...] = ()
     synced: dict[str, datetime] = field(default_factory=dict)
     known_at: datetime = NOW
 
@@ -117,5 +118,5 @@ class Bench:
             link=LINK, crm=("salesforce", CRM), ledger=("xero", LEDGER),
             objects={"order": "Order", "ledger:invoice": "Invoices"}, as_of=AS_OF, known_at=self.known_at,
             days=self.days, cut_off_hours=self.cut_off_hours, locked_until=self.locked_until, time_zone="Europe/London",
-            synced=self.synced,
+            synced=self.synced, closed=self.closed,
         )  # fmt: skip

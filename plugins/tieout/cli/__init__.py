@@ -7,7 +7,9 @@ people.py      dead letters, aliases, the audit trail
 credit.py      credit limits, releases
 reconcile.py   the daily tie-out
 breaks.py      what people do with breaks and reports, in the same group
+periods.py     fiscal periods: states, locks, reopening
 intents.py     writes that are uncertain, held or refused
+calendar.py    fiscal periods of a link
 setup.py       links, mappings, suites, migrations, doctor, generated docs
 simulate.py    the posting protocol under seeded faults
 sandbox.py     the sandbox and loading CSV folders into it
@@ -22,7 +24,20 @@ import typer
 from sqlalchemy.exc import ProgrammingError
 from typer.core import TyperGroup
 
-from tieout.cli import breaks, credit, people, proposals, reconcile, runs, sandbox, scenarios, setup, simulate
+from tieout.cli import (
+    breaks,
+    calendar,
+    credit,
+    people,
+    periods,
+    proposals,
+    reconcile,
+    runs,
+    sandbox,
+    scenarios,
+    setup,
+    simulate,
+)
 from tieout.model import logs
 from tieout.model.errors import RateLimited, Retriable, TieoutError
 
@@ -69,9 +84,11 @@ scenarios.register(app)
 runs.register(app)
 people.register(app)
 proposals.register(app)
+calendar.register(app)
 setup.register(app)
 simulate.register(app)
 app.add_typer(credit.app, name="credit")
+app.add_typer(periods.app, name="period")
 breaks.register(reconcile.app)
 app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(sandbox.app, name="sandbox")

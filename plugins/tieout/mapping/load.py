@@ -1,4 +1,4 @@
-"""Reads mapping and link files. Every fault is a ConfigurationFault that says file:line, what is there, what was meant.
+"""Reads mapping, link and calendar files. A fault is a ConfigurationFault: file:line, what is there, what was meant.
 
     include/mappings/xero/invoice.yaml:12: unknown field 'Ammount'; did you mean 'Amount'?
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
@@ -23,14 +23,16 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
 from tieout.mapping.spec import FieldMapping, Mapping, Place, did_you_mean, mappings_hash, problems
+from tieout.model import calendar as fiscal
+from tieout.model.calendar import Calendar
 from tieout.model.common import ENTITIES
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import Link
 from tieout.model.money import exponent
 
 __all__ = [
-    "apply_overrides", "load_link", "load_links", "load_mapping", "load_system", "load_yaml", "mappings_hash",
-    "unused_overrides",
+    "apply_overrides", "load_calendar", "load_link", "load_links", "load_mapping", "load_system", "load_yaml",
+    "mappings_hash", "unused_overrides",
 ]  # fmt: skip
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,14 +42,19 @@ _FROM_CRM = frozenset({"account", "contact", "product", "price", "quote", "order
 
 
 class _ExactConstructor(RoundTripConstructor):
-    """Reads 33.3 as a Decimal: a percentage or an amount in a file is exact."""
+    """Reads 33.3 as a Decimal: a percentage or an amount in a file is exact; and a day as its text."""
 
     def construct_exact(self, node: ScalarNode) -> Any:
         text = node.value.replace("_", "")
         return Decimal(text) if text.lstrip("+-")[:1] in "0123456789." and text[-1:] not in "fFnN" else text
 
+    def construct_text(self, node: ScalarNode) -> Any:
+        return node.value
+
 
 _ExactConstructor.add_constructor("tag:yaml.org,2002:float", _ExactConstructor.construct_exact)
+# A day stays the text that it is until its field is judged: of 2026-13-31 the library says neither file nor line.
+_ExactConstructor.add_constructor("tag:yaml.org,2002:timestamp", _ExactConstructor.construct_text)
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -84,9 +91,35 @@ def load_system(include_dir: Path, system: str) -> dict[str, Mapping]:
 
 
 def load_link(path: Path) -> Link:
-    """One link file, its policies checked against each other. Raises ConfigurationFault."""
-    link, _ = _load(path, Link, _link_problems)
+    """One link file, `include/links/<name>.yaml`, its policies checked against each other, and its calendar's file.
+
+    Raises:
+        ConfigurationFault: with file:line of each fault.
+    """
+    link, _ = _load(path, Link, partial(_link_problems, path.parent.parent))
     return link
+
+
+def load_calendar(include: Path, name: str) -> Calendar:
+    """The calendar of `include/calendars/<name>.yaml`; `calendar_months` needs no file.
+
+    Raises:
+        ConfigurationFault: no such calendar, naming those that are there; or with file:line of each fault in it.
+    """
+    files = {file.stem: file for file in sorted((include / "calendars").glob("*.yaml"))}
+    if name not in files:
+        if name == fiscal.DEFAULT:
+            return fiscal.CALENDAR_MONTHS
+        known = sorted({*files, fiscal.DEFAULT})
+        raise ConfigurationFault(f"no calendar '{name}': include/calendars has {', '.join(known)}")
+    path = files[name]
+    document = _read(path)
+    kind = str(document.get("kind", "nothing"))
+    if kind not in fiscal.KINDS:
+        choices = f"expected {', '.join(fiscal.KINDS)}, found '{kind}'{did_you_mean(kind, fiscal.KINDS)}"
+        raise _fault(path, [(_line_of(document, ("kind",)), f"'kind': {choices}")])
+    definition, _ = _load(path, fiscal.KINDS[kind], fiscal.problems)
+    return Calendar(name, definition)
 
 
 def load_yaml(path: Path, model: type[Model], check: Callable[[Model], Iterator[tuple[Place, str]]]) -> Model:
@@ -164,7 +197,11 @@ def _mapping_problems(path: Path) -> Callable[[Mapping], Iterator[tuple[Place, s
     return check
 
 
-def _link_problems(link: Link) -> Iterator[tuple[Place, str]]:
+def _link_problems(include: Path, link: Link) -> Iterator[tuple[Place, str]]:
+    try:
+        load_calendar(include, link.calendar)
+    except ConfigurationFault as fault:
+        yield ("calendar",), str(fault)
     if link.time_zone not in available_timezones():
         yield (
             ("time_zone",),

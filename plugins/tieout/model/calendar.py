@@ -14,8 +14,8 @@ Kinds, and the keys of each:
     custom      years: {2026: [{first, last, label}, ...]}; label may be left out
 
 52/53-week years end by a rule (US Treasury Regulation 1.441-2): on the last <weekday> of a month, or on the <weekday>
-that is nearest to the month's last day, which may lie in the next month. A year is named after the calendar year of that month (`ends`), or of the month after
-it one year before (`begins`).
+that is nearest to the month's last day, which may lie in the next month. A year is named after the calendar year of
+that month (`ends`), or after that of the month in which the year begins (`begins`).
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 #: Weeks of the periods of a year of 52 weeks.
 PATTERNS = {"4-4-5": (4, 4, 5) * 4, "4-5-4": (4, 5, 4) * 4, "5-4-4": (5, 4, 4) * 4}
 THIRTEEN = (4,) * 13
+#: What a link has that names no calendar. It needs no file; a file of that name is taken in its place.
+DEFAULT = "calendar_months"
 #: A label stands in run ids, addresses and file names.
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 DAY = timedelta(days=1)
@@ -223,8 +225,8 @@ class Calendar:
     def _nearest(self, label: str) -> str:
         """What may have been meant, in words."""
         digits = re.search(r"(\d{2,4})\D+\d+$", label)
-        year = int(digits[1]) if digits else 0
-        meant = [period for period in self.periods if period.year in (year, year + 2000)]
+        years = (int(digits[1]), int(digits[1]) + 2000) if digits else ()
+        meant = [period for period in self.periods if period.year in years]
         if meant:
             return f"fiscal year {meant[0].year} has {meant[0].label} to {meant[-1].label}"
         near = difflib.get_close_matches(label, self._by_label, n=3, cutoff=0.7)
@@ -248,6 +250,10 @@ class Calendar:
     @cached_property
     def _by_label(self) -> dict[str, Period]:
         return {period.label: period for period in self.periods}
+
+
+#: The default, for a project without a file of that name.
+CALENDAR_MONTHS = Calendar(DEFAULT, Months(kind="months"))
 
 
 def parse(name: str, data: Mapping[str, Any]) -> Calendar:
@@ -305,9 +311,8 @@ def _faults(label: str, dates: Dates, due: date | None) -> Iterator[str]:
     if dates.last < dates.first:
         yield f"{label} ends on {dates.last}, before its first day {dates.first}: it would be empty"
     if due and dates.first != due:
-        days = abs((dates.first - due).days)
-        what = "a gap" if dates.first > due else "an overlap"
-        yield f"{label} starts on {dates.first}: {what} of {days} days; expected {due}, the day after the period before"
+        what = f"{'a gap' if dates.first > due else 'an overlap'} of {abs((dates.first - due).days)} day(s)"
+        yield f"{label} starts on {dates.first}: {what}; expected {due}, the day after the period before"
 
 
 def _periods(definition: Definition) -> Iterator[Period]:

@@ -5,6 +5,7 @@ TieoutError
 │   └── RateLimited         the vendor asked to wait; carries retry_after in seconds
 └── Fatal                   a retry cannot mend it; a person has to act
     ├── ConfigurationFault  a link, mapping, suite or setting is wrong; carries file:line where there is one
+    │   └── OutOfCalendar   a day for which a calendar has no period (model/calendar.py)
     ├── AuthenticationFailed  the credentials are refused
     ├── PermissionDenied    the credentials are good but may not do this
     ├── VendorFault         the vendor answered something its documentation does not allow

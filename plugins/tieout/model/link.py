@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tieout.model.calendar import DEFAULT as CALENDAR_MONTHS
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -166,6 +168,7 @@ class Link(_Part):
         crm, ledger: connection names; crm_system, ledger_system say which connectors speak to them.
         base_currency: ISO 4217 code of the ledger's books.
         time_zone: IANA name; the posting date of a record is its instant in this zone.
+        calendar: of the fiscal periods, a file of include/calendars without its ending.
         revenue_account: the ledger's account code for lines without one of their own.
         tax_codes: CRM tax code -> the ledger's tax type.
         product_accounts: product code -> account code, where it differs from revenue_account.
@@ -180,6 +183,7 @@ class Link(_Part):
     ledger_system: Literal["xero"]
     base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     time_zone: str = "UTC"
+    calendar: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = CALENDAR_MONTHS
     revenue_account: str
     tax_codes: dict[str, str] = {}
     product_accounts: dict[str, str] = {}

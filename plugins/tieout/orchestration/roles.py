@@ -8,8 +8,9 @@
 | Tieout operator | yes | yes | | yes | |
 | Tieout data engineer | yes | yes | | | |
 
+Who signs as preparer also begins closing a fiscal period and asks to reopen one, who signs as reviewer decides that.
 A user gets one of them beside Airflow's own Viewer or Op role; who has both signing roles still cannot sign twice, the
-database wants two people. Running it again adds what is missing and takes nothing away.
+database wants two people, as it does for a reopening. Running it again adds what is missing and takes nothing away.
 """
 
 from __future__ import annotations

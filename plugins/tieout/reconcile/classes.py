@@ -60,8 +60,9 @@ ORDERED: tuple[Class, ...] = (
     ),
     Class(
         "closed_period_change", "Change in a closed period",
-        "What belongs to a period that the ledger has locked was changed afterwards.",
-        "an amount differs, its date is locked in the ledger, and one of the records changed after the locked day",
+        "What belongs to a period that the ledger has locked or the link has closed was changed afterwards.",
+        "an amount differs, its date is locked in the ledger or in a period that the link has closed, and one of the "
+        "records changed after the locked day, or since the period was closed",
         "in_closed_period and component in ('amount', 'tax', 'presence', 'currency') and a_known and b_known "
         "and later_days is null",
     ),

@@ -29,6 +29,7 @@ class Context:
         days, cut_off_hours: the link's.
         locked_until: the later of the ledger's lock dates.
         synced: area -> when the last sync that carries it began; None where none did yet.
+        closed: the link's closed periods: first day, last day, when it was closed.
     """
 
     link: str
@@ -42,6 +43,7 @@ class Context:
     locked_until: date | None
     time_zone: str
     synced: dict[str, datetime]
+    closed: tuple[tuple[date, date, datetime], ...] = ()
 
 
 def find(conn: Connection, rules: Rules, context: Context) -> int:
@@ -82,13 +84,14 @@ def totals(conn: Connection, report_id: int) -> int:
 def _parameters(rules: Rules, context: Context) -> dict[str, Any]:
     import json
 
+    closed = [{"first": str(first), "last": str(last), "at": at.isoformat()} for first, last, at in context.closed]
     synced = {area: moment.isoformat() for area, moment in context.synced.items() if area in AREAS}
     return {
         "link": context.link, "crm_system": context.crm[0], "crm": context.crm[1],
         "ledger_system": context.ledger[0], "ledger": context.ledger[1], "objects": json.dumps(context.objects),
         "as_of": context.as_of, "known_at": context.known_at, "days": context.days,
         "cut_off": context.cut_off_hours, "locked": context.locked_until, "zone": context.time_zone,
-        "synced": json.dumps(synced), "rounding": rules.rounding_minor,
+        "synced": json.dumps(synced), "closed": json.dumps(closed), "rounding": rules.rounding_minor,
     }  # fmt: skip
 
 
@@ -332,7 +335,10 @@ select d.*, p.a_n, p.b_n, p.a_live, p.b_live, p.a_known, p.b_known, p.later_days
     case when d.component in ('presence', 'paid') then coalesce(twin.label, doubled.label) end as twin,
     coalesce(coalesce((p.mb).date, (p.ma).date) <= cast(:locked as date)
         and greatest(p.a_changed_at, p.b_changed_at) >= (cast(:locked as date) + 1)::timestamp at time zone :zone,
-        false) as in_closed_period,
+        false) or exists (
+            select from jsonb_to_recordset(cast(:closed as jsonb)) as c(first date, last date, at timestamptz)
+            where coalesce((p.mb).date, (p.ma).date) between c.first and c.last
+                and greatest(p.a_changed_at, p.b_changed_at) >= c.at) as in_closed_period,
     coalesce((p.mb).changed_at > greatest((p.ma).as_of,
         cast(cast(:synced as jsonb) ->> d.area as timestamptz)) or (p.ma).as_of is null, false) as stale,
     coalesce(least(length(d.a_value), length(d.b_value)) >= 20

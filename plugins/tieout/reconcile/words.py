@@ -73,7 +73,7 @@ EXPLANATION = f"""
             'it changed after the last sync began' end)
         when 'duplicate' then '. It looks like ' || f.twin || ' a second time'
         when 'date' then coalesce('. It is dated ' || f.later_days || ' days after the day of this report', '')
-        when 'closed_period_change' then '. Its period is locked in the ledger, and it changed since'
+        when 'closed_period_change' then '. Its period is locked or closed, and it changed since'
         when 'stale_credit' then '. The CRM''s figures are of '
             || coalesce(to_char((f.ma).as_of at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'an unknown time')
         else '' end

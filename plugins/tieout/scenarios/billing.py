@@ -420,22 +420,25 @@ def first_open(day: date, rules: Rules) -> date:
     """The day, or the first one after it that neither the ledger has locked nor the link has closed."""
     if rules.locked_until is not None and day <= rules.locked_until:
         day = rules.locked_until + timedelta(days=1)
-    for one in rules.closed:  # by first day: each can only lead to a later one
-        if one.first <= day <= one.last:
-            day = one.last + timedelta(days=1)
+    while (one := within(day, rules.closed)) is not None:
+        day = one.last + timedelta(days=1)
     return day
+
+
+def within(day: date, closed: Sequence[Closed]) -> Closed | None:
+    """The closed period that a day is in."""
+    return next((one for one in closed if one.first <= day <= one.last), None)
 
 
 def shut(day: date, rules: Rules) -> Hold | None:
     """Why nothing may be dated on a day, or changed that is; None where the day is open."""
-    for one in rules.closed:
-        if one.first <= day <= one.last:
-            return Hold(
-                "period_closed", f"{day} is in {one.label}, which {one.by} closed on {one.at:%Y-%m-%d}",
-                f"a date in an open period, such as {first_open(day, rules)}", str(day),
-                "move the order's date, or set closed_period: next_open in the link, or have the period reopened: "
-                f"`tieout period reopen {rules.link.name} {one.label}`, and another person decides",
-            )  # fmt: skip
+    if (one := within(day, rules.closed)) is not None:
+        return Hold(
+            "period_closed", f"{day} is in {one.label}, which {one.by} closed on {one.at:%Y-%m-%d}",
+            f"a date in an open period, such as {first_open(day, rules)}", str(day),
+            "move the order's date, or set closed_period: next_open in the link, or have the period reopened: "
+            f"`tieout period reopen {rules.link.name} {one.label}`, and another person decides",
+        )  # fmt: skip
     if rules.locked_until is None or day > rules.locked_until:
         return None
     return Hold(

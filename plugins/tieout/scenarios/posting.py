@@ -24,7 +24,7 @@ from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
 from tieout.scenarios.credit import gate
 from tieout.scenarios.customer_book import CustomerBook, Party
 from tieout.scenarios.frames import chunks, common_rows, grouped, parent_column
-from tieout.scenarios.plans import Plan, Planned, moved, plan_intents
+from tieout.scenarios.plans import DRAFT, Plan, Planned, moved, plan_intents
 from tieout.scenarios.quarantine import hold_of, letters_of, parents_of
 from tieout.scenarios.quotes import accepted_quotes
 from tieout.scenarios.reversal import in_open_period
@@ -340,8 +340,8 @@ def _as_posted(
 ) -> Bill | None:
     """The bill as it was posted, where nothing of it has changed since but which periods are open, or only the rate.
 
-    What is posted stays as it is when its period is closed or reopened, and, unless the link says otherwise, when the
-    CRM corrects the rate.
+    What is posted stays as it is when its period is closed or reopened, and, unless the link says otherwise or it is
+    still a draft, when the CRM corrects the rate.
     """
     intent, content = live.intent, live.intent["frozen"]["bill"]
     in_force = intent["state"] == "CONFIRMED" and intent["reversal"] in (None, "CANCELLED")
@@ -352,8 +352,9 @@ def _as_posted(
     made = _bill(head, chunk, source_id, rules, date.fromisoformat(content["date"]))
     if isinstance(made, Hold):
         return None
-    if rules.link.policies.rate_after_posting == "keep" and content["rate"] is not None:
-        made = replace(made, exchange_rate=Decimal(content["rate"]))
+    approved = live.invoice is not None and live.invoice["status"] not in DRAFT
+    if approved and rules.link.policies.rate_after_posting == "keep":
+        made = replace(made, exchange_rate=None if content["rate"] is None else Decimal(content["rate"]))
     return made if content_hash(made.content()) == previous.content_hash else None
 
 

@@ -273,6 +273,7 @@ def context(conn: Connection, books: Books) -> differences.Context:
         known_at=books.known_at, days=link.reconciliation.days, cut_off_hours=link.reconciliation.cut_off_hours,
         locked_until=books.locked_until, time_zone=link.time_zone,
         synced={area: synced[name] for area, name in CARRIED_BY.items() if name in synced},
+        closed=tuple((one.first, one.last, one.at) for one in books.closed),
     )  # fmt: skip
 
 

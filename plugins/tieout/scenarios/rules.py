@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, text
 
+from tieout.mapping.spec import Mapping
 from tieout.scenarios.billing import Closed, Rules
 from tieout.scenarios.frames import common_rows
 from tieout.scenarios.services import Services
@@ -23,6 +24,7 @@ def load_rules(services: Services) -> Rules:
         approved = aliases.resolve(conn, link.name, "product")
         now: datetime = conn.execute(text("select now()")).scalar_one()
         closed = closed_periods(conn, link.name)
+        locks = lock_dates(conn, ledger.name, ledger.mappings["organisation"])
     return Rules(
         link=link,
         items=frozenset(row["code"] for row in items if row.get("code")),
@@ -33,7 +35,7 @@ def load_rules(services: Services) -> Rules:
             if row.get("status") in (None, "ACTIVE") and row.get("rate_percent") is not None
         },
         aliases=approved,
-        locked_until=max(lock_dates(services).values(), default=None),
+        locked_until=max(locks.values(), default=None),
         today=now.astimezone(ZoneInfo(link.time_zone)).date(),
         closed=closed,
     )
@@ -43,15 +45,20 @@ def load_rules(services: Services) -> Rules:
 LOCK_DATES = {"period_lock_date": "period lock date", "year_lock_date": "year lock date"}
 
 
-def lock_dates(services: Services) -> dict[str, date]:
-    """name (LOCK_DATES) -> day up to which the ledger is locked, as it was staged last; what is not set is left out."""
-    organisations, _ = common_rows(services, services.ledger, "organisation")
-    found: dict[str, date] = {}
-    for row in organisations:
-        for name in LOCK_DATES:
-            if row.get(name) is not None:
-                found[name] = max(row[name], found.get(name, row[name]))
-    return found
+def lock_dates(conn: Connection, connection: str, organisation: Mapping) -> dict[str, date]:
+    """name (LOCK_DATES) -> day up to which the ledger is locked, as it was staged last; what is not set is left out.
+
+    Args:
+        connection: the ledger's name.
+        organisation: its mapping of that entity.
+    """
+    table = f"staging.{organisation.staged_entity().table}"
+    if conn.execute(text("select to_regclass(:name)"), {"name": table}).scalar_one() is None:
+        return {}
+    columns = ", ".join(f"max({organisation.read[name].source[0]}) as {name}" for name in LOCK_DATES)
+    query = text(f"select {columns} from {table} where _connection = :connection and not _deleted")  # noqa: S608
+    row = conn.execute(query, {"connection": connection}).one()
+    return {name: day for name, day in row._mapping.items() if day is not None}
 
 
 def closed_periods(conn: Connection, link: str, known_at: datetime | None = None) -> tuple[Closed, ...]:

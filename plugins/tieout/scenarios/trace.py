@@ -46,9 +46,9 @@ _STEPS: tuple[tuple[str, str], ...] = (
         "intent",
         "select i.created_at as at, "
         "i.kind || ' revision ' || i.revision || ': ' || i.operation || ' is ' || i.state as title, "
-        "i.intent_id, i.link, i.target, i.doc_uid, i.natural_key, i.idempotency_key, i.currency, i.amount_minor, "
-        "i.frozen, i.state, i.sends, i.vendor_id, i.vendor_number, i.reason, i.message, i.run_id, r.mapping_hash, "
-        "r.suite_hash, r.code_version, encode(i.body, 'escape') as body "
+        "i.intent_id, i.link, i.target, i.doc_uid, i.natural_key, i.idempotency_key, i.posting_date, i.currency, "
+        "i.amount_minor, i.frozen, i.state, i.sends, i.vendor_id, i.vendor_number, i.reason, i.message, i.run_id, "
+        "r.mapping_hash, r.suite_hash, r.code_version, encode(i.body, 'escape') as body "
         "from tieout.intent i left join tieout.sync_run r using (run_id) where i.source_id = any(:ids)",
     ),
     (

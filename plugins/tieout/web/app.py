@@ -18,10 +18,12 @@ from tieout.model.errors import TieoutError
 from tieout.web import (
     break_acts,
     breaks,
+    calendar,
     credit,
     health,
     letters,
     matches,
+    periods,
     products,
     proposals,
     receivables,
@@ -45,7 +47,7 @@ TOPICS = (
     (products, "operator"), (records, "operator"),
 )  # fmt: skip
 #: Finance's pages: several rights to a page.
-FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables)
+FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables, periods, calendar)
 
 
 def create_app(authorize: Authorize, sources: Sources, secret: bytes, login: Callable[[str], str]) -> FastAPI:

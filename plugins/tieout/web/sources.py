@@ -14,7 +14,10 @@ from sqlalchemy import Engine
 
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
+from tieout.mapping.load import load_calendar
+from tieout.model.calendar import Calendar
 from tieout.model.errors import ConfigurationFault
+from tieout.model.link import Link
 from tieout.model.settings import Settings, load_settings
 from tieout.model.tie_out import Head
 from tieout.reconcile import people, reading
@@ -22,6 +25,7 @@ from tieout.reconcile.people import Break
 from tieout.reconcile.rules import Rules
 from tieout.scenarios.products import listing
 from tieout.scenarios.receivables import Owed
+from tieout.scenarios.services import find_link
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -68,6 +72,16 @@ class Sources:
         with self.open_engine().connect() as conn:
             query = sa.select(sync_run.c.link).distinct().order_by(sync_run.c.link).limit(MOST_LINKS)
             return list(conn.execute(query).scalars())
+
+    def links_with_files(self) -> list[str]:
+        """Links of include/links, whether they have run or not."""
+        return sorted(file.stem for file in (self.settings().include / "links").glob("*.yaml"))
+
+    def calendar(self, link: str) -> tuple[Link, Calendar]:
+        """A link and its fiscal calendar, as their files say them now. Raises ConfigurationFault with file:line."""
+        settings = self.settings()
+        found = find_link(settings, link)
+        return found, load_calendar(settings.include, found.calendar)
 
     def receivables(self, link: str) -> Sequence[Owed]:
         """What a link's customers owe."""

@@ -154,6 +154,17 @@ def test_an_amount_that_changed_after_its_period_was_locked(bench: Bench) -> Non
     assert bench.find([old], [before]).short == [("amount", "amount", 1000)]
 
 
+def test_an_amount_that_changed_after_the_link_closed_its_period(bench: Bench) -> None:
+    march = (date(2026, 3, 1), date(2026, 3, 31))
+    bench.closed = ((*march, NOW - timedelta(days=1)),)
+    edited = billed(1, 9000, changed_at=NOW)
+    assert bench.find([sold(1)], [edited]).short == [("amount", "closed_period_change", 1000)]
+    bench.closed = ((*march, NOW + timedelta(days=1)),)
+    assert bench.find([sold(1)], [edited]).short == [("amount", "amount", 1000)]
+    bench.closed = ((date(2026, 2, 1), date(2026, 2, 28), NOW - timedelta(days=1)),)
+    assert bench.find([sold(1)], [edited]).short == [("amount", "amount", 1000)]
+
+
 @pytest.mark.parametrize("ledger", [
     [], [billed(1, 0, live=False, state="voided")],
     [billed(1), billed(1, -10000, key="credit_memo:1", main=False)],

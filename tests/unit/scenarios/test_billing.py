@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.model.link import Link, Policies, Split, SplitPart
-from tieout.scenarios.billing import Bill, Hold, Rules, bill
+from tieout.scenarios.billing import Bill, Closed, Hold, Rules, bill, first_open, posting_date
 
 LINK = Link(
     name="acme", crm="sf", crm_system="salesforce", ledger="xero", ledger_system="xero", base_currency="GBP",
@@ -180,6 +180,49 @@ def test_order_in_closed_period_is_held_or_dated_in_the_next_open_one():
     assert held(rules=locked).reason == "period_locked"
     moved = billed(rules=replace(policies(closed_period="next_open"), locked_until=date(2026, 3, 31)))
     assert (moved.posting_date, moved.original_date) == (date(2026, 4, 1), date(2026, 3, 31))
+
+
+APRIL, JUNE = (
+    Closed(date(2026, 4, 1), date(2026, 4, 30), "FY2026-P04", "Rex", datetime(2026, 5, 4, tzinfo=UTC)),
+    Closed(date(2026, 6, 1), date(2026, 6, 30), "FY2026-P06", "Eve", datetime(2026, 7, 2, tzinfo=UTC)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("day", "locked", "reason", "first"),
+    [
+        (date(2026, 3, 31), None, None, date(2026, 3, 31)),
+        (date(2026, 4, 1), None, "period_closed", date(2026, 5, 1)),
+        (date(2026, 4, 30), None, "period_closed", date(2026, 5, 1)),
+        (date(2026, 5, 1), None, None, date(2026, 5, 1)),
+        (date(2026, 3, 31), date(2026, 3, 31), "period_locked", date(2026, 5, 1)),  # the ledger's, then ours
+        (date(2026, 5, 31), date(2026, 5, 31), "period_locked", date(2026, 7, 1)),
+        (date(2026, 4, 15), date(2026, 5, 15), "period_closed", date(2026, 5, 16)),  # ours is told: it names people
+        (date(2026, 6, 30), date(2026, 5, 15), "period_closed", date(2026, 7, 1)),
+    ],
+)
+def test_a_day_that_the_ledger_has_locked_or_the_link_has_closed(day, locked, reason, first):
+    rules = replace(RULES, locked_until=locked, closed=(APRIL, JUNE))
+    found = posting_date(day, rules)
+    assert (found.reason if isinstance(found, Hold) else None) == reason
+    moving = replace(policies(closed_period="next_open"), locked_until=locked, closed=(APRIL, JUNE))
+    assert posting_date(day, moving) == first_open(day, rules) == first
+
+
+def test_who_waits_for_a_closed_period_is_told_who_closed_it_and_what_to_do():
+    told = held(rules=replace(RULES, closed=(replace_days(APRIL, ORDER["order_date"]),)))
+    assert told.message.endswith("is in FY2026-P04, which Rex closed on 2026-05-04")
+    assert f"`tieout period reopen {RULES.link.name} FY2026-P04`" in told.remedy
+
+
+def replace_days(closed: Closed, day: date) -> Closed:
+    return closed._replace(first=day, last=day)
+
+
+def test_what_was_posted_keeps_its_date_whatever_was_closed_since():
+    shut = replace(RULES, locked_until=date(2027, 1, 1))
+    kept = bill(ORDER, [LINE], None, [], shut, dated=ORDER["order_date"])
+    assert isinstance(kept, Bill) and kept.content() == billed().content()
 
 
 def test_rate_of_the_crm_is_taken_only_when_the_link_says_so():

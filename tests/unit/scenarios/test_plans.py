@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,9 +18,9 @@ from tieout.mapping.load import apply_overrides, load_system
 from tieout.model.connection import Connection
 from tieout.model.link import Link, Policies
 from tieout.model.settings import load_settings
-from tieout.scenarios.billing import Bill, BillLine, Rules
+from tieout.scenarios.billing import Bill, BillLine, Closed, Rules
 from tieout.scenarios.customer_book import Party
-from tieout.scenarios.plans import Intents, Plan, Planned, plan_intents
+from tieout.scenarios.plans import Credited, Intents, Plan, Planned, moved, plan_intents, with_original_date
 from tieout.scenarios.revisions import Step
 from tieout.scenarios.services import Services, Side
 from tieout.store.documents import Judgement
@@ -31,6 +31,10 @@ LINK = Link(
 )  # fmt: skip
 NOBODY = "http://127.0.0.1:9"
 TODAY = date(2026, 3, 31)
+LINES = (
+    {"product_code": "CHAI", "description": "Chai", "quantity": Decimal(1), "unit_price": Decimal("100.10"),
+     "account_code": "200", "tax_code": "OUTPUT2", "net_minor": 10010, "tax_minor": None},
+)  # fmt: skip
 RULES = Rules(LINK, frozenset(), frozenset({"GBP"}), {}, {}, None, TODAY)
 INVOICE_ID, CONTACT_ID = "3f0a5a4e-0000-4000-8000-000000000001", "3f0a5a4e-0000-4000-8000-000000000002"
 
@@ -183,6 +187,51 @@ def test_a_void_is_a_deletion_only_of_a_draft(services: Services, status: str, s
     (void,) = made(services, planned(Step.VOID, invoice={"status": status})).intents
     assert json.loads(void.body) == {"InvoiceID": INVOICE_ID, "Status": sent}
     assert (void.operation, void.natural_key) == ("invoices.void", INVOICE_ID)
+
+
+def shut(today: date, policy: str) -> Rules:
+    """The rules where March is closed and the link says `policy`."""
+    link = LINK.model_copy(update={"policies": Policies(closed_period=policy)})  # type: ignore[arg-type] # a literal
+    march = Closed(date(2026, 3, 1), date(2026, 3, 31), "FY2026-P03", "Rex", datetime(2026, 4, 2, tzinfo=UTC))
+    return replace(RULES, link=link, today=today, closed=(march,))
+
+
+def test_every_document_of_a_credit_and_a_rebill_is_kept_with_its_date(services: Services) -> None:
+    credited = Credited(CONTACT_ID, INVOICE_ID, "GBP", 7010, LINES, refund_minor=3000, refund_account="090")
+    plan = replace(planned(Step.CREDIT_AND_REBILL), credited=credited)
+    result = plan_intents(services, "order", [plan], shut(TODAY, "next_open"))
+    dates = {intent.kind: (intent.posting_date, json.loads(intent.body)["Date"]) for intent in result.intents}
+    april = (date(2026, 4, 1), "2026-04-01")
+    assert dates == {
+        "credit_memo": april, "allocation": april, "refund": april, "invoice": (date(2026, 3, 1), "2026-03-01")
+    }  # fmt: skip
+    note = result.intents[0]
+    assert note.frozen["original_date"] == "2026-03-31", "the day on which it was to be dated"
+
+
+def test_a_credit_that_cannot_be_dated_today_waits_where_the_link_says_so(services: Services) -> None:
+    result = plan_intents(services, "order", [planned(Step.CREDIT)], shut(TODAY, "hold"))
+    (stopped,) = result.stopped
+    assert (result.intents, stopped.judgement.outcome, stopped.judgement.reason) == ([], "held", "period_closed")
+    assert plan_intents(services, "order", [planned(Step.CREDIT)], shut(date(2026, 4, 1), "hold")).intents
+
+
+def test_a_void_is_kept_with_the_date_of_what_it_takes_back_and_that_of_a_draft_has_none(services: Services) -> None:
+    (void,) = made(services, planned(Step.VOID)).intents
+    assert void.posting_date == date(2026, 3, 1)
+    (deleted,) = made(services, planned(Step.VOID, invoice={"status": "DRAFT"})).intents
+    assert deleted.posting_date is None
+
+
+def test_an_invoice_that_is_not_dated_as_its_order_says_of_which_day_it_is(services: Services) -> None:
+    late = replace(bill(), original_date=date(2026, 2, 27), reference="PO 7")
+    plan = replace(planned(Step.CREATE, intent={"state": "CANCELLED"}), bill=late)
+    (invoice,) = made(services, plan).intents
+    assert json.loads(invoice.body)["Reference"] == "PO 7 (of 2026-02-27)"
+    assert moved(invoice.frozen) == (
+        "dated 2026-03-01 in the ledger: the period of 2026-02-27 was closed when it was billed"
+    )
+    assert with_original_date(None, late) == "(of 2026-02-27)" and with_original_date("PO 7", bill()) == "PO 7"
 
 
 def test_a_new_customer_is_named_by_its_document_and_waited_for(services: Services) -> None:

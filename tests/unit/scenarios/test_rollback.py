@@ -261,6 +261,21 @@ def test_a_closed_period_is_left_alone_or_credited_as_the_links_policy_says(begi
     assert {note["RemainingCredit"] for note in world.hand.all("CreditNotes")} == {Decimal(0)}
 
 
+def test_what_was_proposed_before_its_period_was_closed_is_not_approved_after_it(begin_with: BeginWith) -> None:
+    world, services = begin_with(given(order("A-1", "50")))
+    run_id = UUID(quote_to_cash.run(services)["run_id"])
+    found = rollback.propose(services, Which(run_id=run_id), by="Ann", reason="test")
+    assert [item.action for item in found.items] == ["void"]
+    march = {"label": "FY2026-P03", "first": date(2026, 3, 1), "last": TODAY, "by": "Rex"}
+    world.happen(Step(close_period=march))
+    with pytest.raises(NotAllowed, match=r"is dated 2026-03-10, in period FY2026-P03 .* propose anew"):
+        approved(services, found)
+    assert reversals(services) == []
+    world.happen(Step(reopen_period="FY2026-P03"))
+    taken_back.deliver(services, approved(services, found).proposal_id)
+    assert reversals(services) == [("void", "CONFIRMED")]
+
+
 def _deliver_elsewhere(database_url: str, sandbox_url: str, link: Link, proposal_id: int) -> None:
     """In a process of its own, to be killed."""
     there = cast(SandboxProcess, SimpleNamespace(url=sandbox_url))

@@ -93,10 +93,10 @@ def _crm(books: Books, sales: Sold) -> pd.DataFrame:
 
 
 def _dates(books: Books, heads: pd.DataFrame) -> Any:
-    """The date that the ledger's document is to have; not stated where it was to be moved out of a locked period."""
+    """The date that the ledger's document is to have; not stated where it was to be moved out of a closed period."""
     dates = heads["order_date"].astype(object)
-    if books.services.link.policies.closed_period == "next_open" and books.locked_until is not None:
-        return dates.where(dates.map(lambda day: day is not None and day == day and day > books.locked_until))
+    if books.services.link.policies.closed_period == "next_open" and (books.locked_until or books.closed):
+        return dates.where(dates.map(lambda day: day is not None and day == day and books.is_open(day)))
     return dates
 
 

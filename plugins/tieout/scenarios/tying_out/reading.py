@@ -16,7 +16,9 @@ import sqlalchemy as sa
 from tieout.mapping.compile import compile_read
 from tieout.model.errors import Rejection
 from tieout.model.money import exponent
+from tieout.scenarios.billing import Closed, within
 from tieout.scenarios.posting import Subject, subject_of
+from tieout.scenarios.rules import closed_periods
 from tieout.scenarios.services import Services, Side
 from tieout.store import staging
 
@@ -135,6 +137,16 @@ class Books:
         frame = self.ledger("organisation").frame
         dates = [*frame["period_lock_date"].dropna(), *frame["year_lock_date"].dropna()]
         return max(dates, default=None)
+
+    @cached_property
+    def closed(self) -> tuple[Closed, ...]:
+        """The link's periods that were closed by `known_at` and still are."""
+        with self.services.engine.connect() as conn:
+            return closed_periods(conn, self.services.link.name, self.known_at)
+
+    def is_open(self, day: date) -> bool:
+        """Whether a document may be dated on a day, as the planners see it."""
+        return (self.locked_until is None or day > self.locked_until) and within(day, self.closed) is None
 
     def customers(self, contact_ids: pd.Series[Any]) -> pd.Series[Any]:
         """The ledger's customers as accounts of the CRM, else as `ledger:<id>`."""
