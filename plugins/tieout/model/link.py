@@ -160,6 +160,18 @@ class Reconciliation(_Part):
     notify: Literal["always", "when_something"] = "when_something"
 
 
+class Periods(_Part):
+    """What closing a fiscal period asks for (docs/periods.md).
+
+    Attributes:
+        variance_percent, variance_minor: an area of a side that differs from the period before by more than both wants
+            an explanation; the second in the currency's minor units.
+    """
+
+    variance_percent: Annotated[Decimal, Field(ge=0)] = Decimal(25)
+    variance_minor: Annotated[int, Field(ge=0)] = 100_000
+
+
 class Link(_Part):
     """One CRM, one ledger, one legal entity.
 
@@ -193,6 +205,7 @@ class Link(_Part):
     products: Products = Products()
     returns: Returns = Returns()
     reconciliation: Reconciliation = Reconciliation()
+    periods: Periods = Periods()
     schedules: Schedule = Schedule()
     owners: dict[str, str] = {}
     notify: tuple[str, ...] = ()

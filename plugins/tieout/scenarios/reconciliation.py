@@ -4,7 +4,7 @@ Reads both systems anew, counts each area from their records, and writes one rep
 itself: for each area and currency, CRM - ledger is the sum of its classified differences, or the run fails and says by
 how much. docs/reconciliation.md explains it.
 
-    start -> extract -> tie_out -> summarise
+    start -> extract -> tie_out -> recount -> summarise
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tieout.scenarios.tying_out.reading import Books, day_bounds
 from tieout.store import runs, watermarks
 
 NAME = "reconciliation"
-STEPS = ("extract", "tie_out", "summarise")
+STEPS = ("extract", "tie_out", "recount", "summarise")
 
 #: Kind of the watermark of the last whole read of an entity.
 WHOLE = "whole"
@@ -132,6 +132,13 @@ def tie_out(services: Services, run_id: str) -> Numbers:
     return step(services, run_id, "tie_out", lambda run: _tie_out(services, run))
 
 
+def recount(services: Services, run_id: str) -> Numbers:
+    """Counts the link's closed periods anew: what moved in them since, by whom; see scenarios/periods/recount.py."""
+    from tieout.scenarios.periods import recount as periods  # it counts as this module does
+
+    return step(services, run_id, "recount", lambda run: periods.run(services, run))
+
+
 def summarise(services: Services, run_id: str) -> Numbers:
     """Closes the run with the report's figures; fails it where something stays unexplained, and says by how much.
 
@@ -146,10 +153,11 @@ def summarise(services: Services, run_id: str) -> Numbers:
             raise BooksDoNotClose(f"link {services.link.name}: the run has no finished report: run it again")
         totals = lines.totals(conn, report.report_id)
     open_ = [one for one in totals if one.unexplained]
-    told = steps.written(services, run)["tie_out"]["numbers"]
+    written = steps.written(services, run)
+    told, closed = written["tie_out"]["numbers"], written.get("recount", {}).get("numbers", {})
     numbers = {"report": report.report_id, "as_of": report.as_of.isoformat(), "state": report.state,
                "hash": report.hash, "breaks": told["breaks"], "totals": [asdict(one) for one in totals],
-               "notify": _speaks(services.link, report, told)}  # fmt: skip
+               "closed_periods": closed, "notify": _speaks(services.link, report, told)}  # fmt: skip
     if open_:
         finish(services, run, "failed", numbers)
         raise BooksDoNotClose(

@@ -56,7 +56,7 @@ class PeriodBooks(Books):
 
 def items(books: PeriodBooks) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     """(of the CRM, of the ledger) for each group of the link's areas that flow, with `day` on every item."""
-    wanted: set[str] = set(books.services.link.reconciliation.areas) & set(AREAS)
+    wanted: set[str] = {area for area in books.services.link.reconciliation.areas if area in AREAS}
     made: list[tuple[Any, Any]] = []
     if wanted & {"invoices", "tax"}:
         crm, ledger = invoices.items(books)

@@ -359,13 +359,14 @@ class _Finder:
         else:
             # Every image of a record that ever fitted: its newest one then may not.
             images = (
-                f"(select distinct on (_source_id) * from staging.{declared.table}_version where "
+                f"(select distinct on (_source_id) * from staging.{declared.table}_version where "  # noqa: S608 - ours
                 "_connection = %(connection)s and _staged_at <= %(known_at)s and _source_id in (select _source_id "
                 f"from staging.{declared.table}_version where _connection = %(connection)s and ({where})) "
                 "order by _source_id, _version desc)"
             )
         query = (
-            f"select {', '.join(columns)} from {images} images where _connection = %(connection)s and not _deleted "
+            f"select {', '.join(columns)} from {images} images where "  # noqa: S608 - our own text; values are bound
+            "_connection = %(connection)s and not _deleted "
             f"and ({where})"
         )
         with driver(self._conn) as raw:
