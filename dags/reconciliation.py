@@ -22,6 +22,7 @@ FLOW = Flow(
     steps=(
         Step("extract", "Reads what changed in both systems; documents whole where the link's interval is over."),
         Step("tie_out", "Matches, classifies, and writes the report with its breaks in one transaction."),
+        Step("recount", "Counts closed fiscal periods anew, and says what moved in them since, and by whom."),
     ),
     closing=Step("summarise", "Closes the run with the report's figures; fails when something stays unexplained."),
     days={"as_of": "The report's day, in place of the data interval's; documents dated until then."},

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from sandbox.faults import Faults
-from sandbox.xero import auth, contacts, idempotency, received, reference, transactions
+from sandbox.xero import auth, contacts, history, idempotency, journals, received, reference, transactions
 from sandbox.xero.books import Books
 from sandbox.xero.call import Call
 from sandbox.xero.errors import BadCall, NotFound, Problem, Refused
@@ -72,6 +72,11 @@ ENDPOINTS: Mapping[tuple[str, ...], Mapping[str, Endpoint]] = {
         "POST": transactions.save_payments,
     },
     ("Payments", "*"): {"GET": transactions.one_payment, "POST": transactions.save_payments},
+    ("Reports", "TrialBalance"): {"GET": journals.trial_balance},
+    **{
+        (what, "*", "History"): {"GET": history.listing}
+        for what in ("Invoices", "CreditNotes", "Payments", "Prepayments", "Overpayments")
+    },
 }
 
 
@@ -102,6 +107,7 @@ class Api:
             now = self.books.now()
             call = Call(self.books, self.faults, request.method, path, query, request.headers, body, client, now)
             with self.books.state.lock:
+                self.books.user = self.books.setting("clients").get(client, {}).get("user") or history.SYSTEM
                 answer = _answer(call)
         finally:
             self.limiter.leave(client)

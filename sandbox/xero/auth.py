@@ -22,6 +22,7 @@ _SCOPE_OF = {
     "BankTransactions": "accounting.transactions",
     "Prepayments": "accounting.transactions",
     "Overpayments": "accounting.transactions",
+    "Reports": "accounting.reports",
 }
 _SETTINGS_SCOPE = "accounting.settings"
 _OUTSIDE_API = {"offline_access", "openid", "profile", "email"}

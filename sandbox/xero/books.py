@@ -73,6 +73,7 @@ class Books:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.user = ""  # who the call is of, while it is answered: stands in histories
         self.contacts = state.table("Contacts")
         self.contact_names = self.contacts.index(
             "active_name", lambda r: r["Name"].strip().lower() if r["ContactStatus"] == "ACTIVE" else None

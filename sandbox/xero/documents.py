@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.state import Record
-from sandbox.xero import contacts, inventory, lines
+from sandbox.xero import contacts, history, inventory, journals, lines
 from sandbox.xero.books import INVOICE, ZERO, Books, Kind, cents
 from sandbox.xero.errors import Refused
 from sandbox.xero.wire import new_id, read_date, read_guid, read_number
@@ -60,6 +60,8 @@ def change(books: Books, kind: Kind, existing: Record, element: Record, now: dat
         gone |= {"AmountDue": ZERO} if kind is INVOICE else {"RemainingCredit": ZERO}
         inventory.apply(books, kind, gone[kind.id], inventory.moves(books, kind, gone), now)
         books.table(kind).put(gone[kind.id], gone)
+        journals.document(books, kind, gone)
+        history.note(books, kind.key, gone[kind.id], status.capitalize(), f"{_label(kind)} {status.lower()}.", now)
         return gone
     return _finish(books, kind, existing | {"Status": status}, element, now, places)
 
@@ -174,7 +176,11 @@ def _put(books: Books, kind: Kind, record: Record, now: datetime) -> Record:
         record["RemainingCredit"] = total
     else:
         record |= {"AmountDue": total, "AmountPaid": ZERO, "AmountCredited": ZERO}
+    there = record[kind.id] in books.table(kind)
     books.table(kind).put(record[kind.id], record)
+    journals.document(books, kind, record)
+    history.note(books, kind.key, record[kind.id], "Edited" if there else "Created",
+                 f"{_label(kind)} of {record['Date']} for {total}.", now)  # fmt: skip
     if record["Status"] == "AUTHORISED" and (total == 0 or _settled(books, kind, record)):
         return settle(books, kind, record[kind.id], now)
     return record

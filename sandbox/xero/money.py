@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from sandbox.state import Record
+from sandbox.xero import history, journals
 from sandbox.xero.books import CREDIT_NOTE, INVOICE, KINDS, OVERPAYMENT, PREPAYMENT, Books, Kind, cents
 from sandbox.xero.documents import amount, day, referred, settle
 from sandbox.xero.errors import NotFound, Refused
@@ -44,6 +45,9 @@ def pay(books: Books, element: Record, now: datetime) -> Record:
         "_created": now,
     }
     books.payments.put(payment["PaymentID"], payment)
+    journals.payment(books, payment)
+    history.note(books, "Payments", payment["PaymentID"], "Created", f"Payment of {paid} dated {on}.", now)
+    history.note(books, kind.key, document[kind.id], "Paid", f"Payment of {paid} dated {on}.", now)
     settle(books, kind, document[kind.id], now)
     return payment
 
@@ -62,6 +66,10 @@ def unpay(books: Books, id_: str, element: Record, now: datetime) -> Record:
     books.check_lock(payment["Date"], "payment")
     gone = payment | {"Status": "DELETED", "UpdatedDateUTC": now}
     books.payments.put(payment["PaymentID"], gone)
+    journals.payment(books, gone)
+    told = f"Payment of {payment['Amount']} dated {payment['Date']} deleted."
+    history.note(books, "Payments", payment["PaymentID"], "Deleted", told, now)
+    history.note(books, KINDS[payment["Target"]].key, payment["TargetID"], "Payment deleted", told, now)
     settle(books, KINDS[payment["Target"]], payment["TargetID"], now)
     return gone
 
@@ -94,6 +102,10 @@ def allocate(books: Books, kind: Kind, source: Record, element: Record, now: dat
         "Date": on,
     }
     books.allocations.put(allocation["AllocationID"], allocation)
+    journals.allocation(books, allocation)
+    told = f"{applied} of {kind.name} set against an invoice on {on}."
+    history.note(books, kind.key, source[kind.id], "Allocated", told, now)
+    history.note(books, INVOICE.key, invoice["InvoiceID"], "Credited", told, now)
     settle(books, kind, source[kind.id], now)
     settle(books, INVOICE, invoice["InvoiceID"], now)
     return allocation
@@ -106,6 +118,10 @@ def deallocate(books: Books, kind: Kind, source_id: str, id_: str, now: datetime
         raise NotFound
     books.check_lock(allocation["Date"], "allocation")
     books.allocations.delete(allocation["AllocationID"])
+    journals.no_allocation(books, allocation["AllocationID"])
+    told = f"Allocation of {allocation['Amount']} dated {allocation['Date']} taken back."
+    history.note(books, kind.key, allocation["SourceID"], "Deallocated", told, now)
+    history.note(books, INVOICE.key, allocation["InvoiceID"], "Deallocated", told, now)
     settle(books, kind, allocation["SourceID"], now)
     settle(books, INVOICE, allocation["InvoiceID"], now)
     return allocation

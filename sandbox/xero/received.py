@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.state import Record
-from sandbox.xero import contacts, lines
+from sandbox.xero import contacts, history, journals, lines
 from sandbox.xero.books import OVERPAYMENT, PREPAYMENT, Books, Kind
 from sandbox.xero.call import Call, write_batch
 from sandbox.xero.documents import day
@@ -56,6 +56,8 @@ def receive(books: Books, element: Record, now: datetime, places: int) -> Record
     if contact["ContactID"] not in books.contacts:
         books.contacts.put(contact["ContactID"], contact)
     books.table(kind).put(record[kind.id], record)
+    journals.document(books, kind, record)
+    history.note(books, kind.key, record[kind.id], "Created", f"{kind.name} of {sums.total} dated {on}.", now)
     return _shown(kind, record, account, contact)
 
 

@@ -12,8 +12,8 @@ from sandbox.state import State
 from sandbox.xero.wire import read_guid
 
 TENANT_ID = "5d1f9e0c-7a54-4f6e-9a51-0c0ffee00001"
-SCOPES = "accounting.transactions accounting.contacts accounting.settings"
-READ_SCOPES = "accounting.transactions.read accounting.contacts.read accounting.settings.read"
+SCOPES = "accounting.transactions accounting.contacts accounting.settings accounting.reports.read"
+READ_SCOPES = "accounting.transactions.read accounting.contacts.read accounting.settings.read accounting.reports.read"
 
 DEFAULTS: Mapping[str, Any] = {
     "tenant_id": TENANT_ID,
@@ -36,6 +36,7 @@ DEFAULTS: Mapping[str, Any] = {
     "clock_offset_seconds": 0,
     "clients": {
         "sandbox-client": {"secret": "sandbox-secret", "scopes": SCOPES},
+        "sandbox-finance": {"secret": "sandbox-secret", "scopes": SCOPES, "user": "Fiona Finance"},
         "sandbox-reader": {"secret": "sandbox-secret", "scopes": READ_SCOPES},
     },
 }

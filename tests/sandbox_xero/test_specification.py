@@ -116,6 +116,13 @@ def everything(xero: Xero) -> None:
     for one in (f"Contacts/{ann['ContactID']}", f"Invoices/{made['InvoiceID']}", f"Payments/{paid['PaymentID']}"):
         xero.get(one)
     xero.get(f"CreditNotes/{note['CreditNoteID']}")
+    for one in (
+        f"Invoices/{made['InvoiceID']}",
+        f"CreditNotes/{note['CreditNoteID']}",
+        f"Payments/{paid['PaymentID']}",
+    ):
+        assert xero.get(f"{one}/History")["HistoryRecords"]
+    xero.get("Reports/TrialBalance", date="2026-03-31")
     for name in ("Organisation", "Accounts", "TaxRates", "Currencies", "Prepayments", "Overpayments"):
         xero.get(name)
     xero.call("DELETE", f"{path}/{applied['AllocationID']}")

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from tieout.connectors.requirements import Required
 from tieout.model.staged import StagedEntity
@@ -176,6 +177,40 @@ class Target(Protocol):
 
     def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
         """doc_uid -> the live documents that carry its natural key. Raises Retriable when it cannot be known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ControlBalance:
+    """What the general ledger says of an account at the end of a day: a debit is above zero."""
+
+    account: str
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """Who did something to a document, as the system itself tells it."""
+
+    at: datetime | None
+    user: str
+    what: str
+
+
+@runtime_checkable
+class GeneralLedger(Protocol):
+    """What a system that keeps books says beyond its documents. A connector that has it declares so by these two."""
+
+    def receivables(self, day: date) -> ControlBalance:
+        """The control account of what customers owe, from the general ledger, in the base currency.
+
+        Raises PermissionDenied where the app may not read reports, VendorFault where the account is not there.
+        """
+        ...
+
+    def history(self, object_name: str, id_: str) -> Sequence[HistoryEntry]:
+        """What happened to one document, the newest first; empty where the system keeps none for it."""
         ...
 
 

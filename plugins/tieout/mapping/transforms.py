@@ -5,8 +5,10 @@ Imports pandas: load it through functions only.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -361,10 +363,21 @@ def pick(columns: Columns, settings: Pick, link: Link | None) -> Result:
 
 class Every(Settings):
     """`path`: where the value stands in each element, dots for nested objects. `each_once: false`: a line for every
-    element, empty where it has none, so that several fields stand side by side."""
+    element, empty where it has none, so that several fields stand side by side. `days: true`: what is written as
+    `/Date(1539993600000+0000)/` or as an ISO instant is given as YYYY-MM-DD, anything else as nothing."""
 
     path: str
     each_once: bool = True
+    days: bool = False
+
+
+def _day(text: str) -> str:
+    if found := re.fullmatch(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", text):
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(found[1]))).date().isoformat()
+    try:
+        return date.fromisoformat(text[:10]).isoformat()
+    except ValueError:
+        return ""
 
 
 @transform("every", settings=Every)
@@ -379,7 +392,8 @@ def every(columns: Columns, settings: Every, link: Link | None) -> Result:
         for element in elements if isinstance(elements, list) else []:
             for part in settings.path.split("."):
                 element = element.get(part) if isinstance(element, dict) else None
-            found.append("" if element is None else str(element))
+            text = "" if element is None else str(element)
+            found.append(_day(text) if settings.days else text)
         if settings.each_once:
             found = list(dict.fromkeys(one for one in found if one))
         return "\n".join(found) or None

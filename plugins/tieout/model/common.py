@@ -190,6 +190,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "invoice_ids": "text",  # what it is set against, one a line
         "allocated_to": "text",  # the invoice of each allocation, one a line
         "allocated_amounts": "text",  # of each allocation, one a line
+        "allocated_on": "text",  # YYYY-MM-DD of each allocation, one a line
         "modified_at": "instant",
     },
     # Money that came in before its invoice, or was more than it: what is left can be set against one, or paid back.
@@ -206,6 +207,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "remaining_minor": "minor",
         "allocated_to": "text",  # the invoice of each allocation, one a line
         "allocated_amounts": "text",  # of each allocation, one a line
+        "allocated_on": "text",  # YYYY-MM-DD of each allocation, one a line
         "modified_at": "instant",
     },
     "exchange_rate": {

@@ -185,19 +185,23 @@ class ApprovalOver(_Part):
 
 
 class Periods(_Part):
-    """How runs of fiscal periods go (docs/backfill.md).
+    """How runs of fiscal periods go (docs/backfill.md), and what closing one asks for (docs/periods.md).
 
     Attributes:
         approval: whether a plan is approved by a person before anything of it is posted.
         approvers: the names under which they sign in; none: whoever may decide on proposals.
         answer_within_hours: a plan that nobody has decided by then fails its run, and nothing is posted.
         active_runs: how many periods of the link may be at work at once.
+        variance_percent, variance_minor: an area of a side that differs from the period before by more than both wants
+            an explanation; the second in the currency's minor units.
     """
 
     approval: Literal["never", "always"] | ApprovalOver = "always"
     approvers: tuple[Annotated[str, Field(pattern=r"\S")], ...] = ()
     answer_within_hours: Annotated[int, Field(ge=1, le=2160)] = 72
     active_runs: Annotated[int, Field(ge=1, le=16)] = 1
+    variance_percent: Annotated[Decimal, Field(ge=0)] = Decimal(25)
+    variance_minor: Annotated[int, Field(ge=0)] = 100_000
 
 
 class Link(_Part):

@@ -66,6 +66,7 @@ COLUMNS: dict[str, str] = {
     "customer_name": "text",
     "state": "text",  # of what does not count: void, cancelled, later, draft ...; of what counts: unapplied
     "later_days": "integer",  # dated so many days after the report's day
+    "day": "date",  # in a period's report: the day that puts its amount into a period
     "reason": "text",  # why its amount cannot be read
     "changed_at": "timestamptz",
     "as_of": "timestamptz",  # when the CRM's figures of a customer's credit were made

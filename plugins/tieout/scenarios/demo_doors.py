@@ -54,6 +54,10 @@ class Doors:
         if rows:
             self._send("POST", "/xero/_sandbox/raw/Items", rows)
 
+    def raw_documents(self, table: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Puts documents such as `Invoices` into Xero as they are: past every rule, and past its journals."""
+        self._send("POST", f"/xero/_sandbox/raw/{table}", list(records))
+
     def _send(self, method: str, path: str, body: Any) -> None:
         self._send_bytes(method, path, exact_json.dumps(body))
 

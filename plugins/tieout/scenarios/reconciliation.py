@@ -4,7 +4,7 @@ Reads both systems anew, counts each area from their records, and writes one rep
 itself: for each area and currency, CRM - ledger is the sum of its classified differences, or the run fails and says by
 how much. docs/reconciliation.md explains it.
 
-    start -> extract -> tie_out -> summarise
+    start -> extract -> tie_out -> recount -> summarise
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tieout.scenarios.tying_out.reading import Books, day_bounds
 from tieout.store import runs, watermarks
 
 NAME = "reconciliation"
-STEPS = ("extract", "tie_out", "summarise")
+STEPS = ("extract", "tie_out", "recount", "summarise")
 
 #: Kind of the watermark of the last whole read of an entity.
 WHOLE = "whole"
@@ -95,7 +95,7 @@ def start(
     if faults:
         raise ConfigurationFault(f"link {services.link.name}: {'; '.join(faults)}")
     zone = ZoneInfo(services.link.time_zone)
-    now = _now(services)
+    now = clock(services)
     today = now.astimezone(zone).date()
     day = as_of or (interval[0].astimezone(zone).date() if interval else today - timedelta(days=1))
     if day > today or (known_at is not None and known_at > now):
@@ -132,6 +132,13 @@ def tie_out(services: Services, run_id: str) -> Numbers:
     return step(services, run_id, "tie_out", lambda run: _tie_out(services, run))
 
 
+def recount(services: Services, run_id: str) -> Numbers:
+    """Counts the link's closed periods anew: what moved in them since, by whom; see scenarios/periods/recount.py."""
+    from tieout.scenarios.periods import recount as periods  # it counts as this module does
+
+    return step(services, run_id, "recount", lambda run: periods.run(services, run))
+
+
 def summarise(services: Services, run_id: str) -> Numbers:
     """Closes the run with the report's figures; fails it where something stays unexplained, and says by how much.
 
@@ -146,10 +153,11 @@ def summarise(services: Services, run_id: str) -> Numbers:
             raise BooksDoNotClose(f"link {services.link.name}: the run has no finished report: run it again")
         totals = lines.totals(conn, report.report_id)
     open_ = [one for one in totals if one.unexplained]
-    told = steps.written(services, run)["tie_out"]["numbers"]
+    written = steps.written(services, run)
+    told, closed = written["tie_out"]["numbers"], written.get("recount", {}).get("numbers", {})
     numbers = {"report": report.report_id, "as_of": report.as_of.isoformat(), "state": report.state,
                "hash": report.hash, "breaks": told["breaks"], "totals": [asdict(one) for one in totals],
-               "notify": _speaks(services.link, report, told)}  # fmt: skip
+               "closed_periods": closed, "notify": _speaks(services.link, report, told)}  # fmt: skip
     if open_:
         finish(services, run, "failed", numbers)
         raise BooksDoNotClose(
@@ -178,7 +186,7 @@ def run(
 
 
 def _extract(services: Services, side: Side, wanted: Any, run: UUID) -> dict[str, Any]:
-    now = _now(services)
+    now = clock(services)
     age = timedelta(hours=services.link.reconciliation.whole_read_hours)
     with services.engine.connect() as conn:
         marks = {entity: watermarks.read(conn, side.name, entity, WHOLE) for entity in wanted if entity in DOCUMENTS}
@@ -197,7 +205,7 @@ def _tie_out(services: Services, run: UUID) -> Numbers:
     asked = _asked(services, run)
     link = services.link
     rules = load_rules(services.settings.include).for_link(link)
-    known_at = datetime.fromisoformat(asked["known_at"]) if asked["known_at"] else _now(services)
+    known_at = datetime.fromisoformat(asked["known_at"]) if asked["known_at"] else clock(services)
     books = Books(services, date.fromisoformat(asked["as_of"]), known_at)
     frames = _items(books)
     with services.engine.begin() as conn:
@@ -211,7 +219,7 @@ def _tie_out(services: Services, run: UUID) -> Numbers:
         items.ready(conn)
         matched = match.match(conn, link.name, rules, link.reconciliation.days, known_at)
         record.create_differences(conn)
-        found = differences.find(conn, rules, _context(conn, books))
+        found = differences.find(conn, rules, context(conn, books))
         differences.totals(conn, report.report_id)
         recorded = record.record(conn, report)
         match.keep_suggestions(conn, link.name, report.report_id)
@@ -252,7 +260,8 @@ def _kept(frame: Any, wanted: set[str]) -> Any:
     return kept.assign(alone=~kept.duplicated(["area", "match_key"], keep=False))
 
 
-def _context(conn: Connection, books: Books) -> differences.Context:
+def context(conn: Connection, books: Books) -> differences.Context:
+    """What the facts of a difference are taken from, for books of a day or of a period."""
     services, link = books.services, books.services.link
     objects: dict[str, str] = {}
     for side in (services.crm, services.ledger):
@@ -294,7 +303,8 @@ def _asked(services: Services, run: UUID) -> Numbers:
     return numbers
 
 
-def _now(services: Services) -> datetime:
+def clock(services: Services) -> datetime:
+    """What time it is in the store."""
     with services.engine.connect() as conn:
         now: datetime = conn.execute(text("select clock_timestamp()")).scalar_one()
     return now

@@ -91,23 +91,36 @@ def read(
 
 
 def as_of(
-    engine: Engine, entity: StagedEntity, connection: str, at: datetime, columns: Sequence[str] | None = None
+    engine: Engine,
+    entity: StagedEntity,
+    connection: str,
+    at: datetime,
+    columns: Sequence[str] | None = None,
+    *,
+    column: str = "_source_id",
+    values: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """The rows as they were staged at an instant (of the database's clock): the last image of each record until then.
 
-    Records that were deleted by then are left out. Columns and order as in `read`.
+    Records that were deleted by then are left out. Columns and order as in `read`, and so are `column` and `values`.
     """
     kinds = _kinds(entity, columns)
+    parts = {"view": table_name(entity, "_version"), "connection": sql.Placeholder("connection"),
+             "at": sql.Placeholder("at")}  # fmt: skip
+    some = among = sql.Composed([])
+    if values is not None:
+        _kinds(entity, [column])
+        some = sql.SQL("and {} = any({})").format(sql.Identifier(column), sql.Placeholder("values"))
+        # Every record that ever had the value: its newest image may have another.
+        among = sql.SQL(
+            "and _source_id in (select _source_id from {view} where _connection = {connection} {some})"
+        ).format(**parts, some=some)
     query = sql.SQL(
         "select {columns} from (select distinct on (_source_id) * from {view} where _connection = {connection}"
-        " and _staged_at <= {at} order by _source_id, _version desc) images where not _deleted order by _source_id"
-    ).format(
-        columns=_select(kinds),
-        view=table_name(entity, "_version"),
-        connection=sql.Placeholder("connection"),
-        at=sql.Placeholder("at"),
-    )
-    return _frame(engine, query, kinds, {"connection": connection, "at": at})
+        " and _staged_at <= {at} {among} order by _source_id, _version desc) images where not _deleted {some}"
+        " order by _source_id"
+    ).format(**parts, columns=_select(kinds), some=some, among=among)
+    return _frame(engine, query, kinds, {"connection": connection, "at": at, "values": list(values or ())})
 
 
 def _kinds(entity: StagedEntity, columns: Sequence[str] | None) -> dict[str, ColumnType]:

@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.support.postgres import PostgresServer
 from tieout.model.errors import ConfigurationFault
-from tieout.store import credit_tables, migrate, period_plan_tables, period_tables, reconcile_tables
+from tieout.store import closing_tables, credit_tables, migrate, period_plan_tables, period_tables, reconcile_tables
 from tieout.store.engine import connect
 
 #: One object: each of these modules adds its tables to it.
 DECLARED = (
     credit_tables.metadata, reconcile_tables.metadata, period_tables.metadata, period_plan_tables.metadata,
+    closing_tables.metadata,
 )  # fmt: skip
 
 
@@ -63,8 +64,9 @@ def fill(engine: Engine) -> dict[str, int]:
         "proposal_item.action": "none", "proposal.by_machine": True,
         "credit_limit.shares_with": "another", "report.state": "running", "break.a_keys": ["order:1"],
         "matching.a_keys": ["order:1"], "matching.b_keys": ["invoice:1"], "sign_off.role": "preparer",
-        "period_event.event": "closed",
         "period_plan_line.action": "hold", "period_plan.needs_approval": True,
+        "period_event.event": "closed", "period_act.act": "carried_forward", "period_report_document.side": "a",
+        "period_recount_item.side": "a", "period_recount_item.before": 1,
     }  # fmt: skip
     with engine.begin() as conn:
         # Only a finished report can be signed, and a finished one takes nothing more: sign_off comes last.

@@ -7,12 +7,21 @@ from datetime import date, datetime
 
 import httpx
 
-from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Request
+from tieout.connectors.base import (
+    Answer,
+    ControlBalance,
+    Finding,
+    Found,
+    HistoryEntry,
+    Operation,
+    Page,
+    Request,
+)
 from tieout.connectors.gate import Gate
 from tieout.connectors.oauth import TokenShelf
 from tieout.connectors.requirements import Required
 from tieout.connectors.wire import Clock, Counters, number_from
-from tieout.connectors.xero import doctor, look_up, read, write
+from tieout.connectors.xero import books, doctor, look_up, read, write
 from tieout.connectors.xero.operations import operations
 from tieout.connectors.xero.sign_in import sign_in
 from tieout.model.connection import Connection
@@ -79,6 +88,14 @@ class XeroConnector:
     def fetch(self, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:
         """See base.Source."""
         return read.fetch(self._session, entity, ids)
+
+    def receivables(self, day: date) -> ControlBalance:
+        """See base.GeneralLedger."""
+        return books.receivables(self._session, day)
+
+    def history(self, object_name: str, id_: str) -> Sequence[HistoryEntry]:
+        """See base.GeneralLedger; `object_name` such as Invoices."""
+        return books.history(self._session, object_name, id_)
 
     def operation(self, name: str) -> Operation:
         """See base.Target."""

@@ -22,7 +22,7 @@ from tieout.model.errors import ConfigurationFault, Retriable
 
 IDENTITY = "https://identity.xero.com/connect/token"
 API = "/api.xro/2.0"
-SCOPES = "accounting.transactions accounting.contacts accounting.settings.read"
+SCOPES = "accounting.transactions accounting.contacts accounting.settings.read accounting.reports.read"
 #: For each organisation and app; the answers say what is left of it.
 ALLOWANCE = Allowance(calls=60, window=60.0, concurrent=5, daily=5000)
 #: Beginnings of X-Rate-Limit-Problem. The app's own limit over all organisations is `other`.

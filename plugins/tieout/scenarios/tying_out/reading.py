@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -50,6 +50,9 @@ class Books:
     known_at: datetime
     _kept: dict[tuple[str, str], Read] = field(default_factory=dict)
 
+    #: A further condition on the crosswalk, in SQL of our own; its values are `_bound`.
+    _only: ClassVar[str] = ""
+
     @property
     def subject(self) -> Subject:
         """What the link bills."""
@@ -75,8 +78,11 @@ class Books:
     def _read(self, side: Side, entity: str) -> Read:
         found = self._kept.get((side.name, entity))
         if found is None:
-            found = self._kept[side.name, entity] = _read(self.services, side, entity, self.known_at)
+            found = self._kept[side.name, entity] = self._staged(side, entity)
         return found
+
+    def _staged(self, side: Side, entity: str) -> Read:
+        return read_staged(self.services, side, entity, self.known_at)
 
     @cached_property
     def crosswalk(self) -> pd.DataFrame:
@@ -85,18 +91,19 @@ class Books:
         What only writes a difference off is not the document that the CRM's record is compared with.
         """
         return self._query(
-            "select entity, vendor_id, source_object, source_id, crosswalk_id as ordinal, not exists (select from "
+            "select entity, vendor_id, source_object, source_id, "  # noqa: S608 - our own text; values are bound
+            "crosswalk_id as ordinal, not exists (select from "
             "tieout.intent i where i.target = c.target and i.doc_uid = c.doc_uid and i.kind = 'write_off') as main "
             "from tieout.crosswalk c "
-            "where target = :ledger and source = :crm and link = :link and created_at <= :known_at"
+            f"where target = :ledger and source = :crm and link = :link and created_at <= :known_at {self._only}"
         )
 
     @cached_property
     def foreign(self) -> frozenset[str]:
         """Documents of the ledger that belong to another link."""
         frame = self._query(
-            "select vendor_id from tieout.crosswalk where target = :ledger and link <> :link "
-            "and created_at <= :known_at"
+            "select vendor_id from tieout.crosswalk where target = :ledger and link <> :link "  # noqa: S608 - as above
+            f"and created_at <= :known_at {self._only}"
         )
         return frozenset(frame["vendor_id"])
 
@@ -159,12 +166,15 @@ class Books:
         days = (pd.to_datetime(dates) - pd.Timestamp(self.as_of)).dt.days.astype("Int64")
         return days.where(days > 0)
 
+    def _bound(self) -> Mapping[str, Any]:
+        return {}
+
     def _query(self, query: str) -> pd.DataFrame:
         import pandas as pd
 
         services = self.services
         values = {"ledger": services.ledger.name, "crm": services.crm.name, "link": services.link.name,
-                  "known_at": self.known_at}  # fmt: skip
+                  "known_at": self.known_at, **self._bound()}  # fmt: skip
         with services.engine.connect() as conn:
             result = conn.execute(sa.text(query), values)
             return pd.DataFrame(result.all(), columns=list(result.keys()), dtype=object)
@@ -206,7 +216,11 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
 
 
-def _read(services: Services, side: Side, entity: str, known_at: datetime) -> Read:
+def read_staged(
+    services: Services, side: Side, entity: str, known_at: datetime, column: str = "_source_id",
+    values: Sequence[str] | None = None,
+) -> Read:  # fmt: skip
+    """An entity as it was staged at an instant; with `values` only rows whose text column is one of them."""
     mapping = side.mappings[entity]
     declared = mapping.staged_entity()
     with services.engine.begin() as conn:
@@ -217,9 +231,9 @@ def _read(services: Services, side: Side, entity: str, known_at: datetime) -> Re
         ).scalar_one()
     # Where nothing was staged since, the current images are those of that instant, without looking at older ones.
     if newest is None or newest <= known_at:
-        frame = staging.read(services.engine, declared, side.name)
+        frame = staging.read(services.engine, declared, side.name, column=column, values=values)
     else:
-        frame = staging.as_of(services.engine, declared, side.name, known_at)
+        frame = staging.as_of(services.engine, declared, side.name, known_at, column=column, values=values)
     outcome = compile_read(mapping, services.link)(frame)
     return Read(outcome.frame, tuple(outcome.rejections))
 
