@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -122,6 +122,7 @@ class Write:
         since: of an uncertain one its last send, of the others their last change.
         next_look_up: when an uncertain one is looked up by itself, or a held one at the earliest; None: at once.
         candidates: the vendor's documents that the last look-up found under its number.
+        posting_date: its date in the books: while it waits, the fiscal period of that day is not closed.
     """
 
     intent_id: int
@@ -146,6 +147,7 @@ class Write:
     vendor_id: str | None
     vendor_number: str | None
     candidates: tuple[str, ...]
+    posting_date: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +271,8 @@ def makes_a_document(operation: str) -> bool:
 
 _COLUMNS = f"""w.intent_id, w.link, w.target, w.kind, w.operation, w.state, w.source, w.source_object, w.source_id,
     w.revision, w.natural_key as number, w.currency, w.amount_minor, w.reason, w.message, w.owner, w.sends,
-    {_SINCE} as since, w.not_before as next_look_up, w.vendor_id, w.vendor_number, look.candidates, look.found_id"""
+    {_SINCE} as since, w.not_before as next_look_up, w.vendor_id, w.vendor_number, look.candidates,
+    look.found_id, w.posting_date"""
 _LAST_LOOK = """
 left join lateral (
     select a.detail -> 'candidates' as candidates, a.detail ->> 'vendor_id' as found_id from tieout.attempt a

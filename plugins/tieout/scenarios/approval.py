@@ -48,9 +48,16 @@ def frozen_intents(made: Sequence[NewIntent]) -> list[dict[str, Any]]:
 
 
 def thawed(kept: Mapping[str, Any], **facts: Any) -> NewIntent:
-    """The intent that a proposal kept, with more facts that must not change later."""
-    # What was proposed before intents had a date has it in its body.
-    day = kept.get("posting_date") or json.loads(str(kept["body"])).get("Date")
+    """The intent that a proposal kept, with more facts that must not change later.
+
+    Raises:
+        NotAllowed: it is of an earlier release and does not say in which period it would void something.
+    """
+    # What was proposed before intents had a date has it in its body; a void has none there.
+    body = json.loads(str(kept["body"]))
+    day = kept.get("posting_date") or body.get("Date")
+    if "posting_date" not in kept and body.get("Status") == "VOIDED":
+        raise NotAllowed("it was proposed before Tieout kept the date of what is voided; refuse it and propose anew")
     changed = {"body": str(kept["body"]).encode(), "depends_on": tuple(kept["depends_on"]),
                "frozen": {**kept["frozen"], **facts},
                "posting_date": None if day is None else date.fromisoformat(day)}  # fmt: skip

@@ -195,6 +195,7 @@ def test_intents_are_chosen_and_counted(command: Command, engine: Engine, ledger
 def test_one_intent_is_shown_with_what_was_tried(command: Command, engine: Engine, ledger: MemoryLedger) -> None:
     shown = json.loads(command("intents", "show", _held(engine, ledger)).stdout)
     assert shown["state"] == "HELD" and shown["candidates"] == [ledger.documents[0].vendor_id]
+    assert shown["posting_date"] == "2026-03-01"
     assert [each["outcome"] for each in shown["attempts"]] == ["refused", "found_different"]
     assert [each["detail"].get("to") for each in shown["history"]][-1] == "HELD"
     assert command("intents", "show", "4711").exit_code == 65
