@@ -29,8 +29,14 @@ DAYS = 60
 NO_LIMITS = {"minute": None, "day": None, "concurrent": None, "app_minute": None}
 
 
-def fill(url: str, crm: Connection, ledger: Connection, orders: int, people: int, today: date) -> None:
-    """Brings the books into both sandboxes: `orders` activated orders of `people` customers, and the ledger's items."""
+def fill(
+    url: str, crm: Connection, ledger: Connection, orders: int, people: int, today: date, days: int = DAYS
+) -> None:
+    """Brings the books into both sandboxes: `orders` activated orders of `people` customers, and the ledger's items.
+
+    Args:
+        days: the orders are dated in so many days before today.
+    """
     prices = load_price_list()
     doors = Doors(url)
     doors.custom_fields()
@@ -41,7 +47,7 @@ def fill(url: str, crm: Connection, ledger: Connection, orders: int, people: int
     connector = SalesforceConnector(crm)
     try:
         loading = ConnectorCrm(connector)
-        loaded = load(loading, _records(prices, orders, people, today))
+        loaded = load(loading, _records(prices, orders, people, today, days))
         if loaded.refused:
             raise SystemExit(f"{len(loaded.refused)} records were refused; the first: {loaded.refused[0]}")
         ids = [loaded.ids[f"demo:order:{number:06}"] for number in range(orders)]
@@ -52,15 +58,15 @@ def fill(url: str, crm: Connection, ledger: Connection, orders: int, people: int
         connector.close()
 
 
-def _records(prices: PriceList, orders: int, people: int, today: date) -> dict[str, list[CrmRecord]]:
+def _records(prices: PriceList, orders: int, people: int, today: date, days: int) -> dict[str, list[CrmRecord]]:
     names = ("CurrencyType", "Account", "Contact", "Product2", "PricebookEntry", "Order", "OrderItem")
     records: dict[str, list[CrmRecord]] = {name: [] for name in names}
-    for record in _all_records(prices, orders, people, today):
+    for record in _all_records(prices, orders, people, today, days):
         records[record.object].append(record)
     return records
 
 
-def _all_records(prices: PriceList, orders: int, people: int, today: date) -> Iterator[CrmRecord]:
+def _all_records(prices: PriceList, orders: int, people: int, today: date, days: int) -> Iterator[CrmRecord]:
     rng = random.Random(SEED)
     for currency, decimals in prices.decimals.items():
         rate = next((rate for code, _, rate in prices.rates if code == currency), Decimal(1))
@@ -71,7 +77,7 @@ def _all_records(prices: PriceList, orders: int, people: int, today: date) -> It
         yield from account_records(customer)
     yield from product_records(prices, [])
     for number in range(orders):
-        yield from order_records(_order(rng, number, buyers[number % len(buyers)], prices, today), prices)
+        yield from order_records(_order(rng, number, buyers[number % len(buyers)], prices, today, days), prices)
 
 
 def _buyers(rng: random.Random, count: int) -> list[Customer]:
@@ -88,7 +94,7 @@ def _buyers(rng: random.Random, count: int) -> list[Customer]:
     return made
 
 
-def _order(rng: random.Random, number: int, customer: Customer, prices: PriceList, today: date) -> OrderPlan:
+def _order(rng: random.Random, number: int, customer: Customer, prices: PriceList, today: date, days: int) -> OrderPlan:
     currency = customer.currency
     lines = tuple(
         LinePlan(
@@ -100,5 +106,5 @@ def _order(rng: random.Random, number: int, customer: Customer, prices: PriceLis
         )
         for product in rng.sample(prices.products, LINES)
     )
-    day = today - timedelta(days=rng.randint(0, DAYS))
+    day = today - timedelta(days=rng.randint(0, days))
     return OrderPlan(f"demo:order:{number:06}", customer.key, day, currency, lines, Decimal(0), None)

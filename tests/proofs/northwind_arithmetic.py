@@ -15,6 +15,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
@@ -91,6 +92,20 @@ def expected_northwind(folder: Path) -> Expected:
         total=sum(orders.values(), Decimal(0)),
         broken=broken,
     )
+
+
+def order_days(folder: Path, expected: Expected) -> dict[str, date]:
+    """Good order -> its orderDate."""
+    found = {row["orderID"]: date.fromisoformat(row["orderDate"][:10]) for _, row in rows(folder / "orders.csv", [])}
+    return {order: found[order] for order in expected.orders}
+
+
+def order_months(folder: Path, expected: Expected) -> dict[str, list[str]]:
+    """`1997-05` -> the good orders of that month."""
+    months: dict[str, list[str]] = defaultdict(list)
+    for order, day in order_days(folder, expected).items():
+        months[f"{day:%Y-%m}"].append(order)
+    return dict(months)
 
 
 if __name__ == "__main__":

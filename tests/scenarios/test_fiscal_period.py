@@ -288,7 +288,7 @@ def _killed(*_: Any) -> None:
 def test_a_plan_asks_for_approval_beyond_the_links_bounds(company: Company) -> None:
     within = Over(documents=2, amount_minor=25000)
     company.settings(Periods(approval=ApprovalOver(over=within)))
-    assert company.run("FY2026-P02", only_plan=True)["needs_approval"] is False
+    assert company.run("FY2026-P02", dry_run=True)["needs_approval"] is False
     for bounds, why in (({"documents": 1}, "2 documents are more than 1"),
                         ({"amount_minor": 24999}, "250.00 GBP is more than 249.99")):  # fmt: skip
         company.settings(Periods(approval=ApprovalOver(over=Over(**bounds))))

@@ -212,22 +212,16 @@ def run(
     dry_run: bool = False,
     trigger: str = "cli",
     on_step: OnStep | None = None,
-    only_plan: bool = False,
 ) -> Numbers:
     """All steps in a row; see steps.run_all and start.
-
-    Args:
-        only_plan: ends after the plan, which then waits for `decided` or for another plan of the period.
 
     Raises:
         WaitsForApproval: the plan was made; `decided` goes on once somebody approved it or sent it back.
     """
     run_id = start(services, trigger, period=period, dry_run=dry_run)
     last = STEPS.index("plan") + 1
-    numbers = steps.run_all(services, run_id, [(name, globals()[name]) for name in STEPS[:last]], on_step)
+    steps.run_all(services, run_id, [(name, globals()[name]) for name in STEPS[:last]], on_step)
     made = plan_of(services, UUID(run_id))
-    if only_plan:
-        return numbers
     if made.waits:
         raise WaitsForApproval(made)
     return decided(services, run_id, on_step)

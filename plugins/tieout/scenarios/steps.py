@@ -26,7 +26,7 @@ OnStep = Callable[[str, Mapping[str, Any]], None]
 #: Seconds that a step waits for what is due soon (a throttled call, a quiet period); then the next run does it.
 PATIENCE_SECONDS = 60.0
 #: Steps that a vendor's limit may end early: what is left is the next run's, and the steps after them still make sense.
-DELIVERING = ("deliver", "write_back")
+DELIVERING = ("deliver", "apply", "write_back")
 
 
 def start(
