@@ -49,7 +49,7 @@ def pages() -> FastAPI:
     settings = load_settings()
     sources = Sources(
         open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed, link_rules=_rules,
-        proposer=_propose,
+        proposer=_propose, closer=_close,
     )  # fmt: skip
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
@@ -129,6 +129,15 @@ def _propose(link: str, breaks: Sequence[int], who: str, why: str) -> int:
 
     with open_services(link, connections=get_connection, on_secret=keep_secret, actor=who) as services:
         return fixes.propose(services, breaks, by=who, reason=why).proposal_id
+
+
+def _close(link: str, label: str, who: str) -> int:
+    from tieout.orchestration.connections import get_connection, keep_secret
+    from tieout.scenarios.periods import closing
+    from tieout.scenarios.services import open_services
+
+    with open_services(link, connections=get_connection, on_secret=keep_secret, actor=who) as services:
+        return closing.close(services, label, who)
 
 
 def _login_page(asked: str) -> str:

@@ -153,7 +153,7 @@ def test_a_finished_report_never_changes(company: Company) -> None:
         "update tieout.period_report set hash = 'x'", "delete from tieout.period_report",
         "update tieout.period_report_total set a_amount = 0", "delete from tieout.period_report_total",
         "update tieout.period_report_document set amount = 0", "delete from tieout.period_report_item",
-        f"insert into tieout.period_report_document select {report['report']}, 'a', 'x', 'y', 'GBP', 2, 1, now()",  # noqa: S608
+        f"insert into tieout.period_report_document select {report['report']}, 'a', 'x', 'y', 'GBP', 2, 1, now()",
     ):  # fmt: skip
         with pytest.raises(sa.exc.DBAPIError), company.engine.begin() as conn:
             conn.execute(sa.text(statement))

@@ -8,6 +8,7 @@ credit.py      credit limits, releases
 reconcile.py   the daily tie-out
 breaks.py      what people do with breaks and reports, in the same group
 periods.py     fiscal periods: states, locks, reopening
+period_close.py  the period report, the checklist, the close, the recount, in the same group
 intents.py     writes that are uncertain, held or refused
 calendar.py    fiscal periods of a link
 setup.py       links, mappings, suites, migrations, doctor, generated docs
@@ -29,6 +30,7 @@ from tieout.cli import (
     calendar,
     credit,
     people,
+    period_close,
     periods,
     proposals,
     reconcile,
@@ -88,6 +90,7 @@ calendar.register(app)
 setup.register(app)
 simulate.register(app)
 app.add_typer(credit.app, name="credit")
+period_close.register(periods.app)
 app.add_typer(periods.app, name="period")
 breaks.register(reconcile.app)
 app.add_typer(reconcile.app, name="reconcile")

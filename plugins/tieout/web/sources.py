@@ -55,6 +55,7 @@ class Sources:
         settings: where links and mappings are.
         owed: link -> its receivables.
         link_rules: link -> the rules of its reconciliation, with its own thresholds.
+        closer: link, label of a period, who -> the event that closed it; counts the period anew.
         proposer: link, breaks, who, why -> the number of the proposal that mends them; reads the ledger.
     """
 
@@ -66,6 +67,7 @@ class Sources:
     owed: Callable[[str], Sequence[Owed]] = _not_given
     link_rules: Callable[[str], Rules] = _not_given
     proposer: Callable[[str, Sequence[int], str, str], int] = _not_given
+    closer: Callable[[str, str, str], int] = _not_given
 
     def link_names(self) -> list[str]:
         """Links that have run."""
