@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from tests.support import pages
 from tests.support.crm_ledger import ledger_connection
-from tests.support.pages import as_, token
+from tests.support.pages import as_
 from tests.support.periods import MONTHS, Company, quick
 from tests.support.sandbox import SandboxProcess
 from tieout.model.settings import PROJECT, load_settings
@@ -33,6 +33,7 @@ from tieout.scenarios.periods.calendar import calendar_of
 from tieout.scenarios.periods.checklist import Checklist
 from tieout.store import periods
 from tieout.store.periods import Refused
+from tieout.web import safety
 
 pytestmark = pytest.mark.slow
 JANUARY, FEBRUARY = MONTHS.period("FY2026-P01"), MONTHS.period("FY2026-P02")
@@ -249,7 +250,7 @@ def client_of(finance: Finance, tmp_path: Path) -> TestClient:
     shutil.copytree(PROJECT / "include", include)
     link = finance.world.link.model_dump(mode="json", exclude_defaults=True)
     (include / "links" / f"{finance.link}.yaml").write_text(yaml.safe_dump(link))
-    settings = replace(load_settings(), include=include)
+    settings = replace(load_settings(), project=tmp_path)
 
     def close(_: str, label: str, who: str) -> int:
         with finance.services() as services:
@@ -264,8 +265,13 @@ def test_the_page_closes_a_period_by_the_roles(finance: Finance, tmp_path: Path)
     page = f"/close?link={finance.link}&period={JANUARY.label}"
 
     def post(person: str, path: str, **fields: str) -> tuple[int, str]:
-        csrf = token(client, person, f"/periods?link={finance.link}")
-        data = {"csrf": csrf, "link": finance.link, "period": JANUARY.label, "label": JANUARY.label, **fields}
+        data = {
+            "csrf": safety.csrf_token(b"a secret of the test", person),
+            "link": finance.link,
+            "period": JANUARY.label,
+            "label": JANUARY.label,
+            **fields,
+        }
         answer = client.post(f"/tieout{path}", headers=as_(person), data=data)
         return answer.status_code, answer.text
 
@@ -298,8 +304,8 @@ def test_the_page_closes_a_period_by_the_roles(finance: Finance, tmp_path: Path)
         assert "FY2026-P01 of" in read("vera") and ": closed</h1>" in read("vera")
         status, text = post("rex", "/close/period")
         assert status == 409 and "is closed: a period is closed after somebody began closing it" in text
-        finance.reconcile()
+        today = finance.reconcile()["as_of"]
         assert "nothing moved since it was closed" in read("vera")
-        assert "nothing moved since it was closed" in read("vera", f"/tie-outs/{finance.link}")  # the newest day's page
+        assert "nothing moved since it was closed" in read("vera", f"/tie-outs/{finance.link}/{today}")
         printed = read("vera", f"/close/print?link={finance.link}&period={JANUARY.label}")
         assert "Checklist" in printed and "<form" not in printed and 'class="paper"' in printed
