@@ -24,7 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 #: Modules with `run(quick: bool) -> Sequence[Row]`, in the order of a record's way.
 NAMES = (
     "extract", "staging_load", "delivery", "pace", "quote_to_cash", "products", "credit", "returns",
-    "reconcile", "periods", "pages",
+    "reconcile", "period_report", "periods", "pages",
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def pages() -> FastAPI:
     settings = load_settings()
     sources = Sources(
         open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed, link_rules=_rules,
-        proposer=_propose, answer=_answer,
+        proposer=_propose, answer=_answer, closer=_close,
     )  # fmt: skip
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
@@ -157,6 +157,15 @@ def _answer(dag_id: str, run_id: str, agreed: bool, who: str) -> None:
         detail.chosen_options = ["Approve" if agreed else "Reject"]
         detail.params_input = {}
         handle_event_submit(TriggerEvent(detail.as_resume_event_payload()), task_instance=task, session=session)
+
+
+def _close(link: str, label: str, who: str) -> int:
+    from tieout.orchestration.connections import get_connection, keep_secret
+    from tieout.scenarios.periods import closing
+    from tieout.scenarios.services import open_services
+
+    with open_services(link, connections=get_connection, on_secret=keep_secret, actor=who) as services:
+        return closing.close(services, label, who)
 
 
 def _login_page(asked: str) -> str:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+import yaml
+from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from tests.support import pages
 from tests.support.crm_ledger import ledger_connection
+from tests.support.pages import as_
 from tests.support.periods import MONTHS, Company, quick
 from tests.support.sandbox import SandboxProcess
+from tieout.model.settings import PROJECT, load_settings
 from tieout.reconcile import report_store, sign_off
 from tieout.scenarios import reconciliation, steps
 from tieout.scenarios.ledger_hand import LedgerHand
@@ -24,6 +33,7 @@ from tieout.scenarios.periods.calendar import calendar_of
 from tieout.scenarios.periods.checklist import Checklist
 from tieout.store import periods
 from tieout.store.periods import Refused
+from tieout.web import safety
 
 pytestmark = pytest.mark.slow
 JANUARY, FEBRUARY = MONTHS.period("FY2026-P01"), MONTHS.period("FY2026-P02")
@@ -143,7 +153,7 @@ def test_an_unsettled_write_keeps_the_period_open(finance: Finance) -> None:
                 "from tieout.intent where posting_date between '2026-01-01' and '2026-01-31')"
             )
         )
-    with pytest.raises(Refused, match="1 are not settled: write .* unknown"):
+    with pytest.raises(Refused, match=r"1 are not settled: write .* unknown"):
         finance.close()
 
 
@@ -232,3 +242,70 @@ def test_what_a_run_of_the_reconciliation_tells_of_closed_periods(finance: Finan
     numbers = finance.reconcile()
     assert [one["moved"] for one in numbers["closed_periods"]["closed"]] == [0]
     assert reconciliation.STEPS == ("extract", "tie_out", "recount", "summarise")
+
+
+def client_of(finance: Finance, tmp_path: Path) -> TestClient:
+    """The pages over this company, whose link is a file of its own."""
+    include = tmp_path / "include"
+    shutil.copytree(PROJECT / "include", include)
+    link = finance.world.link.model_dump(mode="json", exclude_defaults=True)
+    (include / "links" / f"{finance.link}.yaml").write_text(yaml.safe_dump(link))
+    settings = replace(load_settings(), project=tmp_path)
+
+    def close(_: str, label: str, who: str) -> int:
+        with finance.services() as services:
+            return closing.close(services, label, who)
+
+    return TestClient(
+        pages.app(finance.engine, tmp_path, closer=close, settings=lambda: settings), follow_redirects=False
+    )
+
+
+def test_the_page_closes_a_period_by_the_roles(finance: Finance, tmp_path: Path) -> None:
+    page = f"/close?link={finance.link}&period={JANUARY.label}"
+
+    def post(person: str, path: str, **fields: str) -> tuple[int, str]:
+        data = {
+            "csrf": safety.csrf_token(b"a secret of the test", person),
+            "link": finance.link,
+            "period": JANUARY.label,
+            "label": JANUARY.label,
+            **fields,
+        }
+        answer = client.post(f"/tieout{path}", headers=as_(person), data=data)
+        return answer.status_code, answer.text
+
+    def read(person: str, path: str = page) -> str:
+        answer = client.get(f"/tieout{path}", headers=as_(person))
+        assert answer.status_code == 200, answer.text
+        assert not re.search(r"<script(?! src=)|\sstyle=|\son\w+=", answer.text)
+        return answer.text
+
+    with client_of(finance, tmp_path) as client:
+        assert "There is none." in read("vera")
+        assert (
+            client.get(f"/tieout/close?link={finance.link}&period=FY1900-P01", headers=as_("vera")).status_code == 404
+        )
+        finance.world.doors.settings("xero", period_lock_date="2026-01-31")
+        finance.begin("petra")
+        finance.reconcile(JANUARY.last)  # makes the period report and reads the control account
+        finance.sign(JANUARY.last)
+        assert "Close FY2026-P01</button>" not in read("rex")
+        assert post("rex", "/close/accept", act="exception_accepted", subject="fact:days", note="x")[0] == 403
+        assert post("petra", "/close/accept", act="exception_accepted", subject="fact:writes", note="x")[0] == 409
+        assert post("petra", "/close/accept", act="exception_accepted", subject="fact:days", note="new link")[0] == 303
+        assert "new link" in read("vera")
+        assert "Close FY2026-P01</button>" not in read("vera")
+        assert "A reviewer closes it." in read("petra")
+        assert "Close FY2026-P01</button>" in read("rex")
+        assert post("petra", "/close/period")[0] == 403
+        assert post("rex", "/close/period", csrf="0")[0] == 403
+        assert post("rex", "/close/period")[0] == 303
+        assert "FY2026-P01 of" in read("vera") and ": closed</h1>" in read("vera")
+        status, text = post("rex", "/close/period")
+        assert status == 409 and "is closed: a period is closed after somebody began closing it" in text
+        today = finance.reconcile()["as_of"]
+        assert "nothing moved since it was closed" in read("vera")
+        assert "nothing moved since it was closed" in read("vera", f"/tie-outs/{finance.link}/{today}")
+        printed = read("vera", f"/close/print?link={finance.link}&period={JANUARY.label}")
+        assert "Checklist" in printed and "<form" not in printed and 'class="paper"' in printed

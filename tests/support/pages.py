@@ -12,9 +12,11 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from tieout.model.settings import Settings, load_settings
 from tieout.orchestration import roles
 from tieout.reconcile.people import NotAllowed
 from tieout.reconcile.rules import load_rules
+from tieout.store.periods import Refused
 from tieout.web.app import Visitor, create_app
 from tieout.web.sources import Sources
 
@@ -46,6 +48,7 @@ def authorize(door: str) -> Callable[..., Visitor]:
 
 
 Proposer = Callable[[str, Sequence[int], str, str, str | None], int]
+Closer = Callable[[str, str, str], int]
 
 
 def nothing_to_mend(link: str, breaks: Sequence[int], who: str, why: str, record: str | None) -> int:
@@ -53,12 +56,21 @@ def nothing_to_mend(link: str, breaks: Sequence[int], who: str, why: str, record
     raise NotAllowed(f"{link} has no ledger here to read break {breaks[0]} from again, for {record}")
 
 
-def app(engine: Engine, home: Path, page_size: int = 100, proposer: Proposer = nothing_to_mend) -> Starlette:
+def nothing_to_close(link: str, label: str, who: str) -> int:
+    """No systems are behind these pages: nothing can be counted."""
+    raise Refused(f"{label} of {link} stays open: there is nothing here to count it from")
+
+
+def app(
+    engine: Engine, home: Path, page_size: int = 100, proposer: Proposer = nothing_to_mend,
+    closer: Closer = nothing_to_close, settings: Callable[[], Settings] = load_settings,
+) -> Starlette:  # fmt: skip
     """The pages, mounted as Airflow mounts them: links must carry the prefix."""
     sources = Sources(
         open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=home, page_size=page_size,
         owed=lambda link: [],
         link_rules=lambda link: load_rules(ROOT / "include"), proposer=proposer,
+        closer=closer, settings=settings,
     )  # fmt: skip
     pages = create_app(authorize, sources, b"a secret of the test", lambda asked: f"/auth/login/?next={asked}")
     return Starlette(routes=[Mount("/tieout", pages)])

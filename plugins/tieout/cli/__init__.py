@@ -8,6 +8,7 @@ credit.py      credit limits, releases
 reconcile.py   the daily tie-out
 breaks.py      what people do with breaks and reports, in the same group
 periods.py     fiscal periods: states, locks, reopening
+period_close.py  the period report, the checklist, the close, the recount, in the same group
 period_runs.py plans of fiscal periods: made, decided, posted
 intents.py     writes that are uncertain, held or refused
 calendar.py    fiscal periods of a link
@@ -30,6 +31,7 @@ from tieout.cli import (
     calendar,
     credit,
     people,
+    period_close,
     period_runs,
     periods,
     proposals,
@@ -90,6 +92,7 @@ calendar.register(app)
 setup.register(app)
 simulate.register(app)
 app.add_typer(credit.app, name="credit")
+period_close.register(periods.app)
 period_runs.register(periods.app)
 app.add_typer(periods.app, name="period")
 breaks.register(reconcile.app)

@@ -104,6 +104,7 @@ def _tie_out_in_words(run_id: str, always: bool) -> tuple[str, str] | None:
     from tieout.model.settings import load_settings
     from tieout.reconcile import reading
     from tieout.reports import tie_out
+    from tieout.scenarios.periods import recount
     from tieout.store.engine import connect
 
     engine = connect(load_settings().require_database_url(), application_name="tieout-notice")
@@ -113,14 +114,16 @@ def _tie_out_in_words(run_id: str, always: bool) -> tuple[str, str] | None:
             if head is None:
                 return None
             page = reading.tie_out(conn, head)
-            if not (always or tie_out.has_something_to_say(page)):
+            moved = [one.in_words for one in recount.of_run(conn, head.run_id) if one.moved]
+            if not (always or moved or tie_out.has_something_to_say(page)):
                 return None
             largest = reading.largest(conn, head, LARGEST)
     finally:
         engine.dispose()
     base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
     where = f"{base}/tieout/tie-outs/{head.link}/{head.as_of}?report={head.report_id}" if base else ""
-    return tie_out.notice(page, largest, where)
+    subject, said = tie_out.notice(page, largest, where)
+    return subject, "\n".join([said, "", *moved] if moved else [said])
 
 
 def tell(channels: Sequence[str], subject: str, text: str, level: int = logging.ERROR) -> None:

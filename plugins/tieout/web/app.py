@@ -19,6 +19,7 @@ from tieout.web import (
     break_acts,
     breaks,
     calendar,
+    closing,
     credit,
     health,
     letters,
@@ -48,7 +49,7 @@ TOPICS = (
     (plans, "decide"), (products, "operator"), (records, "operator"),
 )  # fmt: skip
 #: Finance's pages: several rights to a page.
-FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables, periods, calendar)
+FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables, periods, closing, calendar)
 
 
 def create_app(authorize: Authorize, sources: Sources, secret: bytes, login: Callable[[str], str]) -> FastAPI:

@@ -58,6 +58,7 @@ class Sources:
         proposer: link, breaks, who, why, the record of the CRM where a person names it -> the number of the proposal
             that mends them; reads the ledger.
         answer: dag id, run id, agreed, who -> has the run of Airflow go on that waits for a decision on its plan.
+        closer: link, label of a period, who -> the event that closed it; counts the period anew.
     """
 
     open_engine: Callable[[], Engine]
@@ -69,6 +70,7 @@ class Sources:
     link_rules: Callable[[str], Rules] = _not_given
     proposer: Callable[[str, Sequence[int], str, str, str | None], int] = _not_given
     answer: Callable[[str, str, bool, str], None] = _not_given
+    closer: Callable[[str, str, str], int] = _not_given
 
     def link_names(self) -> list[str]:
         """Links that have run."""

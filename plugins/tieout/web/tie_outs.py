@@ -16,6 +16,7 @@ from tieout.reconcile import reading
 from tieout.reconcile.reading import Day
 from tieout.reports import export, tie_out, workbook
 from tieout.reports.tie_out import Block
+from tieout.scenarios.periods import recount
 from tieout.web import signing
 from tieout.web.pages import Doors, Pages, Visitor, back_to
 from tieout.web.sending import csv_file, workbook_file
@@ -129,4 +130,5 @@ def _page(conn: Connection, head: Head) -> dict[str, Any]:
         "earlier": earlier,
         "later": later,
         "verdict": tie_out.verdict(page),
+        "recounts": recount.of_run(conn, head.run_id),
     }

@@ -204,8 +204,8 @@ def _days(conn: Connection, link: str, period: Period) -> Fact:
     said = [f"{len(some)} of {len(all_days)} days {words}: {_named(some)}"
             for some, words in ((without, "have no report"), (untied, "do not tie")) if some]  # fmt: skip
     return Fact("days", title, False, "; ".join(said) + ".",
-                f"`tieout reconcile run {link} --as-of DAY`, or backfill the DAG reconciliation__{link}; what cannot be "
-                "made up for is accepted with a reason", where)  # fmt: skip
+                f"`tieout reconcile run {link} --as-of DAY`, or backfill the DAG reconciliation__{link}; what cannot "
+                "be made up for is accepted with a reason", where)  # fmt: skip
 
 
 def _writes(conn: Connection, link: str, period: Period) -> Fact:
@@ -234,8 +234,8 @@ def _open(
              if one.component != "period" and not one.within_tolerance]  # fmt: skip
     rows = conn.execute(
         sa.text(
-            "select identity, state, reason_code, class as named, amount, currency from tieout.break where link = :link "
-            "and identity = any(:identities)"
+            "select identity, state, reason_code, class as named, amount, currency from tieout.break "
+            "where link = :link and identity = any(:identities)"
         ),
         {"link": link, "identities": [one.identity for one in lines]},
     )
