@@ -11,7 +11,7 @@ A person decides on the plan where the link's `periods: approval:` says so: the 
 Actions, and the plan's page under "Tieout" shows every line. Nothing is posted before.
 
 If a task fails: its notice says what to do. Clear the failed task when that is done; nothing is posted twice. A record
-that changed since its plan was approved is left to the next plan.
+that changed since its plan was approved is left to the next plan. A period whose report does not tie fails its run.
 
 Owner: the owners named in the link's file. Airflow runs this file; all work is in tieout.scenarios.fiscal_period.
 """
@@ -32,6 +32,7 @@ FLOW = Flow(
         Step("approve", "Waits for a person's decision on the plan; passes where none is needed.", asks=True),
         Step("apply", "Posts what was planned, exactly once.", announces="ledger", longest=timedelta(hours=12)),
         Step("write_back", "Carries confirmed numbers, status and payments back into the CRM.", announces="crm"),
+        Step("reconcile", "Reads both systems once more and makes the period's report: CRM less ledger, explained."),
     ),
     closing=Step("summarise", "Closes the run with what became of each line of the plan."),
     texts={"period": "A period's label, in place of the period of the data interval."},

@@ -21,6 +21,7 @@ from tests.scenarios.world import World, services_of
 from tests.support.sandbox import SandboxProcess
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import ApprovalOver, Over, Periods
+from tieout.reconcile import period_report
 from tieout.scenarios import fiscal_period, quote_to_cash, steps
 from tieout.scenarios.fiscal_period import WaitsForApproval
 from tieout.scenarios.services import Services
@@ -275,7 +276,7 @@ def test_every_step_again_and_a_kill_in_the_middle_do_no_harm(
                 fiscal_period.apply(services, run_id)
         assert company.billed() == [] and company.rows("select count(*) as n from tieout.intent")[0].n == 4
         for _ in range(2):
-            for name in ("apply", "write_back", "summarise"):
+            for name in fiscal_period.AFTER_DECISION:
                 numbers = getattr(fiscal_period, name)(services, run_id)
         assert (numbers["applied"], numbers["outcomes"]) == (2, {"posted": 2})
     assert len(company.billed()) == 2
@@ -283,6 +284,23 @@ def test_every_step_again_and_a_kill_in_the_middle_do_no_harm(
 
 def _killed(*_: Any) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_run_ends_with_the_report_of_its_period(company: Company) -> None:
+    """Before anything is posted all of the period is missing in finance; afterwards both sides are the same."""
+
+    def invoices(numbers: dict[str, Any]) -> tuple[str, int, int, int]:
+        with company.engine.connect() as conn:
+            totals = period_report.totals(conn, numbers["report"])
+        [one] = [each for each in totals if each.area == "invoices"]
+        return numbers["report_state"], one.a_amount, one.b_amount, one.unexplained
+
+    assert invoices(company.run("FY2026-P02", dry_run=True)) == ("tied", 25000, 0, 0)
+    first = company.run("FY2026-P02")
+    assert invoices(first) == ("tied", 25000, 25000, 0)
+    again = company.run("FY2026-P02")
+    assert (again["applied"], again["report_hash"]) == (0, first["report_hash"])
+    assert company.rows("select * from tieout.period_report_item where report_id = " + str(again["report"])) == []
 
 
 def test_a_plan_asks_for_approval_beyond_the_links_bounds(company: Company) -> None:

@@ -4,7 +4,7 @@ Nothing is posted that is not in the plan, and nothing of a plan that needs an a
 database keeps that (migration 0009). Each step can be repeated: Airflow's tasks and the command line call the same
 functions. The period is the one of the run's data interval, never of its id.
 
-    start -> extract -> check -> plan -> (a person decides) -> apply -> write_back -> summarise
+    start -> extract -> check -> plan -> (a person decides) -> apply -> write_back -> reconcile -> summarise
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from tieout.model.calendar import Calendar, Period
-from tieout.model.errors import ConfigurationFault, Fatal
+from tieout.model.errors import BooksDoNotClose, ConfigurationFault, Fatal
 from tieout.model.link import Link
-from tieout.scenarios import checking, quote_to_cash, steps
+from tieout.reconcile.lines import shown
+from tieout.scenarios import checking, quote_to_cash, reconciliation, steps
 from tieout.scenarios.extraction import Reads, extract_side
-from tieout.scenarios.periods import planning, rereading
+from tieout.scenarios.periods import days, planning, report, rereading
 from tieout.scenarios.periods.calendar import calendar_of
 from tieout.scenarios.posting import Subject, subject_of
 from tieout.scenarios.quote_to_cash import READS, STOPPED
@@ -33,9 +34,9 @@ from tieout.store import period_plans, runs
 from tieout.store.period_plans import Plan
 
 NAME = "fiscal_period"
-STEPS = ("extract", "check", "plan", "apply", "write_back", "summarise")
+STEPS = ("extract", "check", "plan", "apply", "write_back", "reconcile", "summarise")
 #: The steps after a person's decision.
-AFTER_DECISION = ("apply", "write_back", "summarise")
+AFTER_DECISION = ("apply", "write_back", "reconcile", "summarise")
 
 
 class WaitsForApproval(Fatal):
@@ -104,16 +105,21 @@ def extract(services: Services, run_id: str) -> Numbers:
     """Reads the period's documents of both systems by their day, and what changed of everything else."""
 
     def work(run: UUID) -> Numbers:
-        subject, period = subject_of(services), _period(services, run)
-        numbers: Numbers = {
-            side.name: dict(extract_side(services, side, run, _others(subject)[name]))
-            for name, side in (("crm", services.crm), ("ledger", services.ledger))
-        }
-        for name, found in rereading.reread(services, subject, period, run).items():
-            numbers[name] |= found
-        return numbers
+        subject = subject_of(services)
+        return _read(services, subject, _period(services, run), run, _others(subject))
 
     return step(services, run_id, "extract", work)
+
+
+def _read(services: Services, subject: Subject, period: Period, run: UUID, others: Reads) -> Numbers:
+    """The period's documents by their day, and what changed of other entities."""
+    numbers: Numbers = {
+        side.name: dict(extract_side(services, side, run, others[name]))
+        for name, side in (("crm", services.crm), ("ledger", services.ledger))
+    }
+    for name, found in rereading.reread(services, subject, period, run).items():
+        numbers[name] |= found
+    return numbers
 
 
 def _others(subject: Subject) -> Reads:
@@ -178,10 +184,29 @@ def write_back(services: Services, run_id: str) -> Numbers:
     return quote_to_cash.write_back(services, run_id)
 
 
+def reconcile(services: Services, run_id: str) -> Numbers:
+    """Reads the period's documents of both systems once more, what was posted among them, and makes its report.
+
+    Also of a dry run and of a plan that was sent back: then it says what there is to do.
+    """
+
+    def work(run: UUID) -> Numbers:
+        period, subject = _period(services, run), subject_of(services)
+        wanted = reconciliation.reads(services.link, subject.entity, days.AREAS)
+        read = _read(services, subject, period, run, {
+            "crm": set(wanted["crm"]) - {subject.entity, subject.lines},
+            "ledger": set(wanted["ledger"]) - set(rereading.LEDGER),
+        })  # fmt: skip
+        return {**report.make(services, period, run), "read": read}
+
+    return step(services, run_id, "reconcile", work)
+
+
 def summarise(services: Services, run_id: str) -> Numbers:
     """Closes the run with what became of the plan: `partial` where something of it waits for a person or a vendor.
 
     Raises:
+        BooksDoNotClose: the period's report leaves a difference unexplained; it stays, as untied.
         Fatal: a suite stopped what the ledger answered; everything posted is recorded.
     """
     run = UUID(run_id)
@@ -196,7 +221,17 @@ def summarise(services: Services, run_id: str) -> Numbers:
     waits = not dry and (
         made.state != "applied" or numbers["changed"] or numbers["open"] or numbers["lines"].get("hold", 0)
     )
-    finish(services, run, "partial" if waits or broken or stopped else "succeeded", numbers)
+    tied = done.get("reconcile", {}).get("numbers") or {}
+    numbers |= {"report": tied.get("report"), "report_state": tied.get("state"), "report_hash": tied.get("hash")}
+    untied = tied.get("state") == "untied"
+    finish(services, run, "failed" if untied else "partial" if waits or broken or stopped else "succeeded", numbers)
+    if untied:
+        open_ = [one for one in tied["totals"] if one["unexplained"]]
+        raise BooksDoNotClose(
+            f"link {services.link.name}, {made.label}: the report of the period leaves unexplained "
+            + ", ".join(f"{one['area']} {shown(one['unexplained'], one['scale'])} {one['currency']}" for one in open_)
+            + "; everything posted is recorded; the report stays as untied: it is a fault of the reconciliation"
+        )
     if stopped:
         raise Fatal(
             f"link {services.link.name}, {made.label}: everything posted is recorded and written back, but the "

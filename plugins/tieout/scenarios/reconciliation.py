@@ -9,6 +9,7 @@ how much. docs/reconciliation.md explains it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -53,9 +54,9 @@ DOCUMENTS = {
 }  # fmt: skip
 
 
-def reads(link: Link, entity: str) -> Reads:
-    """What is read of both systems for the link's areas; `entity` is what it bills."""
-    areas = set(link.reconciliation.areas)
+def reads(link: Link, entity: str, only: Collection[str] | None = None) -> Reads:
+    """What is read of both systems for the link's areas, or only for some of them; `entity` is what it bills."""
+    areas: set[str] = {area for area in link.reconciliation.areas if only is None or area in only}
     crm, ledger = {"account"}, {"account", "organisation"}
     if areas & {*SALES, *RETURNS}:
         line = "order_line" if entity == "order" else "opportunity_line"
