@@ -86,7 +86,8 @@ def measure(orders: int, documents: int) -> list[Row]:
         # The CPU, ours and PostgreSQL's: whoever else works on the machine does not count.
         Row("  the last 8 of them", f"{late[0]:.2f} s, {late[1]:.2f} s CPU each", f"the first {early[1]:.2f} s CPU",
             late[1] / early[1], "1.25", most=1.25),
-        Row(f"planning {documents:,} documents", f"{seconds:.1f} s, {cpu_seconds:.1f} s CPU of ours", "", seconds / documents * 100_000,
+        Row(f"planning {documents:,} documents", f"{seconds:.1f} s, {cpu_seconds:.1f} s CPU of ours", "",
+            seconds / documents * 100_000,
             "60 s for 100,000", most=60),
         Row("  its peak memory", f"{peak:,.0f} MiB", "", peak / 1024, "1 GiB", most=1),
     ]  # fmt: skip

@@ -151,12 +151,17 @@ def totals_of(lines: Sequence[Line]) -> list[Total]:
 
 def lines_hash(link: str, label: str, lines: Sequence[Line]) -> str:
     """SHA-256 over everything that the lines say."""
-    shown = [
-        {**asdict(line), **{name: day.isoformat() if (day := getattr(line, name)) else None
-                            for name in ("posting_date", "credit_date")}}
-        for line in lines
-    ]  # fmt: skip
+    shown = [_plain(line) for line in lines]
     return content_hash({"link": link, "label": label, "lines": shown})
+
+
+def _plain(line: Line) -> dict[str, Any]:
+    """The line as JSON has it; there are many, and dataclasses.asdict would copy each value deeply."""
+    values = {name: getattr(line, name) for name in Line.__dataclass_fields__}
+    for name in ("posting_date", "credit_date"):
+        if values[name] is not None:
+            values[name] = values[name].isoformat()
+    return values
 
 
 def keep(conn: Connection, new: New) -> Plan:
@@ -176,10 +181,10 @@ def keep(conn: Connection, new: New) -> Plan:
     plan = Plan(**made._mapping)
     for start in range(0, len(new.lines), CHUNK):
         rows = [
-            {**asdict(line), "position": start + place}
+            {**_plain(line), "position": start + place}
             for place, line in enumerate(new.lines[start : start + CHUNK], start=1)
         ]
-        conn.execute(_ADD_LINES, {"plan_id": plan.plan_id, "rows": json.dumps(rows, default=str)})
+        conn.execute(_ADD_LINES, {"plan_id": plan.plan_id, "rows": json.dumps(rows)})
     detail = {"period": new.label, "hash": plan.hash, "state": plan.state, "needs_approval": plan.needs_approval,
               "totals": [asdict(one) for one in totals_of(new.lines)]}  # fmt: skip
     _note(conn, plan, "tieout", "period_plan.made", detail)
