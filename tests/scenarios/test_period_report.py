@@ -157,3 +157,26 @@ def test_a_finished_report_never_changes(company: Company) -> None:
     ):  # fmt: skip
         with pytest.raises(sa.exc.DBAPIError), company.engine.begin() as conn:
             conn.execute(sa.text(statement))
+
+
+def test_deals_are_reported_as_orders_are(
+    sandbox: SandboxProcess, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    lines = [{"product": "CHAIR", "quantity": 3, "price": Decimal("50.00")}]
+    company = Company(sandbox, engine, {
+        "story": "Two won deals.", "today": "2026-03-31",
+        "link": {"reconciliation": {"cut_off_hours": 0}, "policies": {"trigger": "opportunity_won"}},
+        "crm": {
+            "accounts": [{"name": "Acme Ltd", "city": "Leeds", "country": "United Kingdom"}],
+            "deals": [{"deal": "D-1", "account": "Acme Ltd", "date": "2026-01-31", "lines": lines},
+                      {"deal": "D-2", "account": "Acme Ltd", "date": "2026-02-01", "lines": lines}],
+        },
+    })  # fmt: skip
+    company.world.hand.pay(company.invoice("D-1")["InvoiceID"], Decimal("10.00"), date(2026, 2, 5))
+    company.sync()
+    january, february = company.report(JANUARY), company.report(FEBRUARY)
+    assert (january["state"], differences(company, january), differences(company, february)) == ("tied", [], [])
+    assert figures(january) == {("invoices", "GBP"): (15000, 15000)}
+    assert figures(february) == {("invoices", "GBP"): (15000, 15000), ("payments", "GBP"): (1000, 1000)}
+    company.world.close()

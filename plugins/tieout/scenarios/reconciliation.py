@@ -158,7 +158,7 @@ def summarise(services: Services, run_id: str) -> Numbers:
     told, closed = written["tie_out"]["numbers"], written.get("recount", {}).get("numbers", {})
     numbers = {"report": report.report_id, "as_of": report.as_of.isoformat(), "state": report.state,
                "hash": report.hash, "breaks": told["breaks"], "totals": [asdict(one) for one in totals],
-               "closed_periods": closed, "notify": _speaks(services.link, report, told)}  # fmt: skip
+               "closed_periods": closed, "notify": _speaks(services.link, report, told, closed)}  # fmt: skip
     if open_:
         finish(services, run, "failed", numbers)
         raise BooksDoNotClose(
@@ -293,9 +293,10 @@ def _in_words(total: Total) -> str:
     return f"{total.area} {total.text(total.unexplained)} {total.currency}".rstrip()
 
 
-def _speaks(link: Link, report: Report, told: Numbers) -> bool:
+def _speaks(link: Link, report: Report, told: Numbers, closed: Numbers) -> bool:
     """Whether somebody is to be told of the report, as the link says."""
-    return link.reconciliation.notify == "always" or report.state != "tied" or told["breaks"]["live"] > 0
+    moved = any(one["moved"] for one in closed.get("closed", ()))
+    return link.reconciliation.notify == "always" or report.state != "tied" or told["breaks"]["live"] > 0 or moved
 
 
 def _asked(services: Services, run: UUID) -> Numbers:

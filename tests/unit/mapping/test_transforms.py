@@ -280,3 +280,12 @@ def test_dates_as_xero_writes_them() -> None:
 def test_rate_in_the_other_direction() -> None:
     assert made("invert_rate", column([D("1.25"), D("0.85")], "decimal")) == [D("0.8"), D("1.1764705882")]
     assert refused("invert_rate", column([D(0), D(-1)], "decimal")) == [True, True]
+
+
+def test_the_days_of_a_list_in_both_of_xeros_spellings_stand_beside_its_other_fields() -> None:
+    texts = column([
+        '[{"On": "/Date(1767225600000+0000)/", "Amount": 1.10}, {"Amount": 2}, {"On": "2026-02-28T00:00:00"}]',
+        '[{"On": "soon"}]', "[]", None,
+    ])  # fmt: skip
+    assert made("every", texts, path="On", each_once=False, days=True) == ["2026-01-01\n\n2026-02-28", None, None, None]
+    assert made("every", texts, path="Amount", each_once=False) == ["1.10\n2\n", None, None, None]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tests.support.reconciliation import LINK, OLD, TODAY, Break, morning, reconcile
 from tieout.model.errors import AuthenticationFailed
@@ -226,3 +226,35 @@ def test_nothing_new_is_told_only_to_who_wants_it_always(
     chat.clear()
     TieOutNotice(link=LINK, channels=["chat"], always=True).notify({"ti": Reconciled(sync_run=uuid4())})
     assert chat == [], "a run without a report says nothing"
+
+
+def test_what_moved_in_a_closed_period_is_told_although_the_day_has_nothing_new(
+    engine: Engine, database_url: str, chat: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEOUT_DATABASE_URL", database_url)
+    run_id = uuid4()
+    reconcile(engine, TODAY - timedelta(days=1), [])
+    reconcile(engine, TODAY, [], run_id=run_id)
+    figures = [{"area": "payments", "currency": "EUR", "scale": 2, "a_before": 0, "a_after": 0, "b_before": 0,
+                "b_after": 6000}]  # fmt: skip
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into tieout.period_report (link, label, first, last, known_at, run_id, rules_hash, "
+                "mapping_hash, code_version) values (:link, 'FY2026-P01', '2026-01-01', '2026-01-31', now(), :run, "
+                "'r', 'm', 'c')"
+            ),
+            {"link": LINK, "run": run_id},
+        )
+        conn.execute(
+            text(
+                "insert into tieout.period_recount (link, label, report_id, run_id, known_at, moved, figures) "
+                "select link, label, report_id, run_id, now(), 1, cast(:figures as jsonb) from tieout.period_report"
+            ),
+            {"figures": json.dumps(figures)},
+        )
+    TieOutNotice(link=LINK, channels=["chat"]).notify({"ti": Reconciled(sync_run=run_id)})
+    ((_, message),) = chat
+    assert message["text"].splitlines()[-1] == (
+        "Closed period FY2026-P01 MOVED since it was closed: 1 documents, payments in the ledger by 60.00 EUR."
+    )
