@@ -45,8 +45,12 @@ DAG_ID = f"fiscal_period__{LINK}"
 WHOLE = {"from_date": "1996-07-01T00:00:00Z", "to_date": "1998-06-30T00:00:00Z"}
 #: A month of more documents asks for an approval (include/links/northwind.yaml).
 MOST_UNASKED = 60
-#: Forks of a killed scheduler seem to hold its sockets: without a bound PostgreSQL would keep its locks.
-ENVIRONMENT = {"PGOPTIONS": "-c idle_in_transaction_session_timeout=10s"}
+ENVIRONMENT = {
+    # Forks of a killed scheduler seem to hold its sockets: without a bound PostgreSQL would keep its locks.
+    "PGOPTIONS": "-c idle_in_transaction_session_timeout=10s",
+    # What a killed scheduler left behind is looked for so often, in seconds; by default each five minutes.
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
+}
 
 
 @dataclass
