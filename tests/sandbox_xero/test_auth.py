@@ -15,7 +15,7 @@ def test_a_token_is_given_for_credentials_in_header_or_body(sandbox: SandboxProc
     body = form | {"client_id": "sandbox-client", "client_secret": "sandbox-secret", "scope": "accounting.contacts"}
     assert httpx.post(url, data=body).json()["scope"] == "accounting.contacts"
     assert httpx.post(url, data=form, auth=("sandbox-client", "wrong")).json() == {"error": "invalid_client"}
-    assert httpx.post(url, data=body | {"scope": "accounting.reports.read"}).json() == {"error": "invalid_scope"}
+    assert httpx.post(url, data=body | {"scope": "accounting.journals.read"}).json() == {"error": "invalid_scope"}
     assert httpx.post(url, data=body | {"grant_type": "password"}).json() == {"error": "unsupported_grant_type"}
 
 

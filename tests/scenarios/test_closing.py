@@ -309,3 +309,12 @@ def test_the_page_closes_a_period_by_the_roles(finance: Finance, tmp_path: Path)
         assert "nothing moved since it was closed" in read("vera", f"/tie-outs/{finance.link}/{today}")
         printed = read("vera", f"/close/print?link={finance.link}&period={JANUARY.label}")
         assert "Checklist" in printed and "<form" not in printed and 'class="paper"' in printed
+
+
+def test_a_period_that_was_closed_without_a_report_is_told_and_fails_no_day(finance: Finance) -> None:
+    finance.begin()
+    with finance.engine.begin() as conn:
+        periods.close(conn, finance.link, JANUARY.label, "Rex", {"note": "before there were period reports"})
+    numbers = finance.reconcile()
+    [one] = numbers["closed_periods"]["closed"]
+    assert one["moved"] == 0 and "was not closed with a period report" in one["said"]

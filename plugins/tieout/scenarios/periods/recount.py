@@ -105,7 +105,12 @@ def run(services: Services, run_id: UUID) -> Numbers:
     for there in states:
         period = Period(there.first, there.last, there.label, there.last.year, 0)
         if there.state == "closed":
-            made = recount(services, period, run_id)
+            try:
+                made = recount(services, period, run_id)
+            except period_report.NoSuchPeriodReport as error:
+                # Closed before there were period reports, or past closing.close: there is nothing to hold it against.
+                closed.append({"period": period.label, "moved": 0, "said": f"Not recounted: {error}."})
+                continue
             closed.append({"period": made.label, "moved": made.moved, "said": made.in_words})
         elif there.state == "closing":
             numbers = report.make(services, period, run_id)
@@ -115,11 +120,16 @@ def run(services: Services, run_id: UUID) -> Numbers:
 
 
 def recount(services: Services, period: Period, run_id: UUID) -> Recount:
-    """Counts one closed period anew and keeps what moved since it was frozen."""
+    """Counts one closed period anew and keeps what moved since it was frozen.
+
+    Raises:
+        NoSuchPeriodReport: it was closed without one.
+    """
+    with services.engine.connect() as conn:
+        was = frozen(conn, services.link.name, period.label)
     at = reconciliation.clock(services)
     counted = report.count(services, period, at)
     with services.engine.begin() as conn:
-        was = frozen(conn, services.link.name, period.label)
         report.fill(conn, counted)
         moved = standing.moved(conn, was.report_id, period)
     told = [_told(services, one, was.known_at, place < MOST_ASKED) for place, one in enumerate(_largest(moved))]
