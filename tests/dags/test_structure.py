@@ -51,7 +51,9 @@ def test_tasks_are_the_scenarios_steps_in_their_order(dags: dict[str, DAG]) -> N
 
 def test_every_wait_has_a_bound_and_every_task_notifies(dags: dict[str, DAG]) -> None:
     for dag in dags.values():
-        assert dag.dagrun_timeout is not None and dag.max_active_runs == 1 and not dag.catchup
+        # Northwind's file lets two of its periods be at work at once.
+        most = 2 if dag.dag_id == "fiscal_period__northwind" else 1
+        assert dag.dagrun_timeout is not None and dag.max_active_runs == most and not dag.catchup
         for task in dag.tasks:
             asks = task.task_id == ASKS
             assert task.retries == (0 if asks else 3)
