@@ -20,12 +20,12 @@ from tieout.reconcile.classes import CLASSES
 from tieout.reconcile.lines import shown
 from tieout.reports.present import moment
 from tieout.scenarios import steps
-from tieout.scenarios.periods import checklist, closing, control, locks, recount
+from tieout.scenarios.periods import checklist, closing, control, recount
 from tieout.scenarios.periods import report as period_reports
 from tieout.scenarios.periods.acts import SUBJECTS, Act
-from tieout.scenarios.periods.calendar import calendar_of
+from tieout.scenarios.periods.calendar import calendar_of, of_link
 from tieout.scenarios.periods.checklist import Checklist
-from tieout.scenarios.services import find_link, open_services
+from tieout.scenarios.services import open_services
 from tieout.store import periods
 
 #: Differences that the report lists.
@@ -151,10 +151,10 @@ def count_again(
 
 def _checklist(link: str, label: str) -> Checklist:
     settings = load_settings()
-    calendar = locks.calendar_of_link(settings, link)
+    found, calendar = of_link(settings, link)
     period = calendar.period(label)
     with store() as engine, engine.connect() as conn:
-        return checklist.evaluate(conn, settings, find_link(settings, link), period, calendar.before(period))
+        return checklist.evaluate(conn, settings, found, period, calendar.before(period))
 
 
 def _show_report(report_id: int) -> None:

@@ -17,6 +17,7 @@ from tieout.cli.runs import Json, LinkName
 from tieout.model.settings import load_settings
 from tieout.reports.present import moment, words
 from tieout.scenarios.periods import locks
+from tieout.scenarios.periods.calendar import of_link
 from tieout.scenarios.services import find_link
 from tieout.store import periods
 
@@ -28,7 +29,7 @@ Label = Annotated[str, typer.Argument(help="The period, such as FY2026-P05: `tie
 def list_periods(link: LinkName, json: Json = False) -> None:
     """The periods of a link: what each is here and in the ledger, and where the two say different things."""
     settings = load_settings()
-    found, calendar = find_link(settings, link), locks.calendar_of_link(settings, link)
+    found, calendar = of_link(settings, link)
     with store() as engine, engine.connect() as conn:
         shown = locks.standing(conn, settings, found, calendar)
     if json:
@@ -50,7 +51,7 @@ def list_periods(link: LinkName, json: Json = False) -> None:
 @app.command("begin-closing")
 def begin_closing(link: LinkName, label: Label, by: By, note: Note = "") -> None:
     """Says that a period is being closed; documents may still be dated in it."""
-    period = locks.calendar_of_link(load_settings(), link).period(label)
+    period = of_link(load_settings(), link)[1].period(label)
     with store() as engine, engine.begin() as conn:
         periods.begin_closing(conn, link, period, by, note)
     typer.echo(f"{label} of {link} is closing")

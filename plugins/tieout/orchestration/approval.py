@@ -103,3 +103,31 @@ def _plan(conn: Any, context: Any) -> Any:
     if found is None:
         raise AirflowFailException("the run has no plan: clear its task plan")
     return found
+
+
+def answer(dag_id: str, run_id: str, agreed: bool, who: str) -> None:
+    """Has the task go on that waits for a decision which our store has taken: as its own answer would."""
+    from airflow.models.hitl import HITLDetail, HITLUser
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.trigger import handle_event_submit
+    from airflow.triggers.base import TriggerEvent
+    from airflow.utils import timezone
+    from airflow.utils.session import create_session
+    from airflow.utils.state import TaskInstanceState
+    from sqlalchemy import select
+
+    with create_session() as session:
+        query = select(TaskInstance).where(
+            TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id == "approve"
+        )
+        task = session.scalar(query.with_for_update(of=TaskInstance))
+        if task is None or task.state != TaskInstanceState.AWAITING_INPUT:
+            return
+        detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == task.id).with_for_update(of=HITLDetail))
+        if detail is None or detail.response_received:
+            return
+        detail.responded_by = HITLUser(id=who, name=who)
+        detail.responded_at = timezone.utcnow()
+        detail.chosen_options = ["Approve" if agreed else "Reject"]
+        detail.params_input = {}
+        handle_event_submit(TriggerEvent(detail.as_resume_event_payload()), task_instance=task, session=session)

@@ -14,7 +14,6 @@ from sqlalchemy import Engine
 
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
-from tieout.mapping.load import load_calendar
 from tieout.model.calendar import Calendar
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import Link
@@ -23,9 +22,9 @@ from tieout.model.tie_out import Head
 from tieout.reconcile import people, reading
 from tieout.reconcile.people import Break
 from tieout.reconcile.rules import Rules
+from tieout.scenarios.periods.calendar import of_link
 from tieout.scenarios.products import listing
 from tieout.scenarios.receivables import Owed
-from tieout.scenarios.services import find_link
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -84,9 +83,7 @@ class Sources:
 
     def calendar(self, link: str) -> tuple[Link, Calendar]:
         """A link and its fiscal calendar, as their files say them now. Raises ConfigurationFault with file:line."""
-        settings = self.settings()
-        found = find_link(settings, link)
-        return found, load_calendar(settings.include, found.calendar)
+        return of_link(self.settings(), link)
 
     def receivables(self, link: str) -> Sequence[Owed]:
         """What a link's customers owe."""

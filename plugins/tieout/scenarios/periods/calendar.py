@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from tieout.mapping.load import load_calendar
 from tieout.model.calendar import Calendar, Period
-from tieout.scenarios.services import Services
+from tieout.model.link import Link
+from tieout.model.settings import Settings
+from tieout.scenarios.services import Services, find_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,16 @@ def calendar_of(services: Services) -> Calendar:
         ConfigurationFault: there is none of that name, or it does not hold; with file:line.
     """
     return load_calendar(services.settings.include, services.link.calendar)
+
+
+def of_link(settings: Settings, name: str) -> tuple[Link, Calendar]:
+    """A link and its fiscal calendar by the link's name, where there are no services.
+
+    Raises:
+        ConfigurationFault: there is no such link or calendar, or it does not hold; with file:line.
+    """
+    link = find_link(settings, name)
+    return link, load_calendar(settings.include, link.calendar)
 
 
 def year_of(calendar: Calendar, zone: ZoneInfo, now: datetime) -> int:

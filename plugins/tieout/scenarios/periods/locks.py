@@ -14,12 +14,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, text
 
-from tieout.mapping.load import load_calendar, load_system
+from tieout.mapping.load import load_system
 from tieout.model.calendar import Calendar, Period
 from tieout.model.link import Link
 from tieout.model.settings import Settings
 from tieout.scenarios.rules import LOCK_DATES, lock_dates
-from tieout.scenarios.services import find_link
 from tieout.store import periods
 from tieout.store.periods import PeriodState, Reopening
 
@@ -70,15 +69,6 @@ class Standing:
             "link": self.link, "calendar": self.calendar, "today": self.today, "lock_dates": dict(self.lock_dates),
             "periods": [line.plain() for line in self.lines], "findings": list(self.findings),
         }  # fmt: skip
-
-
-def calendar_of_link(settings: Settings, link: str) -> Calendar:
-    """The fiscal calendar of a link by the link's name, where there are no services.
-
-    Raises:
-        ConfigurationFault: there is no such link or calendar, or it does not hold; with file:line.
-    """
-    return load_calendar(settings.include, find_link(settings, link).calendar)
 
 
 def standing(conn: Connection, settings: Settings, link: Link, calendar: Calendar) -> Standing:
