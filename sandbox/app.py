@@ -29,7 +29,7 @@ from sandbox.fault_middleware import FaultMiddleware, with_transport
 from sandbox.faults import BadPlan, FaultPlan, Faults
 from sandbox.state import State
 
-VENDORS = ("salesforce", "xero")
+VENDORS = ("salesforce", "hubspot", "xero", "quickbooks")
 
 
 @dataclass(frozen=True, slots=True)
