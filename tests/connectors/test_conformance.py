@@ -12,7 +12,7 @@ from tests.connectors.vendors import LONG_AGO, Salesforce, Vendor, Xero, spread
 from tests.connectors.wires import Time
 from tests.support.sandbox import SandboxProcess
 from tieout.connectors.base import Answer, Connector, Request
-from tieout.connectors.registry import CAPABILITIES, connect
+from tieout.connectors.registry import capabilities, connect
 from tieout.model.connection import Connection
 from tieout.model.errors import AuthenticationFailed, RateLimited, Retriable
 
@@ -235,9 +235,9 @@ def test_counters_tell_what_was_done(vendor: Vendor, connector: Connector) -> No
 
 
 def test_capabilities_name_what_there_is(vendor: Vendor, connector: Connector) -> None:
-    capabilities = CAPABILITIES[vendor.name]
-    assert vendor.operation in capabilities.operations
-    for name in capabilities.operations:
+    can = capabilities(vendor.name)
+    assert vendor.operation in can.operations
+    for name in can.operations:
         operation = connector.operation(name)
         assert not (operation.creates and operation.repeatable)
         assert operation.batch >= 1 and operation.quiet_period > timedelta(0)

@@ -14,8 +14,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from tests.connectors.wires import NOW, Time, Wire, answer, connection, entity
-from tieout.connectors.salesforce import SalesforceConnector
-from tieout.connectors.xero import XeroConnector
+from tieout.connectors.salesforce.connector import SalesforceConnector
+from tieout.connectors.xero.connector import XeroConnector
 from tieout.model.connection import Connection
 from tieout.model.errors import AuthenticationFailed, ConfigurationFault, Retriable
 

@@ -12,7 +12,8 @@ import pytest
 from tests.connectors.wires import NOW, Time, Wire, answer, connection, entity, item
 from tieout.connectors import exact_json
 from tieout.connectors.base import Answer, Request
-from tieout.connectors.salesforce import SalesforceConnector, soql
+from tieout.connectors.salesforce import soql
+from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.model.errors import ConfigurationFault, Fatal, PermissionDenied, RateLimited, VendorFault
 
 HOST = "https://acme.my.salesforce.com"

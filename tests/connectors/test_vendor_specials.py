@@ -17,9 +17,9 @@ from tests.support.sandbox import SandboxProcess
 from tieout.connectors import exact_json
 from tieout.connectors.base import Answer, Request
 from tieout.connectors.requirements import FieldNeed, Required
-from tieout.connectors.salesforce import SalesforceConnector
+from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.connectors.wire import Clock
-from tieout.connectors.xero import XeroConnector
+from tieout.connectors.xero.connector import XeroConnector
 from tieout.model.connection import Connection
 from tieout.model.errors import PermissionDenied
 from tieout.scenarios.ledger_hand import LedgerHand

@@ -13,8 +13,9 @@ import pytest
 
 from tests.connectors.wires import NOW, Time, Wire, answer, connection, entity, item
 from tieout.connectors.base import Answer, Request
-from tieout.connectors.xero import XeroConnector, dates, read
+from tieout.connectors.xero import dates, read
 from tieout.connectors.xero.compare import differences
+from tieout.connectors.xero.connector import XeroConnector
 from tieout.connectors.xero.reasons import reason_of
 from tieout.model.errors import PermissionDenied, RateLimited, Retriable, VendorFault
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tieout.mapping.limits import LIMITS, Limit
+from tieout.mapping.limits import limits as limits_of
+from tieout.mapping.limits.fields import Limit
 from tieout.mapping.load import unused_overrides
 from tieout.mapping.spec import FieldMapping, Mapping, did_you_mean
 from tieout.model.link import Link
@@ -54,7 +55,7 @@ def lint(mappings: Iterable[Mapping], link: Link | None = None) -> list[Finding]
 
 
 def _one(mapping: Mapping, every: list[Mapping]) -> Iterator[Finding]:
-    objects = LIMITS.get(mapping.system)
+    objects = limits_of(mapping.system)
     if objects is None:
         yield Finding(mapping.where("system"), "warning", f"nothing is known of the limits of '{mapping.system}'")
         return
@@ -165,7 +166,7 @@ def _length_of_common(mapping: Mapping, name: str, every: list[Mapping]) -> int 
         if field.transform in _SHORT:
             found.append(_SHORT[field.transform])
             continue
-        limits = dict(LIMITS.get(other.system, {}).get(other.object, {}))
+        limits = dict((limits_of(other.system) or {}).get(other.object, {}))
         for source in field.source:
             column = other.staged.get(source)
             limit = _limit(limits, column.path) if column else None

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from tieout.connectors.systems import connection_types
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 
 #: Airflow's connection type -> the connector that speaks to it.
-SYSTEMS = {"tieout_salesforce": "salesforce", "tieout_xero": "xero"}
+SYSTEMS = connection_types()
 
 
 class AirflowConnection(Protocol):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from tieout.connectors import systems
 from tieout.model.errors import TieoutError
 from tieout.orchestration.connections import keep_secret, translate
+from tieout.orchestration.provider import hook_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,20 +53,19 @@ class _ConnectorHook(BaseHook):  # type: ignore[misc]  # airflow is not followed
             connector.close()
 
 
-class SalesforceHook(_ConnectorHook):
-    """The connection type `tieout_salesforce`."""
+def _hook(system: str) -> type[_ConnectorHook]:
+    values = {
+        "__doc__": f"The connection type `{systems.PREFIX}{system}`.",
+        "__module__": __name__,
+        "default_conn_name": f"{system}_default",
+        "conn_type": f"{systems.PREFIX}{system}",
+        "hook_name": f"{systems.label(system)} (Tieout)",
+    }
+    return type(hook_class(system), (_ConnectorHook,), values)
 
-    default_conn_name = "salesforce_default"
-    conn_type = "tieout_salesforce"
-    hook_name = "Salesforce (Tieout)"
 
-
-class XeroHook(_ConnectorHook):
-    """The connection type `tieout_xero`."""
-
-    default_conn_name = "xero_default"
-    conn_type = "tieout_xero"
-    hook_name = "Xero (Tieout)"
+# Airflow wants a class of its own, by name, for each connection type.
+globals().update({hook_class(system): _hook(system) for system in systems.names()})
 
 
 def in_words(findings: Sequence[Finding]) -> tuple[bool, str]:

@@ -1,72 +1,36 @@
 """The connection types that Airflow shows, with their forms. Read by Airflow through the package's entry point.
 
-Nothing is imported here: every Airflow process reads this at start.
+No connector and nothing of Airflow is imported here: every Airflow process reads this at start.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-_TEXT = {"type": ["string", "null"]}
-
-
-def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"label": label, "description": description, "schema": {**_TEXT, **schema}}
-
-
-_ALLOWED_HOSTS = _field(
-    "Allowed hosts",
-    "Host names that Tieout may call with these credentials, separated by commas. Empty: the vendor's own hosts.",
-)
-
-_SALESFORCE: dict[str, Any] = {
-    "connection-type": "tieout_salesforce",
-    "hook-class-name": "tieout.orchestration.hooks.SalesforceHook",
-    "hook-name": "Salesforce (Tieout)",
-    "ui-field-behaviour": {
-        "hidden-fields": ["port", "schema"],
-        "relabeling": {
-            "host": "Login URL",
-            "login": "Client id (consumer key)",
-            "password": "Client secret, or private key (PEM)",
-        },
-        "placeholders": {"host": "https://mycompany.my.salesforce.com"},
-    },
-    "conn-fields": {
-        "auth": _field(
-            "Sign-in",
-            "client_credentials: the connected app's own user. jwt: a certificate, and the user named below.",
-            enum=["client_credentials", "jwt"],
-            default="client_credentials",
-        ),
-        "username": _field("User name", "Only for jwt: the Salesforce user to act as."),
-        "api_version": _field("API version", "Such as 62.0. Empty: the version that Tieout was tested with."),
-        "allowed_hosts": _ALLOWED_HOSTS,
-    },
-}
-
-_XERO: dict[str, Any] = {
-    "connection-type": "tieout_xero",
-    "hook-class-name": "tieout.orchestration.hooks.XeroHook",
-    "hook-name": "Xero (Tieout)",
-    "ui-field-behaviour": {
-        "hidden-fields": ["port", "schema"],
-        "relabeling": {"host": "API base URL", "login": "Client id", "password": "Client secret"},
-        "placeholders": {"host": "https://api.xero.com"},
-    },
-    "conn-fields": {
-        "token_url": _field("Token URL", "Empty: Xero's own, https://identity.xero.com/connect/token."),
-        "tenant_id": _field("Tenant id", "The organisation. Empty is accepted when the app is joined to one only."),
-        "allowed_hosts": _ALLOWED_HOSTS,
-    },
-}
+from tieout.connectors import systems
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Airflow's description of this package: two connection types, whose `password` Airflow itself hides."""
+    """Airflow's description of this package: a connection type for each system, whose `password` Airflow hides."""
     return {
         "package-name": "tieout",
         "name": "Tieout",
         "description": "Joins a CRM to a ledger and proves that the two agree.",
-        "connection-types": [_SALESFORCE, _XERO],
+        "connection-types": [_type(name) for name in systems.names()],
     }
+
+
+def _type(name: str) -> dict[str, Any]:
+    form = systems.form_of(name)
+    return {
+        "connection-type": f"{systems.PREFIX}{name}",
+        "hook-class-name": f"tieout.orchestration.hooks.{hook_class(name)}",
+        "hook-name": f"{form['label']} (Tieout)",
+        "ui-field-behaviour": form["ui-field-behaviour"],
+        "conn-fields": form["conn-fields"],
+    }
+
+
+def hook_class(name: str) -> str:
+    """The name of a system's class in hooks.py."""
+    return f"{name.title().replace('_', '')}Hook"

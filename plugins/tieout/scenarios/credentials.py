@@ -9,6 +9,7 @@ import json
 import os
 from typing import Any
 
+from tieout.connectors.systems import connection_types
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import Settings
@@ -53,16 +54,15 @@ def _connection(name: str, entry: object, where: str) -> Connection:
         # Airflow exports URIs too (`--serialization-format uri`), which hold the secret in the middle of the text.
         raise ConfigurationFault(f"{where}: connection {name!r} is no JSON object; export it as JSON")
     kind = str(entry.get("conn_type", ""))
-    if not kind.startswith("tieout_"):
-        raise ConfigurationFault(
-            f"{where}: connection {name!r} has type {kind!r}; expected tieout_salesforce or tieout_xero"
-        )
+    types = connection_types()
+    if kind not in types:
+        raise ConfigurationFault(f"{where}: connection {name!r} has type {kind!r}; expected {' or '.join(types)}")
     extra = entry.get("extra") or {}
     if isinstance(extra, str):
         extra = _parsed(extra, where)
     return Connection(
         name=name,
-        system=kind.removeprefix("tieout_"),
+        system=types[kind],
         host=str(entry.get("host") or ""),
         login=str(entry.get("login") or ""),
         password=str(entry.get("password") or ""),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tieout.connectors import systems
 from tieout.connectors.base import Guard, Operation
-from tieout.connectors.registry import CAPABILITIES, connect
+from tieout.connectors.registry import capabilities, connect
 from tieout.model.connection import Connection
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "guarantees.md"
@@ -15,7 +16,7 @@ ROW = re.compile(r"^\| (\w+) \| `([\w.]+)` \| ([^|]+) \| (\d+) \| ([^|]+) \|$", 
 
 def _declared() -> dict[tuple[str, str], Operation]:
     found = {}
-    for system, can in CAPABILITIES.items():
+    for system, can in ((name, capabilities(name)) for name in systems.names()):
         connector = connect(Connection("page", system, "http://127.0.0.1:1", "id", "secret", {"tenant_id": "t"}))
         for name in can.operations:
             found[system, name] = connector.operation(name)
