@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, text
 
 from tieout.mapping.spec import Mapping
+from tieout.model.standing import ACTIVE
 from tieout.scenarios.billing import Closed, Rules
 from tieout.scenarios.frames import common_rows
 from tieout.scenarios.services import Services
@@ -32,7 +33,7 @@ def load_rules(services: Services) -> Rules:
         tax_rates={
             row["tax_code"]: row["rate_percent"]
             for row in rates
-            if row.get("status") in (None, "ACTIVE") and row.get("rate_percent") is not None
+            if row.get("status") in (None, ACTIVE) and row.get("rate_percent") is not None
         },
         aliases=approved,
         locked_until=max(locks.values(), default=None),

@@ -21,6 +21,7 @@ from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import Link
 from tieout.model.settings import Settings, load_settings
+from tieout.model.standing import CREDITS
 from tieout.quality.suites import suites_hash
 from tieout.scenarios.credentials import from_environment
 from tieout.store.engine import connect as connect_store
@@ -47,6 +48,11 @@ class Side:
     def record_url(self, record_id: str) -> str:
         """Where a person opens the record: stands on the invoice, so that finance finds the order."""
         return f"{self.host.rstrip('/')}/{record_id}"
+
+
+def credits_of(ledger: Side) -> dict[str, str]:
+    """What lowers a customer's balance in this ledger (model/standing.CREDITS)."""
+    return {entity: kind for entity, kind in CREDITS.items() if entity in ledger.mappings}
 
 
 @dataclass(frozen=True)
