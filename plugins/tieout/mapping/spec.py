@@ -135,7 +135,7 @@ class Mapping(_Part):
             )
         return self.staged[source[0]].path
 
-    def words(self, field: str, *meant: str) -> list[str]:
+    def words(self, field: str, *meant: Scalar) -> list[str]:
         """What the vendor's column says where the common field is one of these words; empty where it has none of them.
 
         Raises:
@@ -147,8 +147,9 @@ class Mapping(_Part):
                 f"{self.where('read', field)}: {field} of {self.system} {self.entity}: expected one column, as it is "
                 "or by lookup"
             )
-        table = spec.settings.get("values", {})
-        return [word for word, value in table.items() if value in meant] if spec.transform else list(meant)
+        if spec.transform is None:
+            return [str(word) for word in meant]
+        return [word for word, value in spec.settings.get("values", {}).items() if value in meant]
 
     @property
     def columns(self) -> tuple[str, ...]:

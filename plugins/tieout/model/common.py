@@ -59,6 +59,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "opportunity_id": "text",
         "status": "text",
         "accepted": "boolean",
+        "closed": "boolean",
         "currency": "text",
         "freight_minor": "minor",
         "tax_minor": "minor",

@@ -310,6 +310,9 @@ def _write_off(seen: _Seen, mended: Sequence[Mended]) -> dict[int, _Can]:
     if account is None:
         why = "the link names no account for it: reconciliation.write_off_account in its file"
         return {one.break_id: _Can("no_account", why) for one in mended}
+    if write_off.NO_TAX not in seen.services.link.tax_codes:
+        why = f"the link does not say how the ledger calls no tax: tax_codes.{write_off.NO_TAX} in its file"
+        return {one.break_id: _Can("no_tax_code", why) for one in mended}
     most = load_reconciliation_rules(seen.services.settings.include).rounding_minor
     records = seen.records(mended)
     live = live_documents(seen.services, subject_of(seen.services), records)

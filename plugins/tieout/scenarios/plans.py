@@ -288,6 +288,7 @@ class _Maker:
         self._object = services.crm.mappings[entity].object
         self._child = lines_name(services)
         self._today = rules.today
+        self._items = rules.items
         self._credit_day = posting_date(rules.today, rules)
 
     def _day(self, credited: Credited) -> date | Hold:
@@ -347,7 +348,8 @@ class _Maker:
             lines += [
                 {
                     "_source_id": bill.source_id, "_key": bill.source_id, "position": position,
-                    "product_code": line.product_code, "description": line.description, "quantity": line.quantity,
+                    "product_code": line.product_code, "product_id": self._item(line.product_code),
+                    "description": line.description, "quantity": line.quantity,
                     "unit_price": line.unit_price, "discount_percent": line.discount_percent or None,
                     "account_code": line.account_code, "tax_code": line.tax_code, "net_minor": line.net_minor,
                     "tax_minor": line.tax_minor, "currency": bill.currency,
@@ -373,10 +375,18 @@ class _Maker:
                     "_source_id": source_id, "_key": source_id, "customer_id": credited.customer_id,
                     "date": day, "currency": currency, "status": "authorised",
                     "reference": self.credit_reference(plan), "exchange_rate": credited.exchange_rate,
+                    "own_number": self._credit_number(plan),
                 }
             )  # fmt: skip
             lines += [
-                {"_source_id": source_id, "_key": source_id, "position": position, "currency": currency, **line}
+                {
+                    "_source_id": source_id,
+                    "_key": source_id,
+                    "position": position,
+                    "currency": currency,
+                    "product_id": self._item(line.get("product_code")),
+                    **line,
+                }
                 for position, line in enumerate(credited.lines, start=1)
             ]
         made, refused = self._bodies("credit_memo", "invoice_line", heads, lines)
@@ -432,6 +442,15 @@ class _Maker:
 
     def _uid(self, plan: Plan, kind: str, revision: int) -> str:
         return doc_uid(self._link.name, self._link.crm, self._object, plan.judgement.source_id, kind, revision)
+
+    def _item(self, code: str | None) -> str | None:
+        """The ledger's id of an item."""
+        return self._items.get(code) if code is not None else None
+
+    def _credit_number(self, plan: Plan) -> str:
+        """A number of ours for ledgers that have none of their own: CN- of an order or deal, CR- of a return."""
+        prefix, revision = ("CN" if plan.live else "CR"), _credited_revision(plan)
+        return f"{prefix}-{plan.judgement.source_number}" + (f"-{revision}" if revision > 1 else "")
 
     def credit_reference(self, plan: Plan) -> str:
         """Our stamp: credit notes have no unique number, so they are looked up by this reference."""

@@ -28,7 +28,7 @@ def load_rules(services: Services) -> Rules:
         locks = lock_dates(conn, ledger.name, ledger.mappings["organisation"])
     return Rules(
         link=link,
-        items=frozenset(row["code"] for row in items if row.get("code")),
+        items={row["code"]: row["product_id"] for row in items if row.get("code")},
         currencies=frozenset(row["code"] for row in currencies if row.get("code")),
         tax_rates={
             row["tax_code"]: row["rate_percent"]
@@ -39,6 +39,7 @@ def load_rules(services: Services) -> Rules:
         locked_until=max(locks.values(), default=None),
         today=now.astimezone(ZoneInfo(link.time_zone)).date(),
         closed=closed,
+        line_discounts=ledger.capabilities.line_discounts,
     )
 
 

@@ -35,7 +35,7 @@ LINES = (
     {"product_code": "CHAI", "description": "Chai", "quantity": Decimal(1), "unit_price": Decimal("100.10"),
      "account_code": "200", "tax_code": "OUTPUT2", "net_minor": 10010, "tax_minor": None},
 )  # fmt: skip
-RULES = Rules(LINK, frozenset(), frozenset({"GBP"}), {}, {}, None, TODAY)
+RULES = Rules(LINK, {}, frozenset({"GBP"}), {}, {}, None, TODAY)
 INVOICE_ID, CONTACT_ID = "3f0a5a4e-0000-4000-8000-000000000001", "3f0a5a4e-0000-4000-8000-000000000002"
 
 

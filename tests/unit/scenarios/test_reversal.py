@@ -33,7 +33,7 @@ MARCH_CLOSED, TODAY_CLOSED = date(2026, 3, 31), date(2026, 4, 30)
 
 def rules(locked_until: date | None, link: Link = LINK) -> Rules:
     return Rules(
-        link=link, items=frozenset(), currencies=frozenset(), tax_rates={}, aliases={}, locked_until=locked_until,
+        link=link, items={}, currencies=frozenset(), tax_rates={}, aliases={}, locked_until=locked_until,
         today=date(2026, 4, 15),
     )  # fmt: skip
 
