@@ -1,4 +1,4 @@
-"""Bringing records in for tests, demos and CSV loaders: create, update or upsert with associations. No part of delivery.
+"""Bringing records in for tests, demos and CSV loaders: create, update or upsert, associate. No part of delivery.
 
 A record is `{"id"?, "properties": {...}, "associations"?: {object: id or [ids]}, "stage"?: label, "pipeline"?: label}`.
 """

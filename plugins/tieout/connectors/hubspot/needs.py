@@ -22,8 +22,9 @@ _WRITE_BACK = {
 STANDARD = Required(
     fields={
         "companies": {
-            "name": _READ, "tieout_account_number": _READ, "tieout_tax_id": _TEXT, "tieout_is_person": FieldNeed("bool"),
-            "tieout_currency": _READ, "tieout_ledger_id": FieldNeed("string", unique=True, writable=True),
+            "name": _READ, "tieout_account_number": _READ, "tieout_tax_id": _TEXT,
+            "tieout_is_person": FieldNeed("bool"), "tieout_currency": _READ,
+            "tieout_ledger_id": FieldNeed("string", unique=True, writable=True),
             "tieout_ledger_number": _TEXT, "tieout_credit_limit": _NUMBER, "tieout_open_balance": _NUMBER,
             "tieout_overdue_amount": _NUMBER, "tieout_available_credit": _NUMBER, "tieout_credit_currency": _TEXT,
             "tieout_credit_rates": _TEXT, "tieout_credit_as_of": FieldNeed("datetime", writable=True),

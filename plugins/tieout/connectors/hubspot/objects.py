@@ -2,7 +2,7 @@
 
 `companies`; `line_items of orders` (those that belong to an order); `tickets in pipeline returns`; a custom object by
 its name. Paths: `id`, `createdAt`, `updatedAt`, `archived`, `properties.<name>`, `associations.<object>` (the id of the
-primary or only one), `associations.parent` (of `X of Y`: the Y), `stage.id|label|won|closed` (of the record's pipeline).
+primary or only one), `associations.parent` (of `X of Y`: the Y), `stage.id|label|won|closed` (in its pipeline).
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ def is_id(text: str) -> bool:
 
 
 def _listed(reader: Reader, kind: Kind, want: Wanted) -> Iterator[list[dict[str, Any]]]:
-    """All records by id, in lists of GATHERED: a record that changes meanwhile keeps its place, a new one comes last."""
+    """All records by id, in lists of GATHERED: one that changes meanwhile keeps its place, a new one is last."""
     session, path = reader.session, f"/crm/v3/objects/{kind.object}"
     params = {"limit": str(PAGE), "archived": "false", "properties": ",".join(want.properties)}
     only_ids = len(urlencode(params)) > MOST_QUERY

@@ -122,7 +122,7 @@ def _judge(session: HubSpotSession, shape: Shape, inputs: Sequence[Sequence[Item
     of_results = [_named(shape, one, inputs) for one in results]
     of_errors = [_blamed(one, inputs) for one in errors]
     left = [at for at in range(len(inputs)) if at not in of_results and not any(at in them for them in of_errors)]
-    if len(left) == 1 and of_errors.count(frozenset()) == 1 == of_errors.count(frozenset()):
+    if len(left) == 1 and of_errors.count(frozenset()) == 1:
         # One item without a word, one error without a name.
         of_errors[of_errors.index(frozenset())] = frozenset(left)
     answers: list[Answer] = []
@@ -284,5 +284,6 @@ def _there(session: HubSpotSession, shape: Shape, items: Sequence[Item]) -> dict
         for record in results:
             key = (record.get("properties") or {}).get(shape.unique) if shape.unique else record.get("id")
             same = [one for one in some if one == key] or [one for one in some if one.lower() == str(key).lower()]
-            there.update(dict.fromkeys(same[:1], record))
+            if same:
+                there[same[0]] = record
     return there
