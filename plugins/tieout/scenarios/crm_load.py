@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from tieout.connectors.salesforce.connector import SalesforceConnector
-from tieout.connectors.salesforce.load import SaveResult
+from tieout.connectors.saved import SaveResult
 from tieout.model.staged import StagedEntity, StagedField
 
 #: The custom field (External ID, Unique) that carries our key.
