@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 
 #: How often, and how many seconds apart, keeping is tried while the store is away: the token must not be lost.
 KEEP_TRIES, KEEP_PAUSE = 20, 0.5
-_LOCK = "hashtextextended('tieout.refresh:' || %(connection)s::text, 0)"
-_LOAD = "select sealed, before, begun_with, generation from tieout.refresh_token where connection = %(connection)s"
+_LOCK = "hashtextextended('tieout.refresh:' || %(holder)s::text, 0)"
+_LOAD = "select sealed, before, begun_with, generation from tieout.refresh_token where holder = %(holder)s"
 _KEEP = """
-insert into tieout.refresh_token (connection, sealed, begun_with) values (%(connection)s, %(sealed)s, %(begun_with)s)
-on conflict (connection) do update set before = refresh_token.sealed, sealed = excluded.sealed,
+insert into tieout.refresh_token (holder, sealed, begun_with) values (%(holder)s, %(sealed)s, %(begun_with)s)
+on conflict (holder) do update set before = refresh_token.sealed, sealed = excluded.sealed,
     begun_with = excluded.begun_with, generation = refresh_token.generation + 1, kept_at = clock_timestamp()
     where refresh_token.generation = %(generation)s
 """
@@ -41,7 +41,7 @@ class StoredRefresh:
 
     Args:
         engine: of the store.
-        connection: its name is the row's key.
+        connection: the row is that of its app at its company (`holder_of`).
         fernet_keys: Airflow's own, the newest first; none: a key is made of the connection's client secret.
         pause: sleeps between two tries to keep.
 
@@ -57,6 +57,7 @@ class StoredRefresh:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = connection.name
+        self.holder = holder_of(connection)
         self._engine = engine
         self._seal = _sealer(connection, fernet_keys)
         self._pause = pause
@@ -67,12 +68,12 @@ class StoredRefresh:
     def exclusive(self) -> Iterator[None]:
         """See RefreshShelf. A writer that dies frees the lock with its session."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-            conn.exec_driver_sql(f"select pg_advisory_lock({_LOCK})", {"connection": self.name})
+            conn.exec_driver_sql(f"select pg_advisory_lock({_LOCK})", {"holder": self.holder})
             try:
                 yield
             finally:
                 try:
-                    conn.exec_driver_sql(f"select pg_advisory_unlock({_LOCK})", {"connection": self.name})
+                    conn.exec_driver_sql(f"select pg_advisory_unlock({_LOCK})", {"holder": self.holder})
                 except Retriable as error:
                     # The session is gone, and the lock with it.
                     log.warning("refresh.lock_gone", connection=self.name, error=str(error))
@@ -81,7 +82,7 @@ class StoredRefresh:
     def current(self, first: str) -> Sequence[str]:
         """See RefreshShelf."""
         with self._engine.connect() as conn:
-            row = conn.exec_driver_sql(_LOAD, {"connection": self.name}).one_or_none()
+            row = conn.exec_driver_sql(_LOAD, {"holder": self.holder}).one_or_none()
         self._first = first
         if row is None:
             self._generation = 0
@@ -103,7 +104,7 @@ class StoredRefresh:
     def keep(self, token: str) -> None:
         """See RefreshShelf. Raises Retriable where another writer came in between: then that one's token counts."""
         values = {
-            "connection": self.name,
+            "holder": self.holder,
             "sealed": self._seal.encrypt(token.encode()).decode(),
             "begun_with": _print_of(self._first),
             "generation": self._generation,
@@ -127,12 +128,19 @@ class StoredRefresh:
     def _is_kept(self, token: str) -> bool:
         """Whether an earlier try was committed, and only its answer lost."""
         with self._engine.connect() as conn:
-            row = conn.exec_driver_sql(_LOAD, {"connection": self.name}).one()
+            row = conn.exec_driver_sql(_LOAD, {"holder": self.holder}).one()
         return self._seal.decrypt(row.sealed.encode()) == token.encode()
 
 
+def holder_of(connection: Connection) -> str:
+    """Whose token it is: the app's, at the company. Not the connection's name: Airflow's Test button makes up one."""
+    return "/".join((connection.system, connection.login, str(connection.extra.get("realm_id") or "")))
+
+
 def _sealer(connection: Connection, fernet_keys: Sequence[str]) -> MultiFernet:
-    own = HKDF(SHA256(), 32, connection.name.encode(), b"tieout refresh token").derive(connection.password.encode())
+    own = HKDF(SHA256(), 32, holder_of(connection).encode(), b"tieout refresh token").derive(
+        connection.password.encode()
+    )
     try:
         given = [Fernet(key.strip()) for key in fernet_keys if key.strip()]
     except ValueError:

@@ -1,7 +1,7 @@
 """What QuickBooks says beyond its documents: the trial balance (`reports/TrialBalance`). It tells nobody's history.
 
 A report is rows of ColData as a person sees them; an account's row has its id, and its balance is debit less credit.
-Only accounts in the home currency are in it: the receivables account of each foreign currency is shown in home currency.
+The receivables account of each foreign currency is in it in the home currency.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a document's payments and credits come to, which QuickBooks says only in the lines of its Payments.
 
 A Payment's lines link what it settles (Invoice) and what it uses up (CreditMemo); TotalAmt is the money that came in. A
-Payment of TotalAmt 0 only sets credit memos against invoices. What stands on a record of an entity of ours beside Intuit's
-own fields is made here, under names that Intuit does not have:
+Payment of TotalAmt 0 only sets credit memos against invoices. What stands on a record beside Intuit's own fields is
+made here, under names that Intuit does not have:
 
 - Payment.Applied: [{InvoiceId, Amount}], the money; Payment.Credits: [{CreditMemoId, InvoiceId, Amount}];
   Payment.Kind: `payment`, or `application` where no money moved.

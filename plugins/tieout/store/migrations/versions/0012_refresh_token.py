@@ -14,7 +14,7 @@ depends_on = None
 
 TABLE = """
 create table tieout.refresh_token (
-    connection text primary key,
+    holder text primary key,
     sealed text not null,
     before text,
     begun_with text not null,
