@@ -119,6 +119,44 @@ class TokenShelf:
     refresh: RefreshShelf = field(default_factory=MemoryRefresh, repr=False)
 
 
+class Tokens(Protocol):
+    """Where a session takes its token from."""
+
+    @property
+    def connection(self) -> Connection:
+        """Whose token it is."""
+        ...
+
+    def current(self) -> Token:
+        """A token that can be used now. Raises AuthenticationFailed, Retriable."""
+        ...
+
+    def replace(self, refused: Token) -> Token:
+        """Another token in place of one that the vendor refused. Raises as `current`."""
+        ...
+
+
+class FixedToken:
+    """A token that a person made at the vendor and put into the connection: it does not end, and cannot be renewed."""
+
+    def __init__(self, connection: Connection, value: str, remedy: str) -> None:
+        self.connection = connection
+        self._token = Token(value, float("inf"), {})
+        self._remedy = remedy
+
+    def current(self) -> Token:
+        """See Tokens. Raises AuthenticationFailed when there is none."""
+        if not self._token.value:
+            raise AuthenticationFailed(f"connection {self.connection.name!r}: the token is empty; {self._remedy}")
+        return self._token
+
+    def replace(self, refused: Token) -> Token:
+        """There is no other. Raises AuthenticationFailed."""
+        raise AuthenticationFailed(
+            f"connection {self.connection.name!r}: {self.connection.system} refuses the credentials; {self._remedy}"
+        )
+
+
 class TokenSource:
     """The current token of one connection; fetched when needed, renewed before its end or when it is refused.
 

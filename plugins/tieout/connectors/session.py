@@ -12,7 +12,7 @@ from typing import Any
 from tieout.connectors import exact_json
 from tieout.connectors.gate import Gate
 from tieout.connectors.http import Call, HttpClient, NotSent, Parse, Reply
-from tieout.connectors.oauth import Token, TokenSource
+from tieout.connectors.oauth import Token, Tokens
 from tieout.connectors.pace import Heard
 from tieout.model.errors import RateLimited, Retriable
 
@@ -29,7 +29,7 @@ class Session:
     def __init__(
         self,
         http: HttpClient,
-        tokens: TokenSource,
+        tokens: Tokens,
         base_url: Callable[[Token], str],
         gate: Gate,
         hear: Callable[[Reply], Heard],

@@ -8,9 +8,9 @@ made here, under names that Intuit does not have:
   credit; payment, or `application` where no money moved), Note (PrivateNote without what a void puts before it).
 - Invoice, CreditMemo: NetAmt (TotalAmt less tax), SalesLines (without the subtotals that Intuit adds).
 - Invoice: Credited and Paid; PaidOn, the day of the last payment or credit, once nothing is due.
-- CreditMemo: Applications [{InvoiceId, Amount, Date, PaymentId}].
-- Payment: Applied [{InvoiceId, Amount}], the money; Credits [{CreditMemoId, InvoiceId, Amount}]; UnappliedStanding,
-  UnappliedKind: those of what is not applied.
+- CreditMemo: Allocations [{InvoiceId, Amount, Date, PaymentId}].
+- Payment: Applications [{InvoiceId, Amount}], the money; Credits [{CreditMemoId, InvoiceId, Amount}];
+  UnappliedStanding, UnappliedKind: those of what is not applied.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def with_parts(payment: Record) -> Record:
     return {
         **payment,
         **_common(payment, "payment" if is_money else "application", "void" if void else "settled"),
-        "Applied": applied,
+        "Applications": applied,
         "Credits": used,
         "UnappliedKind": "received",
         "UnappliedStanding": "void" if void else "open" if number_of(payment.get("UnappliedAmt")) else "settled",
@@ -100,7 +100,7 @@ def _credit_memo(record: Record, payments: Sequence[Record]) -> Record:
         **_common(record, "credit", _standing(record, left)),
         **_sales(record),
         "RemainingCredit": left,
-        "Applications": found,
+        "Allocations": found,
     }
 
 

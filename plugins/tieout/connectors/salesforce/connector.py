@@ -12,9 +12,9 @@ from tieout.connectors.gate import Gate
 from tieout.connectors.oauth import TokenShelf
 from tieout.connectors.requirements import Required
 from tieout.connectors.salesforce import doctor, load, read, write
-from tieout.connectors.salesforce.load import SaveResult
 from tieout.connectors.salesforce.needs import STANDARD
 from tieout.connectors.salesforce.sign_in import data_path, sign_in
+from tieout.connectors.saved import SaveResult
 from tieout.connectors.wire import Clock, Counters, number_from
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from tieout.connectors import exact_json
@@ -11,25 +10,11 @@ from tieout.connectors.base import Record
 from tieout.connectors.http import Call, Reply
 from tieout.connectors.salesforce import bulk, soql
 from tieout.connectors.salesforce.write import BATCH, JSON_BODY, first_error
+from tieout.connectors.saved import SaveResult
 from tieout.connectors.session import Session
 from tieout.model.errors import VendorFault
 
 BULK_FROM = 2000  # records from which Salesforce advises a bulk job
-
-
-@dataclass(frozen=True, slots=True)
-class SaveResult:
-    """What became of one record of `insert` or `upsert`. `errors`: (code, message) pairs."""
-
-    success: bool
-    id: str | None
-    created: bool
-    errors: tuple[tuple[str, str], ...]
-
-    @property
-    def error(self) -> str:
-        """All errors as one text; empty when there are none."""
-        return "; ".join(f"{code}: {message}" for code, message in self.errors)
 
 
 def save(

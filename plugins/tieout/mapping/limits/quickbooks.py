@@ -39,7 +39,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
         **computed("Balance", "FullyQualifiedName"),
     },
     "Invoice": {**_SALE, **plain("DueDate"), **computed("Credited", "Paid", "PaidOn")},
-    "CreditMemo": {**_SALE, **computed("RemainingCredit", "Applications")},
+    "CreditMemo": {**_SALE, **computed("RemainingCredit", "Allocations")},
     "Line": {
         **plain("Id", "LineNum", "SalesItemLineDetail.ItemRef.value", "SalesItemLineDetail.TaxCodeRef.value"),
         **plain("DetailType", required=True),
@@ -56,7 +56,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
         **texts(21, "PaymentRefNum"),
         **texts(4000, "PrivateNote"),
         "ExchangeRate": _BASE_PER_FOREIGN,
-        **computed("UnappliedAmt", "Applied", "Credits", "UnappliedKind", "UnappliedStanding"),
+        **computed("UnappliedAmt", "Applications", "Credits", "UnappliedKind", "UnappliedStanding"),
     },
     "Item": {
         **_SYSTEM,
@@ -73,8 +73,8 @@ LIMITS: dict[str, dict[str, Limit]] = {
 #: By object: what is not Intuit's own but the connector's.
 MADE: dict[str, frozenset[str]] = {
     "Invoice": frozenset({*_MADE, "NetAmt", "SalesLines", "Credited", "Paid", "PaidOn"}),
-    "CreditMemo": frozenset({*_MADE, "NetAmt", "SalesLines", "Applications"}),
-    "Payment": frozenset({*_MADE, "Applied", "Credits", "UnappliedKind", "UnappliedStanding"}),
+    "CreditMemo": frozenset({*_MADE, "NetAmt", "SalesLines", "Allocations"}),
+    "Payment": frozenset({*_MADE, "Applications", "Credits", "UnappliedKind", "UnappliedStanding"}),
     "TaxCode": frozenset({"SalesRate"}),
     "Company": frozenset(LIMITS["Company"]),
 }

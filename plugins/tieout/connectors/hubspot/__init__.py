@@ -1,0 +1,1 @@
+"""HubSpot: the CRM's objects by private app or OAuth."""

@@ -1,0 +1,21 @@
+"""The form of a HubSpot connection."""
+
+from __future__ import annotations
+
+from tieout.connectors.forms import field, form
+
+FORM = form(
+    "HubSpot", "API base URL", "https://api.hubapi.com", "Client id (OAuth only)",
+    "Private app's access token, or OAuth client secret",
+    {
+        "auth": field(
+            "Sign-in",
+            "private_app: the password is the app's access token. oauth: client id and secret, and a refresh token.",
+            enum=["private_app", "oauth"],
+            default="private_app",
+        ),
+        "refresh_token": field("Refresh token", "Only for oauth: what installing the app gave.", format="password"),
+        "index_lag": field("Index lag", "Seconds that HubSpot's search may be behind; 60 when empty, at most 240."),
+        "return_object": field("Returns", "The custom object that returns are. Empty: tickets."),
+    },
+)  # fmt: skip
