@@ -8,8 +8,8 @@ from typing import Any
 from tieout.connectors.comparing import Difference, number_of, same_rate, shown, text_of
 
 RATE_PLACES = 6
-#: Intuit's own bookkeeping, and what it does not give back where it does not apply (the US has no such choice).
-_NOT_COMPARED = {"SyncToken", "sparse", "domain", "GlobalTaxCalculation"}
+#: Intuit's own bookkeeping; what it does not give back where it does not apply (the US has no such choice), or masked.
+_NOT_COMPARED = {"SyncToken", "sparse", "domain", "GlobalTaxCalculation", "PrimaryTaxIdentifier"}
 #: Lines that Intuit adds.
 _ADDED = {"SubTotalLineDetail", "TaxLineDetail"}
 

@@ -4,43 +4,45 @@ A Payment's lines link what it settles (Invoice) and what it uses up (CreditMemo
 Payment of TotalAmt 0 only sets credit memos against invoices. What stands on a record beside Intuit's own fields is
 made here, under names that Intuit does not have:
 
-- Payment.Applied: [{InvoiceId, Amount}], the money; Payment.Credits: [{CreditMemoId, InvoiceId, Amount}];
-  Payment.Kind: `payment`, or `application` where no money moved.
-- CreditMemo.Applications: [{InvoiceId, Amount, Date}].
-- Invoice.Credited, Invoice.Paid: amounts; Invoice.PaidOn: the day of the last payment or credit, once nothing is due.
+- Invoice, CreditMemo, Payment: Standing (open, settled, void; a Payment that is not void is settled), Kind (invoice;
+  credit; payment, or `application` where no money moved), Note (PrivateNote without what a void puts before it).
+- Invoice, CreditMemo: NetAmt (TotalAmt less tax), SalesLines (without the subtotals that Intuit adds).
+- Invoice: Credited and Paid; PaidOn, the day of the last payment or credit, once nothing is due.
+- CreditMemo: Allocations [{InvoiceId, Amount, Date, PaymentId}].
+- Payment: Applications [{InvoiceId, Amount}], the money; Credits [{CreditMemoId, InvoiceId, Amount}];
+  UnappliedStanding, UnappliedKind: those of what is not applied.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from tieout.connectors.base import Record
 from tieout.connectors.comparing import number_of
+from tieout.connectors.quickbooks.operations import is_void
 
 #: Reads Payments by their ids.
 Payments = Callable[[Sequence[str]], Iterable[Record]]
 _ZERO = Decimal(0)
+_VOIDED = re.compile(r"^voided\b[\s:-]*", re.IGNORECASE)
 
 
 def with_links(obj: str, records: Sequence[Record], payments: Payments) -> Sequence[Record]:
     """The records with what their payments say, of an entity that has such; one round of reading for all of them."""
     if obj == "Payment":
         return [with_parts(record) for record in records]
-    if obj not in ("Invoice", "CreditMemo"):
-        return records
     linked = {str(record.get("Id")): _linked(record) for record in records}
     wanted = list(dict.fromkeys(id_ for ids in linked.values() for id_ in ids))
-    if not wanted:
-        return records if obj == "CreditMemo" else [_invoice(record, []) for record in records]
-    known = {str(payment["Id"]): with_parts(payment) for payment in payments(wanted)}
+    known = {str(payment["Id"]): with_parts(payment) for payment in payments(wanted)} if wanted else {}
     made = _invoice if obj == "Invoice" else _credit_memo
     return [made(one, [known[id_] for id_ in linked[str(one.get("Id"))] if id_ in known]) for one in records]
 
 
 def with_parts(payment: Record) -> Record:
-    """A Payment with Applied, Credits and Kind: credits go to the invoices in the order of the lines, then money."""
+    """A Payment with its parts: credits go to the invoices in the order of the lines, the rest of them is money."""
     due: list[list[Any]] = []  # [invoice, what no credit covers yet]
     credits: list[list[Any]] = []
     for line in _list(payment.get("Line")):
@@ -59,16 +61,29 @@ def with_parts(payment: Record) -> Record:
                 credit[1] -= part
                 invoice[1] -= part
     applied = [{"InvoiceId": invoice, "Amount": amount} for invoice, amount in due if amount > 0]
-    no_money = not number_of(payment.get("TotalAmt"))
-    kind = "application" if no_money and used and not applied else "payment"
-    return {**payment, "Applied": applied, "Credits": used, "Kind": kind}
+    void = is_void(payment)
+    is_money = bool(number_of(payment.get("TotalAmt"))) or bool(applied) or void
+    return {
+        **payment,
+        **_common(payment, "payment" if is_money else "application", "void" if void else "settled"),
+        "Applications": applied,
+        "Credits": used,
+        "UnappliedKind": "received",
+        "UnappliedStanding": "void" if void else "open" if number_of(payment.get("UnappliedAmt")) else "settled",
+    }
 
 
 def _invoice(record: Record, payments: Sequence[Record]) -> Record:
     id_ = str(record.get("Id"))
     credited = _sum(part["Amount"] for one in payments for part in one["Credits"] if part["InvoiceId"] == id_)
     total, due = number_of(record.get("TotalAmt")) or _ZERO, number_of(record.get("Balance")) or _ZERO
-    made = {**record, "Credited": credited, "Paid": total - due - credited}
+    made = {
+        **record,
+        **_common(record, "invoice", _standing(record, due)),
+        **_sales(record),
+        "Credited": credited,
+        "Paid": total - due - credited,
+    }
     days = sorted(str(one.get("TxnDate")) for one in payments if one.get("TxnDate"))
     return {**made, "PaidOn": days[-1]} if days and total > 0 and not due else made
 
@@ -79,7 +94,30 @@ def _credit_memo(record: Record, payments: Sequence[Record]) -> Record:
         {"InvoiceId": part["InvoiceId"], "Amount": part["Amount"], "Date": one.get("TxnDate"), "PaymentId": one["Id"]}
         for one in payments for part in one["Credits"] if part["CreditMemoId"] == id_
     ]  # fmt: skip
-    return {**record, "Applications": found}
+    left = number_of(record.get("RemainingCredit", record.get("Balance"))) or _ZERO
+    return {
+        **record,
+        **_common(record, "credit", _standing(record, left)),
+        **_sales(record),
+        "RemainingCredit": left,
+        "Allocations": found,
+    }
+
+
+def _standing(record: Record, left: Decimal) -> str:
+    return "void" if is_void(record) else "open" if left else "settled"
+
+
+def _common(record: Record, kind: str, standing: str) -> dict[str, Any]:
+    note = str(record.get("PrivateNote") or "")
+    return {"Kind": kind, "Standing": standing, "Note": _VOIDED.sub("", note, count=1).strip() or None}
+
+
+def _sales(record: Record) -> dict[str, Any]:
+    total = number_of(record.get("TotalAmt")) or _ZERO
+    tax = number_of((record.get("TxnTaxDetail") or {}).get("TotalTax")) or _ZERO
+    lines = [line for line in _list(record.get("Line")) if line.get("DetailType") == "SalesItemLineDetail"]
+    return {"NetAmt": total - tax, "SalesLines": lines}
 
 
 def _linked(record: Record) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tieout.connectors.base import Guard, Operation
+from tieout.connectors.comparing import number_of
 
 BATCH = 30  # items of one batch, Intuit's most
 
@@ -99,4 +100,4 @@ def application_of(payment: Mapping[str, Any]) -> tuple[str, str] | None:
 def is_void(document: Mapping[str, Any]) -> bool:
     """Whether a sales document is voided: Intuit leaves it with amounts of zero, and notes it."""
     note = str(document.get("PrivateNote") or "")
-    return not document.get("TotalAmt") and note.lower().startswith("voided")
+    return not number_of(document.get("TotalAmt")) and note.lower().startswith("voided")
