@@ -50,7 +50,11 @@ def common_rows(
     """
     mapping = side.mappings[entity]
     column, values = "_source_id", ids
-    if parents is not None:
+    where, parameters = None, None
+    if parents is not None and parent_column(side, entity, parent) == mapping.each:
+        # A record that has several parents is a row for each of them.
+        where, parameters = f"{mapping.ids_sql(parent)} && %(parents)s::text[]", {"parents": sorted(parents)}
+    elif parents is not None:
         column, values = parent_column(side, entity, parent), parents
     frame = staging.read(
         services.engine,
@@ -58,11 +62,17 @@ def common_rows(
         side.name,
         column=column,
         values=None if values is None else sorted(values),
+        where=where,
+        parameters=parameters,
     )
     if frame.empty:
         return [], []
     outcome = compile_read(mapping, services.link)(frame)
-    return rows(outcome.frame), list(outcome.rejections)
+    found = rows(outcome.frame)
+    if where is not None and parents is not None:
+        wanted = set(parents)
+        found = [row for row in found if row[parent] in wanted]
+    return found, list(outcome.rejections)
 
 
 def parent_column(side: Side, entity: str, parent: str = "parent_id") -> str:

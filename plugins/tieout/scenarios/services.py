@@ -141,7 +141,17 @@ def open_services(
                 entity: apply_overrides(mapping, link)
                 for entity, mapping in load_system(settings.include / "mappings", system).items()
             }
-            sides.append(Side(name, system, connector, mappings, connection.host, opener, gate))
+            sides.append(
+                Side(
+                    name,
+                    system,
+                    connector,
+                    mappings,
+                    connection.extra.get("record_url") or connection.host,
+                    opener,
+                    gate,
+                )
+            )
         crm, ledger = sides
         pairs.check(link, crm.capabilities, ledger.capabilities, crm.mappings, ledger.mappings)
         yield Services(settings, engine, link, crm, ledger, actor)
