@@ -381,6 +381,7 @@ class Dated:
     source_object: str  # the CRM's word for the records
     parts: Parts
     day: str
+    number: str
     invoices: str
     invoice_day: str
 
@@ -388,6 +389,7 @@ class Dated:
 def in_period(conn: Connection, where: Dated, first: date, last: date) -> dict[str, int]:
     """source id -> highest staging version, of the records that are dated in [first, last], or whose invoice is.
 
+    The oldest come first, and of one day the lower number: the order in which they are judged and posted.
     Table and column names come from StagedEntity, never from data.
     """
     parts = where.parts
@@ -408,7 +410,7 @@ def in_period(conn: Connection, where: Dated, first: date, last: date) -> dict[s
             left join (select {parts.parent_column} as parent, max(_version) as version from staging.{parts.lines} s
                 join chosen on chosen._source_id = s.{parts.parent_column}
                 where s._connection = :source group by 1) l on l.parent = h._source_id
-            order by h._source_id
+            order by h.{where.day}, coalesce(h.{where.number}, h._source_id) collate "C", h._source_id collate "C"
             """  # noqa: S608 - names of StagedEntity
         ),
         {"link": where.link, "source": where.source, "target": where.target, "object": where.source_object,

@@ -21,11 +21,12 @@ from tieout.model.link import ApprovalOver, Periods
 from tieout.model.money import from_minor
 from tieout.scenarios import posting
 from tieout.scenarios.billing import Rules
+from tieout.scenarios.credit.gate import Ahead
 from tieout.scenarios.customer_book import CustomerBook, Party
 from tieout.scenarios.frames import chunks, common_rows
 from tieout.scenarios.periods import rereading
 from tieout.scenarios.plans import BILLED, Plan, plan_number
-from tieout.scenarios.posting import Judged, Subject, subject_of
+from tieout.scenarios.posting import Judged, Subject, Verdicts, subject_of
 from tieout.scenarios.revisions import Step
 from tieout.scenarios.services import Services
 from tieout.store import period_plans
@@ -59,12 +60,12 @@ def plan(
     with services.engine.connect() as conn:
         place = rereading.where(services, subject)
         versions = period_plans.in_period(conn, place, period.first, period.last)
-    book = CustomerBook(services, run_id)
+    book, ahead = CustomerBook(services, run_id), Ahead(services, rules)
     names = {row["account_id"]: row.get("name") for row in common_rows(services, services.crm, "account")[0]}
     lines: list[Line] = []
     counts: Counter[str] = Counter()
-    for ids in chunks(sorted(versions)):
-        judged = posting.judge(services, subject, rules, book, {key: versions[key] for key in ids})
+    for ids in chunks([*versions]):
+        judged = posting.foresee(services, subject, rules, book, {key: versions[key] for key in ids}, ahead)
         counts["new_customers"] += len(judged.customers.intents)
         for one in judged.final:
             line = _line(services, subject, judged, one, rules, calendar, names)
@@ -133,11 +134,14 @@ def apply(
     subject, book = subject_of(services), CustomerBook(services, run_id)
     place = rereading.where(services, subject)
     with services.engine.connect() as conn:
-        todo = period_plans.lines(conn, kept.plan_id, state="planned")
+        todo = {one.line.source_id: one for one in period_plans.lines(conn, kept.plan_id, state="planned")}
         versions = period_plans.in_period(conn, place, kept.first, kept.last) if todo else {}
     added = 0
-    for some in chunks(todo):
-        wanted = {one.line.source_id: one for one in some}
+    # Chunk by chunk as they were judged: who came first then has the credit that is left.
+    for ids in chunks([*(versions | todo)]):
+        wanted = {key: todo[key] for key in ids if key in todo}
+        if not wanted:
+            continue
         there = {key: versions[key] for key in wanted if key in versions}
         judged = posting.judge(services, subject, rules, book, there)
         differing = {key: "it is not dated in the period any more" for key in wanted if key not in there}
@@ -185,7 +189,7 @@ def _words(line: Line) -> str:
 
 
 def _line(
-    services: Services, subject: Subject, judged: Judged, one: Plan, rules: Rules, calendar: Calendar,
+    services: Services, subject: Subject, judged: Verdicts, one: Plan, rules: Rules, calendar: Calendar,
     names: Mapping[str, str | None],
 ) -> Line | None:  # fmt: skip
     """The record as a line of a plan; None where nothing is to be done for it."""
