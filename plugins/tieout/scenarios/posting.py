@@ -7,7 +7,7 @@ billing.py, customers.py and revisions.py; here they meet the staged rows and th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -139,7 +139,8 @@ def judge(
     Args:
         versions: source id -> its highest staged `_version`.
     """
-    chunk, customers, plans, passed = _judged(services, subject, rules, book, versions, None)
+    chunk, customers, plans = _judged(services, subject, rules, book, versions)
+    plans, passed = gate.checked(services, plans, rules)
     planned = _intents_of(services, subject, plans, rules)
     return Judged(chunk, customers, plans, planned.stopped, passed, planned)
 
@@ -152,27 +153,38 @@ def foresee(
     """The same verdicts, to be shown and not committed: no body is made and no intent.
 
     Args:
-        ahead: what was foreseen before, as if it had been committed; what is foreseen now is added.
+        versions: may be of several chunks; each is looked at as if the one before it had been committed.
+        ahead: what was foreseen before; what is foreseen now is added.
     """
-    chunk, customers, plans, _ = _judged(services, subject, rules, book, versions, ahead)
-    stopped = refused(services, subject.entity, [plan for plan in plans if plan.steps], rules)
-    found = Verdicts(chunk, customers, plans, stopped)
-    ahead.add(found.final, customers.links)
-    return found
+    chunk, customers, judged = _judged(services, subject, rules, book, versions)
+    plans: list[Plan] = []
+    stopped: list[Plan] = []
+    for some in chunks(judged):
+        passed, _ = gate.checked(services, some, rules, ahead)
+        held = refused(services, subject.entity, [plan for plan in passed if plan.steps], rules)
+        accounts = _accounts(chunk, [plan.judgement.source_id for plan in some])
+        links = [link for link in customers.links if link.source_id in accounts]
+        ahead.add(Verdicts(chunk, customers, passed, held).final, links)
+        plans += passed
+        stopped += held
+    return Verdicts(chunk, customers, plans, stopped)
 
 
 def _judged(
-    services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int],
-    ahead: gate.Ahead | None,
-) -> tuple[_Chunk, Customers, list[Plan], gate.Passed]:  # fmt: skip
+    services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int]
+) -> tuple[_Chunk, Customers, list[Plan]]:
     chunk = _read(services, subject, versions)
-    accounts = {row["account_id"] for row in chunk.heads.values() if row.get("billable") and row.get("account_id")}
+    accounts = _accounts(chunk, versions)
     customers = book.plan(accounts, letters_of(services, "account", accounts))
     chunk = replace(chunk, parties=customers.parties)
     plans = [_judge(chunk, source_id, rules) for source_id in versions]
-    plans = ready.checked(services, plans)
-    plans, passed = gate.checked(services, plans, rules, ahead)
-    return chunk, customers, plans, passed
+    return chunk, customers, ready.checked(services, plans)
+
+
+def _accounts(chunk: _Chunk, ids: Iterable[str]) -> set[str]:
+    """The customers of what is billable of these records."""
+    heads = (chunk.heads.get(source_id) for source_id in ids)
+    return {row["account_id"] for row in heads if row and row.get("billable") and row.get("account_id")}
 
 
 def only(services: Services, subject: Subject, rules: Rules, judged: Judged, ids: Collection[str]) -> Judged:

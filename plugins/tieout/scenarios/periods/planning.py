@@ -23,7 +23,7 @@ from tieout.scenarios import posting
 from tieout.scenarios.billing import Rules
 from tieout.scenarios.credit.gate import Ahead
 from tieout.scenarios.customer_book import CustomerBook, Party
-from tieout.scenarios.frames import chunks, common_rows
+from tieout.scenarios.frames import CHUNK, chunks, common_rows, many_rows
 from tieout.scenarios.periods import rereading
 from tieout.scenarios.plans import BILLED, Plan, plan_number
 from tieout.scenarios.posting import Judged, Subject, Verdicts, subject_of
@@ -39,6 +39,9 @@ ACTIONS: Mapping[Step, Action] = {
 }  # fmt: skip
 #: Of these a credit note is made, dated on the day on which the plan is applied.
 CREDITED = (Step.CREDIT, Step.CREDIT_AND_REBILL)
+#: Records that are foreseen together: more than one transaction posts, for much of a judgement costs the same for few
+#: and for many. A multiple of CHUNK, so that a plan is cut where its posting is.
+FORESEEN = 3 * CHUNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +67,20 @@ def plan(
     names = {row["account_id"]: row.get("name") for row in common_rows(services, services.crm, "account")[0]}
     lines: list[Line] = []
     counts: Counter[str] = Counter()
-    for ids in chunks([*versions]):
-        judged = posting.foresee(services, subject, rules, book, {key: versions[key] for key in ids}, ahead)
-        counts["new_customers"] += len(judged.customers.intents)
-        for one in judged.final:
-            line = _line(services, subject, judged, one, rules, calendar, names)
-            if line is not None:
-                lines.append(line)
-            else:
-                counts["in_flight" if one.judgement.outcome == "pending" else "unchanged"] += 1
+    for ids in chunks([*versions], FORESEEN):
+        with many_rows():
+            judged = posting.foresee(services, subject, rules, book, {key: versions[key] for key in ids}, ahead)
+            counts["new_customers"] += len(judged.customers.intents)
+            for one in judged.final:
+                line = _line(services, subject, judged, one, rules, calendar, names)
+                if line is not None:
+                    lines.append(line)
+                else:
+                    counts["in_flight" if one.judgement.outcome == "pending" else "unchanged"] += 1
+            del judged
     lines.sort(key=lambda line: (line.posting_date or date.max, line.source_number or "", line.source_id))
     need = needs_approval(services.link.periods, lines)
-    with services.engine.begin() as conn:
+    with many_rows(), services.engine.begin() as conn:
         return period_plans.keep(conn, period_plans.New(
             link=services.link.name, label=period.label, first=period.first, last=period.last, run_id=run_id, dry=dry,
             records=len(versions), unchanged=counts["unchanged"], in_flight=counts["in_flight"],
