@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 CHUNK = 5_000
 
 
-def chunks(values: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
-    """Slices of at most `size`."""
+def chunks(values: Sequence[Any], size: int | None = None) -> Iterator[Sequence[Any]]:
+    """Slices of at most `size`; None means CHUNK."""
+    size = size or CHUNK
     for start in range(0, len(values), size):
         yield values[start : start + size]
 
