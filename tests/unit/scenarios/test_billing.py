@@ -243,3 +243,12 @@ def test_a_line_beyond_what_money_can_be_is_held_and_stops_nobody_else() -> None
     assert isinstance(held, Hold)
     assert (held.reason, held.remedy) == ("amount_out_of_range", "correct the line in the CRM")
     assert "beyond 64 bits" in held.found
+
+
+def test_a_ledger_whose_lines_take_no_discount_is_billed_one_piece_at_the_net():
+    line = billed(rules=replace(RULES, line_discounts=False)).lines[0]
+    assert (line.quantity, line.unit_price, line.discount_percent) == (1, Decimal("28.49"), 0)
+    assert line.description == "Chai (3 x 9.995 less 5%)"
+    assert line.net_minor == billed().lines[0].net_minor == 2849
+    plain = billed(lines=[{**LINE, "discount_percent": None}], rules=replace(RULES, line_discounts=False)).lines[0]
+    assert (plain.quantity, plain.unit_price) == (3, Decimal("9.995"))

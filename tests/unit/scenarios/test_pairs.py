@@ -1,0 +1,64 @@
+"""What two systems cannot do is refused by their declarations, before anything is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.mapping.frames import INCLUDE, demo_link, mappings
+from tieout.connectors.registry import capabilities
+from tieout.mapping.load import load_link
+from tieout.model.errors import ConfigurationFault
+from tieout.model.link import Link, Policies, Returns, Schedule
+from tieout.scenarios import pairs
+
+LEAVE = Returns(of_paid="leave_open")
+
+
+def link(crm: str, ledger: str, **changes: Any) -> Link:
+    return demo_link().model_copy(update={"crm_system": crm, "ledger_system": ledger, "returns": LEAVE, **changes})
+
+
+def checked(found: Link) -> None:
+    crm, ledger = found.crm_system, found.ledger_system
+    pairs.check(found, capabilities(crm), capabilities(ledger), mappings(crm), mappings(ledger))
+
+
+@pytest.mark.parametrize("crm", ["salesforce", "hubspot"])
+@pytest.mark.parametrize("ledger", ["xero", "quickbooks"])
+@pytest.mark.parametrize("trigger", ["order_activated", "opportunity_won"])
+def test_every_pair_can_do_what_a_plain_link_asks_for(crm: str, ledger: str, trigger: str) -> None:
+    policies = demo_link().policies.model_copy(update={"trigger": trigger})
+    checked(link(crm, ledger, policies=policies))
+
+
+@pytest.mark.parametrize("path", sorted((INCLUDE / "links").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_links_can_be_done(path: Any) -> None:
+    checked(load_link(path))
+
+
+@pytest.mark.parametrize(
+    ("crm", "ledger", "changes", "told"),
+    [
+        ("xero", "quickbooks", {}, "crm_system: expected a crm, found xero, which is a ledger"),
+        ("salesforce", "hubspot", {}, "ledger_system: expected a ledger, found hubspot, which is a crm"),
+        ("salesforce", "quickbooks", {"policies": Policies(invoice_status="draft")},
+         "policies.invoice_status: draft, and invoices of quickbooks are in the books at once"),
+        ("salesforce", "quickbooks", {"returns": Returns(of_paid="refund", refund_account="090")},
+         "returns.of_paid: refund, and the connector of quickbooks cannot pay a credit back"),
+        ("salesforce", "quickbooks", {"policies": Policies(invoice_number="OUR-LONG-INVOICE-NUMBER-{number}")},
+         "policies.invoice_number: 24 characters beside the record's number, and quickbooks takes 21 in all"),
+        ("salesforce", "xero", {"objects": {"retrun_order": "x"}}, "objects: retrun_order: no mapping has it"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_named(crm: str, ledger: str, changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationFault, match=f"link demo: .*{told}"):
+        checked(link(crm, ledger, **changes))
+
+
+def test_a_crm_without_what_the_trigger_needs_is_refused() -> None:
+    found = link("salesforce", "xero", schedules=Schedule(returns="0 * * * *"))
+    crm = {name: one for name, one in mappings("salesforce").items() if not name.startswith(("order_line", "return"))}
+    with pytest.raises(ConfigurationFault, match=r"needs order_line; salesforce has no mapping for it; .*return_order"):
+        pairs.check(found, capabilities("salesforce"), capabilities("xero"), crm, mappings("xero"))
