@@ -24,6 +24,7 @@ class Capabilities:
         drafts: a ledger's invoices can be drafts.
         line_discounts: a ledger's lines take a percentage; otherwise a line with a discount is billed at its net, as
             one piece.
+        set_up: regular expression of the fields that a set-up has to add to the system before Tieout can work.
         number_length: greatest length of an invoice's number; None: not stated.
     """
 
@@ -37,6 +38,7 @@ class Capabilities:
     drafts: bool = False
     line_discounts: bool = False
     number_length: int | None = None
+    set_up: str = r"(?!)"
 
 
 @dataclass(frozen=True, slots=True)

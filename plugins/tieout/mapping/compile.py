@@ -56,6 +56,8 @@ def compile_read(mapping: Mapping, link: Link | None) -> Compiled:
     The result has every column of the entity in the common model (null where the mapping reads nothing), typed as
     columns.py says, then the custom ones, then the staged columns that start with `_`.
 
+    With `each` in the mapping a record may become several rows, with the same `_source_id`.
+
     Returns:
         a function of a frame with the declared columns and `_source_id`; KeyError names a column that it lacks.
     """
@@ -64,6 +66,8 @@ def compile_read(mapping: Mapping, link: Link | None) -> Compiled:
     def run(frame: pd.DataFrame) -> Outcome:
         from tieout.mapping.columns import as_type, nulls
 
+        if mapping.each is not None:
+            frame = _parted(frame, mapping.each)
         work = _Work(mapping, link, frame, "read")
         made = {name: nulls(frame.index, kind) for name, kind in kinds.items()}
         for name, spec in mapping.read.items():
@@ -78,6 +82,20 @@ def compile_read(mapping: Mapping, link: Link | None) -> Compiled:
         return work.outcome(made)
 
     return run
+
+
+def _parted(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One row for each element of the column's JSON lists; a row without elements stays, with null."""
+    import json
+
+    import pandas as pd
+
+    # Numbers stay as they are written.
+    lists = [json.loads(value, parse_float=str) if isinstance(value, str | bytes) else value for value in frame[column]]
+    elements = [value if isinstance(value, list) and value else [None] for value in lists]
+    made = frame.copy()
+    made[column] = pd.Series(elements, index=frame.index, dtype=object)
+    return made.explode(column, ignore_index=True)
 
 
 def compile_write(mapping: Mapping, link: Link | None, fields: Collection[str] | None = None) -> Compiled:

@@ -145,7 +145,7 @@ def load_links(folder: Path) -> dict[str, Link]:
 
 
 def apply_overrides(mapping: Mapping, link: Link) -> Mapping:
-    """The mapping with the link's `field_overrides`.
+    """The mapping with the link's `objects` and `field_overrides`.
 
     `account.name` replaces what the CRM's mapping reads into that field; `invoice.reference`, of an entity that only
     the ledger has, the native field that the ledger's mapping writes from it; `account.Name` a native field.
@@ -153,6 +153,8 @@ def apply_overrides(mapping: Mapping, link: Link) -> Mapping:
     Raises:
         ConfigurationFault: an override that is no field mapping, or names what does not exist.
     """
+    if mapping.entity in link.objects and mapping.is_staged:
+        mapping = mapping.model_copy(update={"object": link.objects[mapping.entity]})
     places = {key: place for key in link.field_overrides if (place := _place_of(mapping, key, link))}
     if not places:
         return mapping
@@ -213,6 +215,11 @@ def _link_problems(include: Path, link: Link) -> Iterator[tuple[Place, str]]:
         exponent(link.base_currency)
     except ValueError as error:
         yield ("base_currency",), str(error)
+    known = [folder.name for folder in sorted((include / "mappings").glob("*")) if folder.is_dir()]
+    for setting in ("crm_system", "ledger_system"):
+        system = getattr(link, setting)
+        if known and system not in known:
+            yield (setting,), f"no mappings for '{system}'{did_you_mean(system, known)}"
     if link.crm == link.ledger:
         yield ("ledger",), f"'crm' and 'ledger' are the same connection, '{link.crm}'"
     split = link.policies.split

@@ -82,6 +82,8 @@ class Mapping(_Part):
         object: the vendor's word for the entity; the body's wrapper and the connector's path follow from it.
         key: path of the id in the vendor's record; None for an entity that only exists inside another (lines).
         modified: path of the modification time; None where the vendor has none.
+        each: a staged column with a JSON list: a record is read as one row for each element of it (transform `part`
+            takes a value from the element), as one row where the list is empty.
         staged, read, write: see the classes above.
     """
 
@@ -90,6 +92,7 @@ class Mapping(_Part):
     object: str
     key: str | None = None
     modified: str | None = None
+    each: str | None = None
     staged: dict[str, StagedColumn] = {}
     read: dict[str, FieldMapping] = {}
     write: dict[str, FieldMapping] = {}
@@ -132,6 +135,22 @@ class Mapping(_Part):
             )
         return self.staged[source[0]].path
 
+    def words(self, field: str, *meant: Scalar) -> list[str]:
+        """What the vendor's column says where the common field is one of these words; empty where it has none of them.
+
+        Raises:
+            ConfigurationFault: the field is not a column, as it is or by a table of the mapping.
+        """
+        spec = self.read.get(field)
+        if spec is None or len(spec.source) != 1 or spec.transform not in (None, "lookup"):
+            raise ConfigurationFault(
+                f"{self.where('read', field)}: {field} of {self.system} {self.entity}: expected one column, as it is "
+                "or by lookup"
+            )
+        if spec.transform is None:
+            return [str(word) for word in meant]
+        return [word for word, value in spec.settings.get("values", {}).items() if value in meant]
+
     @property
     def columns(self) -> tuple[str, ...]:
         """What `from` under `read:` may name."""
@@ -160,6 +179,9 @@ class Mapping(_Part):
             if line := self._lines.get(place[:end]):
                 return f"{self._file}:{line}"
         return self._file or f"{self.system}/{self.entity}"
+
+
+_NO_COLUMN = StagedColumn(path="", type="text")
 
 
 def mappings_hash(mappings: Iterable[Mapping]) -> str:
@@ -194,6 +216,8 @@ def problems(mapping: Mapping) -> Iterator[tuple[Place, str]]:
             yield ("staged", name), f"'{name}' is no column name: expected small letters, digits and _, found '{name}'"
     if mapping.key is None and mapping.modified is not None:
         yield ("modified",), "'modified' without 'key': an entity without a key is not staged"
+    if mapping.each is not None and mapping.staged.get(mapping.each, _NO_COLUMN).type != "json":
+        yield ("each",), f"'each' names '{mapping.each}': expected a staged column of type json"
     common = mapping.common_fields
     above: list[str] = []
     for name, field in mapping.read.items():

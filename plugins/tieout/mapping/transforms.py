@@ -402,5 +402,29 @@ def every(columns: Columns, settings: Every, link: Link | None) -> Result:
     return Result(pd.Series(made, index=columns[0].index, dtype=object))
 
 
+class Part(Settings):
+    """`path`: where the value stands, dots for nested objects, numbers for places of a list (`Linked.0.Id`)."""
+
+    path: str
+
+
+@transform("part", settings=Part)
+def part(columns: Columns, settings: Part, link: Link | None) -> Result:
+    """One value out of a JSON object, as text; null where there is none."""
+    import json
+
+    def find(value: Any) -> str | None:
+        # Numbers as they are written: an amount is never a float.
+        inside = json.loads(value, parse_float=str) if isinstance(value, str | bytes) else value
+        for step in settings.path.split("."):
+            if isinstance(inside, list):
+                inside = inside[int(step)] if step.isdigit() and int(step) < len(inside) else None
+            else:
+                inside = inside.get(step) if isinstance(inside, dict) else None
+        return None if inside is None else str(inside)
+
+    return each(columns[0], find, dtype=object)
+
+
 # The neighbour enters its transforms into the same table.
 from tieout.mapping import transforms_exact as _exact  # noqa: E402, F401

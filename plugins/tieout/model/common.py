@@ -59,6 +59,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "opportunity_id": "text",
         "status": "text",
         "accepted": "boolean",
+        "closed": "boolean",
         "currency": "text",
         "freight_minor": "minor",
         "tax_minor": "minor",
@@ -134,7 +135,8 @@ ENTITIES: dict[str, dict[str, str]] = {
         "due_date": "date",
         "currency": "text",
         "exchange_rate": "decimal",
-        "status": "text",
+        "status": "text",  # as the vendor has it
+        "standing": "text",  # model/standing.py
         "reference": "text",
         "source_url": "text",
         "subtotal_minor": "minor",
@@ -152,6 +154,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "invoice_id": "text",
         "position": "integer",
         "product_code": "text",
+        "product_id": "text",  # of the ledger's item
         "description": "text",
         "quantity": "decimal",
         "unit_price": "decimal",
@@ -166,6 +169,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "payment_id": "text",
         "invoice_id": "text",
         "credit_memo_id": "text",
+        "customer_id": "text",
         "date": "date",
         "amount_minor": "minor",
         "currency": "text",
@@ -173,16 +177,20 @@ ENTITIES: dict[str, dict[str, str]] = {
         "account_code": "text",
         "reference": "text",
         "status": "text",
+        "standing": "text",
         "kind": "text",
         "modified_at": "instant",
     },
     "credit_memo": {
         "credit_memo_id": "text",
         "number": "text",
+        "own_number": "text",  # ours, at most 21 characters, for a ledger whose credit notes need one
+        "kind": "text",  # `credit` to a customer
         "customer_id": "text",
         "date": "date",
         "currency": "text",
         "status": "text",
+        "standing": "text",
         "reference": "text",
         "subtotal_minor": "minor",
         "total_minor": "minor",
@@ -202,6 +210,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "currency": "text",
         "exchange_rate": "decimal",
         "status": "text",
+        "standing": "text",
         "reference": "text",
         "total_minor": "minor",
         "remaining_minor": "minor",
@@ -260,6 +269,18 @@ ENTITIES["prepayment"] = {
     "prepayment_id" if name == "overpayment_id" else name: type_ for name, type_ in ENTITIES["overpayment"].items()
 }
 ENTITIES["opportunity"] = ENTITIES["order"]
+# Only written: a credit note that is set against an invoice, and what takes a document out of the books.
+ENTITIES["credit_application"] = {
+    "credit_memo_id": "text",
+    "invoice_id": "text",
+    "customer_id": "text",
+    "date": "date",
+    "amount_minor": "minor",
+    "currency": "text",
+    "exchange_rate": "decimal",
+}
+for _entity in ("invoice", "credit_memo", "payment"):
+    ENTITIES[f"{_entity}_void"] = {f"{_entity}_id": "text", "standing": "text"}
 # What the CRM shows of the ledger's document on its own record, as it stands there: written back by us, or typed over
 # by somebody. Entities of their own, since an echo is no change of the record that it stands on.
 ENTITIES["order_status"] = {

@@ -204,6 +204,10 @@ class Periods(_Part):
     variance_minor: Annotated[int, Field(ge=0)] = 100_000
 
 
+#: A folder of connectors/, of include/mappings/ and of expectations/.
+System = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
 class Link(_Part):
     """One CRM, one ledger, one legal entity.
 
@@ -217,14 +221,15 @@ class Link(_Part):
         tax_codes: CRM tax code -> the ledger's tax type.
         product_accounts: product code -> account code, where it differs from revenue_account.
         sweep_within_hours: every duplicate in the ledger is found within this time (scenarios/sweep.py).
+        objects: entity -> another object of its system than the mapping's, such as a custom object for returns.
         field_overrides: `entity.field` of the common model -> a field mapping that replaces the mapping's.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
     crm: str
-    crm_system: Literal["salesforce"]
+    crm_system: System
     ledger: str
-    ledger_system: Literal["xero"]
+    ledger_system: System
     base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     time_zone: str = "UTC"
     calendar: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = CALENDAR_MONTHS
@@ -241,4 +246,5 @@ class Link(_Part):
     schedules: Schedule = Schedule()
     owners: dict[str, str] = {}
     notify: tuple[str, ...] = ()
+    objects: dict[str, str] = {}
     field_overrides: dict[str, dict[str, str]] = {}

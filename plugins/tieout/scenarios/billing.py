@@ -107,23 +107,25 @@ class Rules:
     """What the link and the ledger say; read once for a run.
 
     Attributes:
-        items: codes of the items that the ledger knows.
+        items: code of each item that the ledger knows -> the ledger's id of it.
         currencies: ISO codes that the ledger's books allow.
         tax_rates: active tax types of the ledger, with their rate in percent.
         aliases: product text as it was met -> item code that a person approved.
         locked_until: the later of the ledger's lock dates; nothing may be dated on or before it.
         today: the run's day in the link's time zone: the date of credit notes.
         closed: the link's closed periods, by first day; nothing may be dated in them either.
+        line_discounts: whether the ledger's lines take a percentage.
     """
 
     link: Link
-    items: frozenset[str]
+    items: Mapping[str, str]
     currencies: frozenset[str]
     tax_rates: Mapping[str, Decimal]
     aliases: Mapping[str, str]
     locked_until: date | None
     today: date
     closed: tuple[Closed, ...] = ()
+    line_discounts: bool = True
 
 
 def bill(
@@ -345,7 +347,7 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
             "an amount within 64 bits of minor units", str(error), "correct the line in the CRM",
         )  # fmt: skip
     description = row.get("description") or row.get("product_code") or "Sale"
-    if from_minor(net, currency) != computed:
+    if from_minor(net, currency) != computed or (discount and not rules.line_discounts):
         if exponent(currency) > LEDGER_DECIMALS:
             return Hold(
                 "too_precise_for_the_ledger",
@@ -353,7 +355,8 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
                 f"an amount with {LEDGER_DECIMALS} decimals", f"{from_minor(net, currency)} {currency}",
                 "round the price in the CRM",
             )  # fmt: skip
-        # The ledger would keep a fraction of a coin that does not exist: it gets the rounded line, and says of what.
+        # The ledger would keep a fraction of a coin that does not exist, or takes no discount: it gets the rounded
+        # line, and says of what.
         less = f" less {_plain(discount)}%" if discount else ""
         description = f"{description} ({_plain(quantity)} x {_plain(price)}{less})"
         quantity, price, discount = Decimal(1), from_minor(net, currency), ZERO

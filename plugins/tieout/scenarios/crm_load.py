@@ -1,7 +1,8 @@
-"""Loading keyed records into a Salesforce through its API, so that loading twice changes nothing.
+"""Loading keyed records into a CRM through its API, so that loading twice changes nothing.
 
-Each record carries a key of ours in `Source_Key__c` (or is known by its natural key where the object has no custom
-fields), and names other records by their keys. Not here: where the records come from (demo_data.py, load_csv.py).
+Each record carries a key of ours (or is known by its natural key where the object has no custom fields), and names
+other records by their keys. Not here: where the records come from (demo_data.py, load_csv.py), and the CRMs that are
+not Salesforce (crm_loaders.py).
 """
 
 from __future__ import annotations
@@ -53,8 +54,41 @@ class Saved:
     error: str = ""
 
 
+#: Objects of Salesforce that cannot carry `Source_Key__c`: the fields that make one of them the same record.
+NATURAL_KEYS: Mapping[str, tuple[str, ...]] = {
+    "CurrencyType": ("IsoCode",),
+    "DatedConversionRate": ("IsoCode", "StartDate"),
+    "PricebookEntry": ("Pricebook2Id", "Product2Id", "CurrencyIsoCode"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """How records of a CRM are told apart.
+
+    Attributes:
+        id: the field with the CRM's own id.
+        ours: the field that carries our key.
+        natural: object that cannot carry it -> the fields that make one of them the same record.
+    """
+
+    id: str
+    ours: str
+    natural: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+#: System -> its keys.
+KEYS = {"salesforce": Keys("Id", KEY_FIELD, NATURAL_KEYS), "hubspot": Keys("id", "tieout_source_key")}
+
+
 class Crm(Protocol):
-    """What loading needs of a Salesforce."""
+    """What loading needs of a CRM."""
+
+    keys: Keys
+
+    def standing(self) -> Mapping[str, str]:
+        """Our key -> id of what every organisation has and records refer to."""
+        ...
 
     def rows(self, object_name: str, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         """These fields of all records of an object."""
@@ -65,15 +99,22 @@ class Crm(Protocol):
         ...
 
     def update(self, object_name: str, records: Sequence[Mapping[str, Any]]) -> Sequence[Saved]:
-        """Changes records by their `Id`; one answer each, in order."""
+        """Changes records by their id; one answer each, in order."""
         ...
 
 
 class ConnectorCrm:
     """A Crm over the Salesforce connector."""
 
+    keys = KEYS["salesforce"]
+
     def __init__(self, connector: SalesforceConnector) -> None:
         self._connector = connector
+
+    def standing(self) -> Mapping[str, str]:
+        """The standard price book."""
+        books = self.rows("Pricebook2", ["IsStandard"])
+        return {STANDARD_PRICE_BOOK: next(str(row["Id"]) for row in books if row["IsStandard"])}
 
     def rows(self, object_name: str, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         """See Crm."""
@@ -109,25 +150,17 @@ class Loaded:
         return any(self.created.values())
 
 
-#: Objects that cannot carry `Source_Key__c`: the fields that make one of them the same record.
-NATURAL_KEYS: Mapping[str, tuple[str, ...]] = {
-    "CurrencyType": ("IsoCode",),
-    "DatedConversionRate": ("IsoCode", "StartDate"),
-    "PricebookEntry": ("Pricebook2Id", "Product2Id", "CurrencyIsoCode"),
-}
-
-
 def load(crm: Crm, records: Mapping[str, Sequence[CrmRecord]]) -> Loaded:
     """Inserts the records that are not there yet, object by object in the order of `records`.
 
     Whatever is there stays as it is. A record that refers to a refused one is refused as well.
     """
-    ids = {STANDARD_PRICE_BOOK: _standard_price_book(crm)}
+    ids = dict(crm.standing())
     created: dict[str, int] = {}
     unchanged: dict[str, int] = {}
     refused: list[tuple[str, str]] = []
     for name, wanted in records.items():
-        identity = _identity(name, ids)
+        identity = _identity(crm.keys, name)
         there = _existing(crm, name, wanted)
         missing: list[tuple[CrmRecord, dict[str, Any]]] = []
         for record in wanted:
@@ -155,19 +188,16 @@ def load(crm: Crm, records: Mapping[str, Sequence[CrmRecord]]) -> Loaded:
 def set_where_different(crm: Crm, name: str, ids: Iterable[str], fields: Mapping[str, Any]) -> tuple[int, list[Saved]]:
     """Sets fields on those of `ids` that do not have the values yet: (how many were set, refusals with their ids)."""
     wanted = set(ids)
-    done = {row["Id"] for row in crm.rows(name, list(fields)) if all(row[key] == fields[key] for key in fields)}
+    id_field = crm.keys.id
+    done = {row[id_field] for row in crm.rows(name, list(fields)) if all(row[key] == fields[key] for key in fields)}
     todo = sorted(wanted - done)
-    answers = crm.update(name, [{"Id": id_, **fields} for id_ in todo]) if todo else []
+    answers = crm.update(name, [{id_field: id_, **fields} for id_ in todo]) if todo else []
     failed = [Saved(id_, answer.error) for id_, answer in zip(todo, answers, strict=True) if answer.id is None]
     return len(todo) - len(failed), failed
 
 
-def _standard_price_book(crm: Crm) -> str:
-    return next(str(row["Id"]) for row in crm.rows("Pricebook2", ["IsStandard"]) if row["IsStandard"])
-
-
-def _identity(name: str, ids: Mapping[str, str]) -> Callable[[CrmRecord, Mapping[str, Any]], tuple[str, ...]]:
-    natural = NATURAL_KEYS.get(name)
+def _identity(keys: Keys, name: str) -> Callable[[CrmRecord, Mapping[str, Any]], tuple[str, ...]]:
+    natural = keys.natural.get(name)
     if natural is None:
         return lambda record, fields: (record.key,)
     return lambda record, fields: tuple(str(fields[one]) for one in natural)
@@ -175,7 +205,7 @@ def _identity(name: str, ids: Mapping[str, str]) -> Callable[[CrmRecord, Mapping
 
 def _existing(crm: Crm, name: str, wanted: Sequence[CrmRecord]) -> dict[tuple[str, ...], str]:
     """Identity -> id of what is there."""
-    natural = NATURAL_KEYS.get(name, (KEY_FIELD,))
+    natural = crm.keys.natural.get(name, (crm.keys.ours,))
     if not wanted:
         return {}
-    return {tuple(str(row[one]) for one in natural): str(row["Id"]) for row in crm.rows(name, natural)}
+    return {tuple(str(row[one]) for one in natural): str(row[crm.keys.id]) for row in crm.rows(name, natural)}

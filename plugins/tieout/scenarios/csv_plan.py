@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tieout.model.errors import ConfigurationFault
-from tieout.scenarios.crm_load import KEY_FIELD, NATURAL_KEYS, STANDARD_PRICE_BOOK, CrmRecord, Ref
+from tieout.scenarios.crm_load import KEYS, STANDARD_PRICE_BOOK, CrmRecord, Ref
 from tieout.scenarios.csv_profile import FieldSpec, Profile, Step
 
 #: More rows than this in one file are no CSV folder of ours; use the vendor's Bulk API instead.
@@ -151,7 +151,8 @@ def _record(step: Step, row: _Row, known: set[str], profile: Profile) -> Planned
     key = _filled(step.key, values)
     if key in known:
         raise _Bad("duplicate_key", f"{key} was met before", "remove the second row, or give it a key of its own")
-    fields: dict[str, Any] = {} if step.object in NATURAL_KEYS else {KEY_FIELD: key}
+    keys = KEYS[profile.system]
+    fields: dict[str, Any] = {} if step.object in keys.natural else {keys.ours: key}
     for name, spec in step.fields.items():
         fields[name] = _value(name, spec, values, known)
     whole = _filled(step.part_of, values) if step.part_of else None

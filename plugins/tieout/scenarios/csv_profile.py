@@ -1,4 +1,4 @@
-"""What include/csv/<profile>.yaml may say: which file becomes which Salesforce object, column by column. Data only."""
+"""What include/csv/<profile>.yaml may say: which file becomes which object of a CRM, column by column. Data only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Part(BaseModel):
 
 
 class FieldSpec(_Part):
-    """One Salesforce field. Exactly one of column, value, format, ref, standard_price_book says where it comes from.
+    """One field of the CRM. Exactly one of column, value, format, ref, standard_price_book says where it comes from.
 
     Attributes:
         column: the file's column; `type`, `date_format`, `times` (a factor), `words` (the only texts that are known,
@@ -55,7 +55,7 @@ class Step(_Part):
 
     Attributes:
         key: our key of the record, with `{column}` in it.
-        fields: Salesforce field -> where it comes from.
+        fields: the CRM's field -> where it comes from.
         part_of: key of the record that this one is a part of; a refused part takes the whole with it.
         activate: fields that are set once every step is loaded.
     """
@@ -69,9 +69,10 @@ class Step(_Part):
 
 
 class Profile(_Part):
-    """One kind of CSV folder. `missing` are the texts that mean: no value. Steps run in order."""
+    """One kind of CSV folder for one CRM. `missing` are the texts that mean: no value. Steps run in order."""
 
     name: str
+    system: Literal["salesforce", "hubspot"] = "salesforce"
     missing: tuple[str, ...] = ("",)
     encoding: str = "utf-8"
     steps: tuple[Step, ...]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tieout.model.standing import ACTIVE
 from tieout.scenarios.billing import Hold, Row
 
 #: Legal forms that are written in two ways; the same form is one token.
@@ -100,7 +101,7 @@ class _Index:
         self.by_tax_id: dict[str, list[Row]] = defaultdict(list)
         self.by_name: dict[str, list[Row]] = defaultdict(list)
         for row in customers:
-            if row.get("status") not in (None, "ACTIVE"):
+            if row.get("status") not in (None, ACTIVE):
                 continue
             self.by_id[row["account_id"]] = row
             for field, index in (("crm_id", self.by_crm_id), ("number", self.by_crm_id), ("tax_id", self.by_tax_id)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC
 
 from sqlalchemy import text
 
 from tieout.connectors.base import Finding
+from tieout.connectors.registry import capabilities
 from tieout.connectors.registry import connect as connect_system
 from tieout.connectors.requirements import FieldNeed, Required
 from tieout.mapping.lint import lint
@@ -17,6 +19,7 @@ from tieout.model.connection import Connection
 from tieout.model.errors import TieoutError
 from tieout.model.link import Link
 from tieout.model.settings import Settings
+from tieout.scenarios import pairs
 from tieout.scenarios.credentials import from_environment
 from tieout.scenarios.services import find_link
 from tieout.scenarios.sweep import last_sweep, overdue
@@ -35,6 +38,7 @@ def examine(
         yield Finding(False, f"link: {error}", "mend the file")
         return
     yield Finding(True, f"link {link.name}: {link.crm} -> {link.ledger}, books in {link.base_currency}")
+    yield from _guarded("pair", _pair(settings, link))
     get = connections or (lambda name: from_environment(name, settings))
     for system, name, needs in (
         (link.crm_system, link.crm, _crm_needs),
@@ -91,6 +95,13 @@ def _mappings(settings: Settings, link: Link, system: str) -> Iterator[Finding]:
         yield Finding(True, f"mappings of {system}: {len(found)} warnings")
 
 
+def _pair(settings: Settings, link: Link) -> Iterator[Finding]:
+    """Whether the two systems can do what the link asks for."""
+    crm, ledger = (_loaded(settings, link, system) for system in (link.crm_system, link.ledger_system))
+    pairs.check(link, capabilities(link.crm_system), capabilities(link.ledger_system), crm, ledger)
+    yield Finding(True, f"{link.crm_system} and {link.ledger_system} can do what the link asks for")
+
+
 def _loaded(settings: Settings, link: Link, system: str) -> dict[str, EntityMapping]:
     loaded = load_system(settings.include / "mappings", system)
     return {entity: apply_overrides(mapping, link) for entity, mapping in loaded.items()}
@@ -112,7 +123,8 @@ def _system(
 
 
 def _crm_needs(settings: Settings, link: Link) -> Required:
-    """Every custom field that a mapping reads or writes; those of credit and returns where the link uses them."""
+    """Every field of a set-up that a mapping reads or writes; those of credit and returns where the link uses them."""
+    ours = re.compile(capabilities(link.crm_system).set_up)
     fields: dict[str, dict[str, FieldNeed]] = {}
     create: set[str] = set()
     used = {
@@ -129,7 +141,7 @@ def _crm_needs(settings: Settings, link: Link) -> Required:
         if written and not mapping.is_staged:
             create.add(mapping.object)
         for name in sorted(written | read):
-            if name.endswith("__c") and "." not in name:
+            if ours.fullmatch(name):
                 need = FieldNeed(writable=name in written, unique=name == f"{mapping.object.removesuffix('__c')}_Id__c")
                 fields.setdefault(mapping.object, {})[name] = need
     return Required(fields=fields, create=frozenset(create))

@@ -11,11 +11,11 @@ from sqlalchemy import Connection, text
 from tieout.delivery.intents import NewIntent
 from tieout.model.errors import Rejection
 from tieout.model.identity import doc_uid, idempotency_key
+from tieout.model.standing import DRAFT, VOID
 from tieout.scenarios.approval import frozen_intents
 from tieout.scenarios.billing import Row, Rules, shut
 from tieout.scenarios.frames import common_rows
-from tieout.scenarios.plans import DRAFT, in_the_books, void_body
-from tieout.scenarios.reversal import GONE
+from tieout.scenarios.plans import in_the_books, void_body
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
 from tieout.scenarios.stamped import Verdict
@@ -52,7 +52,7 @@ def obstacle(entity: str, row: Row, rules: Rules) -> str | None:
         return "money or a credit was booked on it: finance moves that first"
     if entity == "credit_memo" and row["remaining_minor"] != row["total_minor"]:
         return "it is set against an invoice or refunded: finance takes that back first"
-    closed = None if row["status"] in DRAFT else shut(row["date"], rules)
+    closed = None if row["standing"] == DRAFT else shut(row["date"], rules)
     return None if closed is None else f"{closed.message}: finance credits it"
 
 
@@ -80,7 +80,7 @@ def void_of(services: Services, entity: str, each: Verdict) -> NewIntent:
         link=link.name, target=link.ledger, doc_uid=uid, kind="void", operation=operation, revision=1,
         source=link.ledger, source_object=mapping.object, source_id=vendor_id, source_system=services.ledger.system,
         source_entity=entity, natural_key=vendor_id, idempotency_key=idempotency_key(uid, link.ledger, operation),
-        body=void_body(entity, vendor_id, row["status"]), entity=entity, currency=row["currency"],
+        body=void_body(services, entity, vendor_id, row["standing"]), entity=entity, currency=row["currency"],
         amount_minor=row["amount_minor" if entity == "payment" else "total_minor"],
         frozen={"mapping": services.mapping_hash, "double_of": each.keeps},
         owner=link.owners.get("invoices", "finance"), posting_date=in_the_books(row),
@@ -123,7 +123,7 @@ def close_mended(conn: Connection, services: Services) -> None:
         by_entity[letter.entity].add(letter.source_id)
     for entity, ids in sorted(by_entity.items()):
         rows = common_rows(services, services.ledger, entity, ids=ids)[0]
-        live = {row["_source_id"] for row in rows if row["status"] not in GONE}
+        live = {row["_source_id"] for row in rows if row["standing"] != VOID}
         named = conn.execute(
             text("select vendor_id from tieout.crosswalk where target = :target and vendor_id = any(:ids)"),
             {"target": services.ledger.name, "ids": sorted(live)},

@@ -1,4 +1,4 @@
-"""CSV folders into a Salesforce through its API: `tieout sandbox load FOLDER`.
+"""CSV folders into a CRM through its API: `tieout sandbox load FOLDER`.
 
 The profile (include/csv/<name>.yaml) says which file and column becomes which object and field; csv_plan.py reads the
 files. No row is repaired by guessing and none is dropped in silence: what cannot be loaded is in the report.
@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.model.connection import Connection
-from tieout.model.errors import BooksDoNotClose
+from tieout.model.errors import BooksDoNotClose, ConfigurationFault
 from tieout.model.settings import PROJECT
-from tieout.scenarios.crm_load import ConnectorCrm, Crm, CrmRecord, Loaded, load, set_where_different
+from tieout.scenarios.crm_load import Crm, CrmRecord, Loaded, load, set_where_different
+from tieout.scenarios.crm_loaders import open_crm
 from tieout.scenarios.csv_plan import Plan, Refusal, plan_folder
 from tieout.scenarios.csv_profile import Profile, load_profile
 
@@ -74,25 +74,27 @@ class LoadReport:
 
 
 def load_folder(crm_connection: Connection, folder: Path, profile: str | Profile) -> LoadReport:
-    """Brings one folder into the Salesforce of the connection.
+    """Brings one folder into the CRM of the connection.
 
     Args:
-        crm_connection: where to; its organisation has the custom fields of include/crm_setup/salesforce.json.
+        crm_connection: where to; it has the fields of include/crm_setup/<system>.json.
         folder: holds the profile's files.
         profile: a name (`northwind`, `maven`) or a profile.
 
     Raises:
-        ConfigurationFault: no such profile, or a file is not what the profile says.
+        ConfigurationFault: no such profile, it is for another CRM, or a file is not what the profile says.
         BooksDoNotClose: rows or records are unaccounted for.
         Retriable, AuthenticationFailed, PermissionDenied: from the API; loading again carries on.
     """
     chosen = profile if isinstance(profile, Profile) else load_profile(PROFILES / f"{profile}.yaml")
+    if chosen.system != crm_connection.system:
+        raise ConfigurationFault(
+            f"profile {chosen.name!r} is for {chosen.system}; connection {crm_connection.name!r} is for "
+            f"{crm_connection.system}"
+        )
     plan = plan_folder(folder, chosen)
-    connector = SalesforceConnector(crm_connection)
-    try:
-        return load_plan(ConnectorCrm(connector), plan, chosen)
-    finally:
-        connector.close()
+    with open_crm(crm_connection) as crm:
+        return load_plan(crm, plan, chosen)
 
 
 def load_plan(crm: Crm, plan: Plan, profile: Profile) -> LoadReport:

@@ -30,10 +30,6 @@ from tieout.store.documents import Judgement
 from tieout.store.engine import join_whole_tables
 
 ENTITY = "account"
-#: Identifies the record in a body; sent, never compared.
-IDENTITY = {"xero": "ContactID", "salesforce": "Id"}
-#: The customer code: filled in where finance has none of its own, never overwritten.
-CODE = {"xero": "ContactNumber"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +116,13 @@ def _overwrites(
     """CRM account id -> what `side` is told, for the pairs (master's row, the other row) that differ."""
     mapping = side.mappings[ENTITY]
     fields = _native_fields(mapping, {name for name, owner in by_master.items() if owner == master})
-    code = CODE.get(side.system)
+    # The customer code: filled in where finance has none of its own, never overwritten.
+    code = _made_of(mapping, "crm_id") if side is services.ledger else None
     if code:
         fields.add(code)
-    identity = IDENTITY[side.system]
-    fields.add(identity)
+    # Identifies the record in a body; sent, never compared.
+    identity = _made_of(mapping, "ledger_id" if side is services.ledger else "account_id")
+    fields |= {identity} if identity else set()
     wanted = _native(services, mapping, fields, [_as_master(services, side, m, t) for m, t in pairs])
     found = _native(services, _as_it_is(mapping), fields, [_as_master(services, side, t, t) for _, t in pairs])
     overwrites: dict[str, Overwrite] = {}
@@ -140,6 +138,11 @@ def _overwrites(
             sent = {name: value for name, value in want.items() if value is not None and name not in kept}
             overwrites[account_id] = Overwrite({name: sent[name] for name in sent if name in fields}, differing)
     return overwrites
+
+
+def _made_of(mapping: EntityMapping, field: str) -> str | None:
+    """The native field that is written from this common one alone; None where there is none."""
+    return next((name for name, spec in mapping.write.items() if spec.source == (field,)), None)
 
 
 def _native_fields(mapping: EntityMapping, common: set[str]) -> set[str]:

@@ -15,14 +15,14 @@ from uuid import UUID
 from sqlalchemy import text
 
 from tieout.delivery.intents import NewIntent
+from tieout.model.standing import DRAFT, VOID
 from tieout.reconcile.rules import load_rules as load_reconciliation_rules
 from tieout.scenarios import doubles, write_off
 from tieout.scenarios.approval import frozen_intents
 from tieout.scenarios.billing import Hold, Row, Rules, posting_date, shut
 from tieout.scenarios.frames import common_rows
-from tieout.scenarios.plans import DRAFT, Plan, Planned, plan_intents
+from tieout.scenarios.plans import Plan, Planned, plan_intents
 from tieout.scenarios.posting import billed_anew, live_documents, subject_of
-from tieout.scenarios.reversal import GONE
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
 from tieout.scenarios.stamped import Verdict
@@ -172,7 +172,7 @@ def _not_to_send(seen: _Seen, plan: Plan | None) -> _Can | None:
     assert plan.bill is not None and plan.party is not None  # a plan without a hold has both
     alike = [
         row for row in seen.of_customer(str(plan.party.vendor_id))
-        if row["status"] not in GONE and row["currency"] == plan.bill.currency
+        if row["standing"] != VOID and row["currency"] == plan.bill.currency
         and row["subtotal_minor"] == plan.bill.net_minor and row["kind"] == "invoice"
     ]  # fmt: skip
     unlinked = [row for row in alike if row["invoice_id"] not in seen.linked([one["invoice_id"] for one in alike])]
@@ -198,7 +198,7 @@ def _in_force(seen: _Seen, live: Planned) -> _Can | None:
         return _Can("taken_back", "Tieout took it back itself: `tieout rollback bill-again` bills it anew")
     if intent["reversal"] not in (None, "REJECTED", "CANCELLED"):
         return _Can("reversal_under_way", f"a reversal of it is {intent['reversal']}")
-    if live.invoice is not None and live.invoice["status"] not in GONE:
+    if live.invoice is not None and live.invoice["standing"] != VOID:
         return _Can("in_force", f"the ledger has it as {live.invoice['number']}, {live.invoice['status']}")
     if live.invoice is None and seen.staged([intent["vendor_id"]]):
         return _Can("not_readable", "the ledger has it, and its amounts cannot be read exactly")
@@ -214,7 +214,7 @@ def _relink(seen: _Seen, mended: Sequence[Mended]) -> dict[int, _Can]:
     for one in mended:
         plan = plans.get(one.record(seen.entity) or "")
         free = [rows[id_] for id_ in one.documents("invoice") if id_ in rows and id_ not in linked
-                and rows[id_]["status"] not in GONE]  # fmt: skip
+                and rows[id_]["standing"] != VOID]  # fmt: skip
         stop = _not_to_link(seen, plan, free)
         if stop is not None or plan is None:
             decided[one.break_id] = stop or _Can("not_judged", "no run of this link has judged its record")
@@ -275,7 +275,7 @@ def _void(seen: _Seen, mended: Sequence[Mended]) -> dict[int, _Can]:
 
 def _paid_twice(seen: _Seen, one: Mended) -> _Can:
     """Of payments that are alike, of one invoice, day and amount, the one that was entered last is taken back."""
-    rows = [row for row in seen.documents("payment", one.documents("payment")).values() if row["status"] not in GONE]
+    rows = [row for row in seen.documents("payment", one.documents("payment")).values() if row["standing"] != VOID]
     same = ("invoice_id", "date", "amount_minor", "currency")
     alike = [row for row in rows if row["amount_minor"] == abs(one.amount) and row["currency"] == one.currency]
     if len(alike) < 2 or any(row[name] != alike[0][name] for row in alike for name in same):
@@ -292,7 +292,7 @@ def _paid_twice(seen: _Seen, one: Mended) -> _Can:
 
 def _voided(seen: _Seen, entity: str, id_: str) -> _Can:
     row = seen.documents(entity, [id_]).get(id_)
-    if row is None or row["status"] in GONE:
+    if row is None or row["standing"] == VOID:
         return _Can("not_in_ledger", "the ledger does not have it in force any more", entity=entity)
     if seen.linked([id_]):
         why = "it stands for a record of the CRM: it is not the one too many"
@@ -310,6 +310,9 @@ def _write_off(seen: _Seen, mended: Sequence[Mended]) -> dict[int, _Can]:
     if account is None:
         why = "the link names no account for it: reconciliation.write_off_account in its file"
         return {one.break_id: _Can("no_account", why) for one in mended}
+    if write_off.NO_TAX not in seen.services.link.tax_codes:
+        why = f"the link does not say how the ledger calls no tax: tax_codes.{write_off.NO_TAX} in its file"
+        return {one.break_id: _Can("no_tax_code", why) for one in mended}
     most = load_reconciliation_rules(seen.services.settings.include).rounding_minor
     records = seen.records(mended)
     live = live_documents(seen.services, subject_of(seen.services), records)
@@ -343,7 +346,7 @@ def _not_to_write_off(seen: _Seen, one: Mended, planned: Planned | None, most: i
     invoice, day = planned.invoice, posting_date(seen.rules.today, seen.rules)
     if one.component != "amount" or not 0 < abs(one.amount) <= most:
         return _Can("not_rounding", f"only amounts of up to {most} minor units are written off", document=invoice)
-    if invoice["status"] in (*GONE, *DRAFT):
+    if invoice["standing"] in (VOID, DRAFT):
         return _Can("not_in_force", f"its invoice is {invoice['status']}: correct that in the ledger", document=invoice)
     if one.amount < 0 and (invoice["due_minor"] or 0) < -one.amount:
         return _Can("nothing_due", "nothing is due on its invoice that a credit could be set against: finance books it",

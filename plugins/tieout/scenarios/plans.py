@@ -15,12 +15,14 @@ from typing import Any
 from tieout.delivery.bodies import placeholder
 from tieout.delivery.intents import NewIntent
 from tieout.mapping.payload import bodies
-from tieout.model.identity import canonical_json, doc_uid, idempotency_key
+from tieout.model.errors import ConfigurationFault
+from tieout.model.identity import doc_uid, idempotency_key
 from tieout.model.link import Link
 from tieout.model.money import from_minor
+from tieout.model.standing import DRAFT
 from tieout.scenarios.billing import Bill, Hold, Row, Rules, posting_date
 from tieout.scenarios.customer_book import Party
-from tieout.scenarios.frames import frame_of, native_frame
+from tieout.scenarios.frames import native_frame
 from tieout.scenarios.quarantine import hold_of
 from tieout.scenarios.revisions import Live, Step
 from tieout.scenarios.services import Services
@@ -28,13 +30,8 @@ from tieout.store.documents import Judgement
 
 #: Steps that need the body of an invoice.
 BILLED = frozenset({Step.CREATE, Step.SUPERSEDE, Step.UPDATE, Step.CREDIT_AND_REBILL})
-#: The list in an invoice's or credit note's body that holds its lines.
-CHILD = {"xero": "LineItems"}
-#: States of a document that nobody approved yet: it is in no period's books.
-DRAFT = ("DRAFT", "SUBMITTED")
 #: How the reference of a credit note of ours begins.
 STAMP = "tieout:"
-_ID_FIELD = {"invoice": "InvoiceID", "credit_memo": "CreditNoteID", "payment": "PaymentID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +51,7 @@ class Planned:
         return Live(
             state=self.intent["state"],
             sends=self.intent["sends"],
+            standing=invoice.get("standing"),
             ledger_status=invoice.get("status"),
             paid_minor=invoice.get("paid_minor") or 0,
             reversal=None if self._proposal_failed() else self.intent["reversal"],
@@ -196,15 +194,32 @@ def plan_number(link: Link, plan: Plan) -> str:
     return f"{base}-{next_revision(plan)}"
 
 
-def void_body(entity: str, vendor_id: str, status: str | None) -> bytes:
-    """The body that takes a document of the ledger out of the books: a draft is deleted, what was approved is voided.
+def void_body(services: Services, entity: str, vendor_id: str, standing: str | None) -> bytes:
+    """The body that takes a document of the ledger out of the books, by the ledger's mapping `<entity>_void`.
 
     Args:
-        entity: `invoice`, `credit_memo` or `payment`, which is deleted whatever its state.
-        status: the ledger's word for where it stands.
+        entity: `invoice`, `credit_memo` or `payment`.
+        standing: where it stands; a draft may have to be taken out otherwise than what was approved.
     """
-    gone = "DELETED" if entity == "payment" or status in DRAFT else "VOIDED"
-    return canonical_json({_ID_FIELD[entity]: vendor_id, "Status": gone})
+    return _written(services, f"{entity}_void", {f"{entity}_id": vendor_id, "standing": standing})
+
+
+def application_body(services: Services, application: Row) -> bytes:
+    """The body that sets a credit note against an invoice: a row of the common model's credit_application."""
+    return _written(services, "credit_application", application)
+
+
+def lines_name(services: Services) -> str:
+    """The list in an invoice's or credit note's body that holds its lines."""
+    return services.ledger.mappings["invoice_line"].object
+
+
+def _written(services: Services, entity: str, row: Row) -> bytes:
+    native, refused, _ = native_frame(services, services.ledger, entity, [{**row, "_key": entity}])
+    if refused:
+        raise ConfigurationFault(f"{services.ledger.system} {entity}: {refused[0].message}: {refused[0].expected}")
+    body: bytes = bodies(native).iloc[0]
+    return body
 
 
 def with_original_date(reference: str | None, bill: Bill) -> str | None:
@@ -232,7 +247,7 @@ def in_the_books(document: Mapping[str, Any]) -> date | None:
     Raises:
         ValueError: it has no date.
     """
-    if document.get("status") in DRAFT:
+    if document.get("standing") == DRAFT:
         return None
     day = document.get("date")
     if not isinstance(day, date):
@@ -271,8 +286,9 @@ class _Maker:
         self._link = services.link
         self._entity = entity
         self._object = services.crm.mappings[entity].object
-        self._child = CHILD[services.ledger.system]
+        self._child = lines_name(services)
         self._today = rules.today
+        self._items = rules.items
         self._credit_day = posting_date(rules.today, rules)
 
     def _day(self, credited: Credited) -> date | Hold:
@@ -332,7 +348,8 @@ class _Maker:
             lines += [
                 {
                     "_source_id": bill.source_id, "_key": bill.source_id, "position": position,
-                    "product_code": line.product_code, "description": line.description, "quantity": line.quantity,
+                    "product_code": line.product_code, "product_id": self._item(line.product_code),
+                    "description": line.description, "quantity": line.quantity,
                     "unit_price": line.unit_price, "discount_percent": line.discount_percent or None,
                     "account_code": line.account_code, "tax_code": line.tax_code, "net_minor": line.net_minor,
                     "tax_minor": line.tax_minor, "currency": bill.currency,
@@ -358,10 +375,18 @@ class _Maker:
                     "_source_id": source_id, "_key": source_id, "customer_id": credited.customer_id,
                     "date": day, "currency": currency, "status": "authorised",
                     "reference": self.credit_reference(plan), "exchange_rate": credited.exchange_rate,
+                    "own_number": self._credit_number(plan),
                 }
             )  # fmt: skip
             lines += [
-                {"_source_id": source_id, "_key": source_id, "position": position, "currency": currency, **line}
+                {
+                    "_source_id": source_id,
+                    "_key": source_id,
+                    "position": position,
+                    "currency": currency,
+                    "product_id": self._item(line.get("product_code")),
+                    **line,
+                }
                 for position, line in enumerate(credited.lines, start=1)
             ]
         made, refused = self._bodies("credit_memo", "invoice_line", heads, lines)
@@ -418,6 +443,15 @@ class _Maker:
     def _uid(self, plan: Plan, kind: str, revision: int) -> str:
         return doc_uid(self._link.name, self._link.crm, self._object, plan.judgement.source_id, kind, revision)
 
+    def _item(self, code: str | None) -> str | None:
+        """The ledger's id of an item."""
+        return self._items.get(code) if code is not None else None
+
+    def _credit_number(self, plan: Plan) -> str:
+        """A number of ours for ledgers that have none of their own: CN- of an order or deal, CR- of a return."""
+        prefix, revision = ("CN" if plan.live else "CR"), _credited_revision(plan)
+        return f"{prefix}-{plan.judgement.source_number}" + (f"-{revision}" if revision > 1 else "")
+
     def credit_reference(self, plan: Plan) -> str:
         """Our stamp: credit notes have no unique number, so they are looked up by this reference."""
         return f"{STAMP}{self._uid(plan, 'credit_memo', _credited_revision(plan))}"
@@ -443,7 +477,7 @@ class _Maker:
         return self._intent(
             plan, "void", live.intent["revision"], day=in_the_books(invoice), operation="invoices.void",
             natural_key=vendor_id,
-            body=void_body("invoice", vendor_id, invoice.get("status")),
+            body=void_body(self._services, "invoice", vendor_id, invoice.get("standing")),
             entity="invoice", currency=plan.judgement.currency, amount_minor=plan.judgement.source_minor,
         )  # fmt: skip
 
@@ -465,19 +499,17 @@ class _Maker:
         allocation = self._intent(
             plan, "allocation", revision, day=day, operation="credit_notes.allocate",
             natural_key=f"{note.doc_uid}:{vendor_id}",
-            body=bodies(
-                frame_of([{
-                    "CreditNote.CreditNoteID": placeholder(note.doc_uid), "Invoice.InvoiceID": vendor_id,
-                    "Amount": from_minor(due, currency), "Date": day.isoformat(),
-                    "_key": note.doc_uid,
-                }]), None, None, "_key",
-            ).iloc[0],
+            body=application_body(self._services, {
+                "credit_memo_id": placeholder(note.doc_uid), "invoice_id": vendor_id, "date": day,
+                "customer_id": credited.customer_id, "amount_minor": due, "currency": currency,
+                "exchange_rate": credited.exchange_rate,
+            }),
             entity="allocation", depends_on=(note.doc_uid,), currency=currency, amount_minor=due,
         )  # fmt: skip
         return [note, allocation]
 
     def _refund(self, plan: Plan, credited: Credited, body: bytes, before: Sequence[NewIntent]) -> NewIntent:
-        """Paid back once all else is done: what is then open is this amount, and Xero refuses more than is open."""
+        """Paid back once all else is done: what is then open is this amount, and a ledger refuses more than is open."""
         revision = _credited_revision(plan)
         return self._intent(
             plan, "refund", revision, day=self._dated(credited), operation="refunds.create",

@@ -19,12 +19,13 @@ from sqlalchemy import Connection, text
 from tieout.delivery import intents
 from tieout.model.errors import Rejection, Retriable
 from tieout.model.identity import content_hash
+from tieout.model.standing import DRAFT
 from tieout.scenarios import ready
 from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
 from tieout.scenarios.credit import gate
 from tieout.scenarios.customer_book import CustomerBook, Customers, Party
 from tieout.scenarios.frames import chunks, common_rows, grouped, parent_column
-from tieout.scenarios.plans import DRAFT, Intents, Plan, Planned, moved, plan_intents
+from tieout.scenarios.plans import Intents, Plan, Planned, moved, plan_intents
 from tieout.scenarios.quarantine import hold_of, letters_of, parents_of
 from tieout.scenarios.quotes import accepted_quotes
 from tieout.scenarios.reversal import in_open_period
@@ -421,7 +422,7 @@ def _as_posted(
     made = _bill(head, chunk, source_id, rules, date.fromisoformat(content["date"]))
     if isinstance(made, Hold):
         return None
-    approved = live.invoice is not None and live.invoice["status"] not in DRAFT
+    approved = live.invoice is not None and live.invoice["standing"] != DRAFT
     if approved and rules.link.policies.rate_after_posting == "keep":
         made = replace(made, exchange_rate=None if content["rate"] is None else Decimal(content["rate"]))
     return made if content_hash(made.content()) == previous.content_hash else None

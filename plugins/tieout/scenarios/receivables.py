@@ -20,8 +20,8 @@ from tieout.mapping.load import apply_overrides, load_system
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.link import Link
 from tieout.model.settings import Settings
+from tieout.model.standing import IN_THE_BOOKS, OPEN
 from tieout.scenarios.billing import Row
-from tieout.scenarios.credit.ledger_book import OPEN
 from tieout.scenarios.frames import rows
 from tieout.scenarios.services import find_link
 from tieout.store import staging
@@ -32,8 +32,6 @@ DAYS = 90
 BUCKETS: tuple[tuple[str, int | None, int | None], ...] = (
     ("not due", None, 0), ("1-30", 1, 30), ("31-60", 31, 60), ("61-90", 61, 90), ("over 90", 91, None),
 )  # fmt: skip
-#: What a ledger calls an invoice that was owed and is settled.
-SETTLED: Mapping[str, tuple[str, ...]] = {"xero": ("PAID",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +80,12 @@ def read(engine: Engine, settings: Settings, link_name: str, today: date) -> lis
 
 def of_link(engine: Engine, link: Link, mapping: EntityMapping, today: date) -> list[Owed]:
     """The same; `mapping`: of the ledger's invoice."""
-    open_, settled = OPEN[link.ledger_system], SETTLED[link.ledger_system]
     with engine.connect() as conn:
         table = f'staging."{mapping.staged_entity().table}"'
         if conn.execute(text("select to_regclass(:table)"), {"table": table}).scalar_one() is None:
             return []  # nothing was read yet
-    owed = _invoices(engine, link, mapping, open_)
-    sold = _invoices(engine, link, mapping, (*open_, *settled), since=today - timedelta(days=DAYS - 1))
+    owed = _invoices(engine, link, mapping, (OPEN,))
+    sold = _invoices(engine, link, mapping, IN_THE_BOOKS, since=today - timedelta(days=DAYS - 1))
     return summed(owed, [row for row in sold if row["date"] is not None and row["date"] <= today], today)
 
 
@@ -116,11 +113,11 @@ def bucket(due: date | None, today: date) -> str:
 
 
 def _invoices(
-    engine: Engine, link: Link, mapping: EntityMapping, states: tuple[str, ...], since: date | None = None
+    engine: Engine, link: Link, mapping: EntityMapping, standings: tuple[str, ...], since: date | None = None
 ) -> list[Row]:
-    status, day = mapping.read["status"].source[0], mapping.read["date"].source[0]
+    standing, day = mapping.read["standing"].source[0], mapping.read["date"].source[0]
     frame = staging.read(
-        engine, mapping.staged_entity(), link.ledger, column=status, values=list(states),
+        engine, mapping.staged_entity(), link.ledger, column=standing, values=mapping.words("standing", *standings),
         where=f"{day} >= %(since)s" if since else None, parameters={"since": since} if since else None,
     )  # fmt: skip
     if frame.empty:

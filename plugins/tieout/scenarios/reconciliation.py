@@ -20,12 +20,12 @@ from sqlalchemy import Connection, text
 
 from tieout.model.errors import BooksDoNotClose, ConfigurationFault
 from tieout.model.link import Link
+from tieout.model.standing import CREDITS
 from tieout.reconcile import differences, items, lines, match, record, report_store, suggestions
 from tieout.reconcile.lines import Total
 from tieout.reconcile.report_store import Report
 from tieout.reconcile.rules import check_link, load_rules, rules_hash
 from tieout.scenarios import steps
-from tieout.scenarios.credit.ledger_book import CREDITS
 from tieout.scenarios.extraction import Reads, extract_side
 from tieout.scenarios.posting import subject_of
 from tieout.scenarios.services import Services, Side
@@ -61,12 +61,12 @@ def reads(link: Link, entity: str, only: Collection[str] | None = None) -> Reads
     if areas & {*SALES, *RETURNS}:
         line = "order_line" if entity == "order" else "opportunity_line"
         crm |= {entity, f"{entity}_status", line, "quote", "quote_line", "ledger_invoice"}
-        ledger |= {"invoice", "payment", *CREDITS[link.ledger_system]}
+        ledger |= {"invoice", "payment", *CREDITS}
     if areas & set(RETURNS):
         crm |= {"order", "order_line", "return_order", "return_order_line", "return_order_status"}
     if areas & set(CREDIT):
         crm |= {"credit", "exchange_rate"}
-        ledger |= {"invoice", *CREDITS[link.ledger_system]}
+        ledger |= {"invoice", *CREDITS}
     if areas & set(CATALOGUE):
         crm |= {"price", "price_book", "product"}
         ledger |= {"product"}

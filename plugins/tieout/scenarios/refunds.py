@@ -15,12 +15,13 @@ from typing import Any
 
 from sqlalchemy import text
 
+from tieout.model.standing import VOID
 from tieout.scenarios.billing import Row
 from tieout.scenarios.frames import common_rows
 from tieout.scenarios.services import Services
 
-#: `payment.kind` of money that goes back, and the status in which a payment does not count.
-REFUND, UNDONE = "refund", "DELETED"
+#: `payment.kind` of money that goes back.
+REFUND = "refund"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _paid_back(services: Services) -> dict[str, list[Row]]:
     if note_of:
         payments, _ = common_rows(services, services.ledger, "payment", ids=note_of)
         for payment in payments:
-            if payment["kind"] == REFUND and payment["status"] != UNDONE and payment["amount_minor"] is not None:
+            if payment["kind"] == REFUND and payment["standing"] != VOID and payment["amount_minor"] is not None:
                 found[note_of[payment["payment_id"]]].append(payment)
     return found
 

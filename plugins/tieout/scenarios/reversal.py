@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tieout.model.standing import DRAFT, VOID
 from tieout.scenarios.billing import Hold, Row, Rules, posting_date, shut
-from tieout.scenarios.plans import DRAFT, Planned
+from tieout.scenarios.plans import Planned
 from tieout.scenarios.revisions import Step
 
-GONE = ("VOIDED", "DELETED")
 _KIND: dict[Step, str] = {Step.VOID: "void", Step.CREDIT: "credit_memo"}
 
 
@@ -52,12 +52,12 @@ def reversal(live: Planned, doc_uid: str, failed: Mapping[str, str], rules: Rule
 
 
 def _by_status(invoice: Row, rules: Rules) -> Can:
-    status, paid = invoice["status"], invoice["paid_minor"] or 0
-    if status in GONE:
-        return Can(None, "already_voided", f"it is {status} in the ledger")
+    standing, paid = invoice["standing"], invoice["paid_minor"] or 0
+    if standing == VOID:
+        return Can(None, "already_voided", f"it is {invoice['status']} in the ledger")
     if invoice["credited_minor"]:
         return Can(None, "credited_in_ledger", "finance credited it, in part or whole; credit the rest by hand")
-    if status in DRAFT:
+    if standing == DRAFT:
         return Can(Step.VOID, "draft", "a draft is deleted")
     closed = shut(invoice["date"], rules)
     if closed is not None and rules.link.policies.closed_period == "hold":
@@ -79,7 +79,7 @@ def in_open_period(step: Step, invoice: Row | None, rules: Rules) -> Step | Hold
     What is in a closed period stays as it is: by the link's policy the record is held, or it is credited in the first
     open period.
     """
-    if step not in (Step.VOID, Step.CREDIT, Step.CREDIT_AND_REBILL) or invoice is None or invoice["status"] in DRAFT:
+    if step not in (Step.VOID, Step.CREDIT, Step.CREDIT_AND_REBILL) or invoice is None or invoice["standing"] == DRAFT:
         return step
     closed = shut(invoice["date"], rules)
     if closed is not None and rules.link.policies.closed_period == "hold":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tieout.model.link import Policies
+from tieout.model.standing import DRAFT, VOID
 from tieout.scenarios.billing import Hold
 
 
@@ -33,19 +34,21 @@ class Live:
     Attributes:
         state: the intent's state; None when there is none.
         sends: how often bytes may have gone out.
-        ledger_status: DRAFT, SUBMITTED, AUTHORISED, PAID, VOIDED, DELETED; None when not read yet.
+        standing: of the ledger's invoice (model/standing.py); None when not read yet.
         paid_minor: payments taken on it.
         reversal: state of our own void or credit of this document, None where there is none.
         beneath: the earlier revision that the ledger has in force, where this one is not confirmed: the draft that it
             was to update, or the invoice that was to be credited before it.
+        ledger_status: the standing in the ledger's own word, for people.
     """
 
     state: str | None
     sends: int = 0
-    ledger_status: str | None = None
+    standing: str | None = None
     paid_minor: int = 0
     reversal: str | None = None
     beneath: Live | None = None
+    ledger_status: str | None = None
 
     @property
     def never_there(self) -> bool:
@@ -89,7 +92,7 @@ def decide(live: Live, *, changed: bool, cancelled: bool, policies: Policies) ->
 
 def _after_reversal(live: Live, changed: bool, cancelled: bool) -> Step | Hold:
     """We voided or credited it ourselves: an order that is alive again is billed anew, once that is certain."""
-    if live.reversal == "CONFIRMED" or live.ledger_status in ("VOIDED", "DELETED"):
+    if live.reversal == "CONFIRMED" or live.standing == VOID:
         return Step.NOTHING if cancelled else Step.CREATE
     if live.reversal != "REJECTED":
         return Step.WAIT
@@ -106,9 +109,9 @@ def _after_reversal(live: Live, changed: bool, cancelled: bool) -> Step | Hold:
 
 def _after_posting(live: Live, cancelled: bool, policies: Policies) -> Step | Hold:
     policy = policies.cancelled_after_posting if cancelled else policies.changed_after_posting
-    if live.ledger_status is None:
+    if live.standing is None:
         return Step.WAIT  # confirmed, and not read back yet: the next extract brings it
-    if live.ledger_status in ("VOIDED", "DELETED"):
+    if live.standing == VOID:
         if cancelled:
             return Step.NOTHING
         return Hold(
@@ -121,7 +124,7 @@ def _after_posting(live: Live, cancelled: bool, policies: Policies) -> Step | Ho
             f"{word}_after_posting", f"the order was {word} after its invoice was posted", "no change after posting",
             f"the invoice is {live.ledger_status}", "correct the invoice in the ledger, or set the link's policy",
         )  # fmt: skip
-    if live.ledger_status in ("DRAFT", "SUBMITTED"):
+    if live.standing == DRAFT:
         return Step.VOID if cancelled else Step.UPDATE
     if live.paid_minor > 0 and cancelled:
         return Step.CREDIT  # a ledger refuses to void what was paid; the open credit is finance's to refund

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, text
 
 from tieout.mapping.spec import Mapping
+from tieout.model.standing import ACTIVE
 from tieout.scenarios.billing import Closed, Rules
 from tieout.scenarios.frames import common_rows
 from tieout.scenarios.services import Services
@@ -27,17 +28,18 @@ def load_rules(services: Services) -> Rules:
         locks = lock_dates(conn, ledger.name, ledger.mappings["organisation"])
     return Rules(
         link=link,
-        items=frozenset(row["code"] for row in items if row.get("code")),
+        items={row["code"]: row["product_id"] for row in items if row.get("code")},
         currencies=frozenset(row["code"] for row in currencies if row.get("code")),
         tax_rates={
             row["tax_code"]: row["rate_percent"]
             for row in rates
-            if row.get("status") in (None, "ACTIVE") and row.get("rate_percent") is not None
+            if row.get("status") in (None, ACTIVE) and row.get("rate_percent") is not None
         },
         aliases=approved,
         locked_until=max(locks.values(), default=None),
         today=now.astimezone(ZoneInfo(link.time_zone)).date(),
         closed=closed,
+        line_discounts=ledger.capabilities.line_discounts,
     )
 
 

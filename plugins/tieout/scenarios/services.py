@@ -11,8 +11,9 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from tieout.connectors.base import Connector
+from tieout.connectors.capabilities import Capabilities
 from tieout.connectors.oauth import TokenShelf
-from tieout.connectors.registry import allowance
+from tieout.connectors.registry import allowance, capabilities
 from tieout.connectors.registry import connect as connect_system
 from tieout.delivery.gate import SharedGate
 from tieout.mapping.load import apply_overrides, load_link, load_system, mappings_hash
@@ -21,7 +22,9 @@ from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import Link
 from tieout.model.settings import Settings, load_settings
+from tieout.model.standing import CREDITS
 from tieout.quality.suites import suites_hash
+from tieout.scenarios import pairs
 from tieout.scenarios.credentials import from_environment
 from tieout.store.engine import connect as connect_store
 
@@ -44,9 +47,19 @@ class Side:
     open: Callable[[], Connector] | None = None
     gate: SharedGate | None = None
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the system can do."""
+        return capabilities(self.system)
+
     def record_url(self, record_id: str) -> str:
         """Where a person opens the record: stands on the invoice, so that finance finds the order."""
         return f"{self.host.rstrip('/')}/{record_id}"
+
+
+def credits_of(ledger: Side) -> dict[str, str]:
+    """What lowers a customer's balance in this ledger (model/standing.CREDITS)."""
+    return {entity: kind for entity, kind in CREDITS.items() if entity in ledger.mappings}
 
 
 @dataclass(frozen=True)
@@ -127,4 +140,6 @@ def open_services(
                 for entity, mapping in load_system(settings.include / "mappings", system).items()
             }
             sides.append(Side(name, system, connector, mappings, connection.host, opener, gate))
-        yield Services(settings, engine, link, sides[0], sides[1], actor)
+        crm, ledger = sides
+        pairs.check(link, crm.capabilities, ledger.capabilities, crm.mappings, ledger.mappings)
+        yield Services(settings, engine, link, crm, ledger, actor)

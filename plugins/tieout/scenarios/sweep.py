@@ -19,18 +19,18 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from tieout.model.link import Link
+from tieout.model.standing import SALES_CREDIT, VOID
 from tieout.scenarios import doubles, extraction
 from tieout.scenarios.billing import Row
 from tieout.scenarios.frames import chunks, common_rows
 from tieout.scenarios.plans import STAMP
-from tieout.scenarios.reversal import GONE
 from tieout.scenarios.services import Services
 from tieout.scenarios.stamped import Owned, Verdict, verdicts
 from tieout.store import runs, watermarks
 
 NAME = "sweep"
 #: What is swept, with the common model's word for the kind that is ours to post.
-SWEPT = {"invoice": "invoice", "credit_memo": "ACCRECCREDIT"}
+SWEPT = {"invoice": "invoice", "credit_memo": SALES_CREDIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _unnamed(conn: Connection, services: Services, entity: str, after: int, upto
 def _judged(conn: Connection, services: Services, entity: str, ids: Sequence[str]) -> list[Verdict]:
     rows = [
         row for row in common_rows(services, services.ledger, entity, ids=ids)[0]
-        if row["status"] not in GONE and row["kind"] == SWEPT[entity]
+        if row["standing"] != VOID and row["kind"] == SWEPT[entity]
     ]  # fmt: skip
     key = "number" if entity == "invoice" else "reference"
     groups: dict[str, list[Row]] = defaultdict(list)

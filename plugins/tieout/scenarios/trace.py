@@ -110,7 +110,7 @@ def trace(engine: Engine, key: str) -> list[TraceStep]:
         ledger_ids = {row.vendor_id for row in crossed}
         notes = _credit_notes(conn, ledger_ids | {key}, {row.vendor_number for row in crossed} - {None})
         steps.extend(_staged(conn, (ledger_ids | notes) - {key}, "_source_id"))
-        for column in ("invoice_id", "credit_memo_id"):  # Xero names a credit note where it names an invoice otherwise
+        for column in ("invoice_id", "credit_memo_id"):  # a refund may name its credit note in either
             steps.extend(_staged(conn, ledger_ids | notes | {key}, column, only="payment"))
     unique = {(step.step, step.title, str(step.at)): step for step in steps}
     return sorted(unique.values(), key=lambda step: (step.at is None, step.at, step.step))

@@ -18,14 +18,14 @@ from tieout.model.errors import ConfigurationFault
 from tieout.model.identity import doc_uid, idempotency_key
 from tieout.model.money import from_minor
 from tieout.scenarios.billing import Row
-from tieout.scenarios.frames import frame_of, native_frame
-from tieout.scenarios.plans import CHILD, STAMP
+from tieout.scenarios.frames import native_frame
+from tieout.scenarios.plans import STAMP, application_body, lines_name
 from tieout.scenarios.posting import subject_of
 from tieout.scenarios.services import Services
 
 KIND = "write_off"
-#: The ledger's tax type of a line that bears no tax.
-NO_TAX = {"xero": "NONE"}
+#: The key of the link's tax_codes for what bears no tax.
+NO_TAX = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,12 @@ class _Maker:
         note = self._intent(
             KIND, "credit_notes.create", "credit_memo", head["reference"], self._body("credit_memo", head)
         )
-        invoice_id, amount = off.invoice["invoice_id"], from_minor(-off.amount_minor, off.invoice["currency"])
-        body = bodies(
-            frame_of([{
-                "CreditNote.CreditNoteID": placeholder(uid), "Invoice.InvoiceID": invoice_id, "Amount": amount,
-                "Date": off.day.isoformat(), "_key": uid,
-            }]), None, None, "_key",
-        ).iloc[0]  # fmt: skip
+        invoice_id = off.invoice["invoice_id"]
+        body = application_body(self._services, {
+            "credit_memo_id": placeholder(uid), "invoice_id": invoice_id, "customer_id": off.invoice["customer_id"],
+            "amount_minor": -off.amount_minor, "currency": off.invoice["currency"], "date": off.day,
+            "exchange_rate": off.invoice["exchange_rate"],
+        })  # fmt: skip
         allocation = self._intent(
             f"{KIND}_allocation", "credit_notes.allocate", "allocation", f"{uid}:{invoice_id}", body, (uid,)
         )
@@ -107,14 +106,23 @@ class _Maker:
             "_source_id": off.source_id, "_key": off.source_id, "position": 1, "currency": currency,
             "description": f"Rounding of {off.invoice['number']}", "quantity": Decimal(1),
             "unit_price": from_minor(cents, currency), "account_code": off.account,
-            "tax_code": NO_TAX[ledger.system], "net_minor": cents,
+            "tax_code": self._no_tax(), "net_minor": cents,
         }  # fmt: skip
         native, refused, _ = native_frame(self._services, ledger, entity, [head])
         native_line, refused_line, _ = native_frame(self._services, ledger, "invoice_line", [line])
         if faults := [*refused, *refused_line]:
             raise ConfigurationFault(f"rounding of {off.invoice['number']} cannot be written off: {faults[0].message}")
-        made: bytes = bodies(native, native_line, CHILD[ledger.system], "_key").iloc[0]
+        made: bytes = bodies(native, native_line, lines_name(self._services), "_key").iloc[0]
         return made
+
+    def _no_tax(self) -> str:
+        code = self._services.link.tax_codes.get(NO_TAX)
+        if code is None:
+            raise ConfigurationFault(
+                f"rounding is written off without tax: name the ledger's code for that as tax_codes.{NO_TAX} in link "
+                f"{self._services.link.name}"
+            )
+        return code
 
     def _uid(self, kind: str) -> str:
         link = self._services.link

@@ -44,6 +44,17 @@ def test_faults_of_a_link_file(case: str, tmp_path: Path) -> None:
     assert f"{caught.value}\n" == (GOLDEN / f"{case}.txt").read_text(encoding="utf-8")
 
 
+def test_a_link_names_systems_that_have_mappings(tmp_path: Path) -> None:
+    written(tmp_path, "mappings/salesforce/account.yaml", "")
+    written(tmp_path, "mappings/xero/account.yaml", "")
+    text = (INCLUDE / "links" / "demo.yaml").read_text(encoding="utf-8")
+    path = written(tmp_path, "links/acme.yaml", text.replace("crm_system: salesforce", "crm_system: salesforse"))
+    with pytest.raises(
+        ConfigurationFault, match=r"acme.yaml:4: no mappings for 'salesforse'; did you mean 'salesforce'"
+    ):
+        load_link(path)
+
+
 def test_no_message_names_a_folder_of_this_machine(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationFault) as caught:
         load_mapping(tmp_path / "include" / "mappings" / "xero" / "invoice.yaml")

@@ -20,7 +20,8 @@ LINK = Link(
     policies=Policies(default_tax_code="standard", freight_product_code="FREIGHT"),
 )  # fmt: skip
 RULES = Rules(
-    link=LINK, items=frozenset({"CHAI", "SUPPORT", "FREIGHT", "LICENCE"}), currencies=frozenset({"GBP", "EUR", "JPY"}),
+    link=LINK, items=dict.fromkeys(("CHAI", "SUPPORT", "FREIGHT", "LICENCE"), "item"),
+    currencies=frozenset({"GBP", "EUR", "JPY"}),
     tax_rates={"OUTPUT2": Decimal(20), "ZERORATEDOUTPUT": Decimal(0)}, aliases={"GTXPro": "CHAI"}, locked_until=None,
     today=date(2026, 5, 1),
 )  # fmt: skip

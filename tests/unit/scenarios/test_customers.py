@@ -18,7 +18,7 @@ CUSTOMER = {
     "tax_id": None,
     "postcode": "sw1a1aa",
     "country": "GB",
-    "status": "ACTIVE",
+    "status": "active",
 }
 
 
@@ -83,7 +83,7 @@ def test_approved_customer_wins_over_every_rule():
 
 
 def test_archived_customer_is_no_candidate():
-    assert isinstance(one(customers=[CUSTOMER | {"status": "ARCHIVED"}]), Create)
+    assert isinstance(one(customers=[CUSTOMER | {"status": "archived"}]), Create)
 
 
 def test_customer_that_carries_our_id_is_ours():

@@ -23,7 +23,7 @@ def _rules(locked: date | None = None, closed: str = "hold", **returns: Any) -> 
         "policies": {"closed_period": closed}, "returns": returns,
     })  # fmt: skip
     rates = {"OUTPUT2": Decimal(20), "ZERO": Decimal(0)}
-    return Rules(link, frozenset(), frozenset({"GBP"}), rates, {}, locked, TODAY)
+    return Rules(link, {}, frozenset({"GBP"}), rates, {}, locked, TODAY)
 
 
 def _sold(quantity: str, net: int, tax: int, line_id: str = "item-1", price: str = "10") -> Sold:

@@ -17,7 +17,7 @@ HOLD = Policies(changed_after_posting="hold", cancelled_after_posting="hold")
     [
         (Live(None), True, False, Step.CREATE),
         (Live(None), True, True, Step.NOTHING),
-        (Live("CONFIRMED", 1, "AUTHORISED"), False, False, Step.NOTHING),
+        (Live("CONFIRMED", 1, "open"), False, False, Step.NOTHING),
         (Live("READY"), True, False, Step.SUPERSEDE),
         (Live("READY"), False, True, Step.CANCEL),
         (Live("READY", 1), True, False, Step.WAIT),
@@ -26,36 +26,36 @@ HOLD = Policies(changed_after_posting="hold", cancelled_after_posting="hold")
         (Live("HELD", 1), True, False, Step.WAIT),
         (Live("REJECTED", 1), True, False, Step.CREATE),
         (Live("REJECTED", 1), False, False, Step.WAIT),
-        (Live("CONFIRMED", 1, "DRAFT"), True, False, Step.UPDATE),
-        (Live("CONFIRMED", 1, "AUTHORISED"), True, False, Step.CREDIT_AND_REBILL),
-        (Live("CONFIRMED", 1, "DRAFT"), False, True, Step.VOID),
-        (Live("CONFIRMED", 1, "AUTHORISED"), False, True, Step.VOID),
-        (Live("CONFIRMED", 1, "PAID", 500), False, True, Step.CREDIT),
-        (Live("CONFIRMED", 1, "VOIDED"), False, True, Step.NOTHING),
+        (Live("CONFIRMED", 1, "draft"), True, False, Step.UPDATE),
+        (Live("CONFIRMED", 1, "open"), True, False, Step.CREDIT_AND_REBILL),
+        (Live("CONFIRMED", 1, "draft"), False, True, Step.VOID),
+        (Live("CONFIRMED", 1, "open"), False, True, Step.VOID),
+        (Live("CONFIRMED", 1, "settled", 500), False, True, Step.CREDIT),
+        (Live("CONFIRMED", 1, "void"), False, True, Step.NOTHING),
         # Not read back from the ledger yet: nothing is decided on a guess.
         (Live("CONFIRMED", 1, None), True, False, Step.WAIT),
         # We voided or credited it ourselves.
-        (Live("CONFIRMED", 1, "VOIDED", reversal="CONFIRMED"), False, False, Step.CREATE),
-        (Live("CONFIRMED", 1, "PAID", 500, "CONFIRMED"), False, False, Step.CREATE),
-        (Live("CONFIRMED", 1, "PAID", 500, "CONFIRMED"), False, True, Step.NOTHING),
-        (Live("CONFIRMED", 1, "AUTHORISED", reversal="UNKNOWN"), True, False, Step.WAIT),
-        (Live("CONFIRMED", 1, "AUTHORISED", reversal="CANCELLED"), False, True, Step.VOID),
+        (Live("CONFIRMED", 1, "void", reversal="CONFIRMED"), False, False, Step.CREATE),
+        (Live("CONFIRMED", 1, "settled", 500, "CONFIRMED"), False, False, Step.CREATE),
+        (Live("CONFIRMED", 1, "settled", 500, "CONFIRMED"), False, True, Step.NOTHING),
+        (Live("CONFIRMED", 1, "open", reversal="UNKNOWN"), True, False, Step.WAIT),
+        (Live("CONFIRMED", 1, "open", reversal="CANCELLED"), False, True, Step.VOID),
         # The ledger refused to take it back: it is in force until somebody voids it there.
-        (Live("CONFIRMED", 1, "AUTHORISED", reversal="REJECTED"), False, False, Step.NOTHING),
-        (Live("CONFIRMED", 1, "VOIDED", reversal="REJECTED"), False, True, Step.NOTHING),
-        (Live("CONFIRMED", 1, "VOIDED", reversal="REJECTED"), True, False, Step.CREATE),
+        (Live("CONFIRMED", 1, "open", reversal="REJECTED"), False, False, Step.NOTHING),
+        (Live("CONFIRMED", 1, "void", reversal="REJECTED"), False, True, Step.NOTHING),
+        (Live("CONFIRMED", 1, "void", reversal="REJECTED"), True, False, Step.CREATE),
         # Cancelled only once it is certain that the ledger has nothing in force any more.
-        (Live("CONFIRMED", 1, "AUTHORISED", reversal="UNKNOWN"), False, True, Step.WAIT),
-        (Live("CONFIRMED", 1, "AUTHORISED", reversal="HELD"), False, True, Step.WAIT),
+        (Live("CONFIRMED", 1, "open", reversal="UNKNOWN"), False, True, Step.WAIT),
+        (Live("CONFIRMED", 1, "open", reversal="HELD"), False, True, Step.WAIT),
     ],
 )
 def test_next_step(live, changed, cancelled, step):
     assert decide(live, changed=changed, cancelled=cancelled, policies=POLICIES) is step
 
 
-DRAFT = Live("CONFIRMED", 1, "DRAFT")
-POSTED = Live("CONFIRMED", 1, "AUTHORISED")
-CREDITING = Live("CONFIRMED", 1, "AUTHORISED", reversal="UNKNOWN")
+DRAFT = Live("CONFIRMED", 1, "draft")
+POSTED = Live("CONFIRMED", 1, "open")
+CREDITING = Live("CONFIRMED", 1, "open", reversal="UNKNOWN")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_earlier_invoice_that_is_in_force_is_not_forgotten(live, changed, can
 
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_what_is_billed_in_place_of_an_invoice_that_is_in_force_is_for_a_person(cancelled):
-    live = Live("CANCELLED", beneath=Live("CONFIRMED", 1, "AUTHORISED", reversal="REJECTED"))
+    live = Live("CANCELLED", beneath=Live("CONFIRMED", 1, "open", reversal="REJECTED"))
     result = decide(live, changed=False, cancelled=cancelled, policies=POLICIES)
     assert isinstance(result, Hold)
     assert result.reason == "reversal_refused"
@@ -92,26 +92,26 @@ def test_what_is_billed_in_place_of_an_invoice_that_is_in_force_is_for_a_person(
 
 @pytest.mark.parametrize(("changed", "cancelled"), [(False, True), (True, False)])
 def test_an_invoice_that_the_ledger_does_not_take_back_is_for_a_person(changed, cancelled):
-    live = Live("CONFIRMED", 1, "AUTHORISED", 100, reversal="REJECTED")
+    live = Live("CONFIRMED", 1, "open", 100, reversal="REJECTED")
     result = decide(live, changed=changed, cancelled=cancelled, policies=POLICIES)
     assert isinstance(result, Hold)
     assert result.reason == "reversal_refused"
 
 
 def test_change_after_payment_is_for_a_person():
-    result = decide(Live("CONFIRMED", 1, "AUTHORISED", 100), changed=True, cancelled=False, policies=POLICIES)
+    result = decide(Live("CONFIRMED", 1, "open", 100), changed=True, cancelled=False, policies=POLICIES)
     assert isinstance(result, Hold)
     assert result.reason == "changed_after_payment"
 
 
 @pytest.mark.parametrize(("cancelled", "reason"), [(False, "changed_after_posting"), (True, "cancelled_after_posting")])
 def test_policy_hold(cancelled, reason):
-    result = decide(Live("CONFIRMED", 1, "AUTHORISED"), changed=True, cancelled=cancelled, policies=HOLD)
+    result = decide(Live("CONFIRMED", 1, "open"), changed=True, cancelled=cancelled, policies=HOLD)
     assert isinstance(result, Hold)
     assert result.reason == reason
 
 
 def test_change_after_finance_voided_the_invoice_is_for_a_person():
-    result = decide(Live("CONFIRMED", 1, "VOIDED"), changed=True, cancelled=False, policies=POLICIES)
+    result = decide(Live("CONFIRMED", 1, "void"), changed=True, cancelled=False, policies=POLICIES)
     assert isinstance(result, Hold)
     assert result.reason == "voided_in_ledger"

@@ -9,7 +9,8 @@ from tieout.connectors.salesforce.write import SHAPES
 
 SYSTEM = System(
     Capabilities(
-        "salesforce", "crm", None, tuple(SHAPES), tells_deletions=True, deletions_days=15, upserts=True
+        "salesforce", "crm", None, tuple(SHAPES), tells_deletions=True, deletions_days=15, upserts=True,
+        set_up=r"[^.]+__c",
     ),
     ALLOWANCE,
     SalesforceConnector,

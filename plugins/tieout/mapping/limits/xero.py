@@ -74,6 +74,10 @@ LIMITS: dict[str, dict[str, Limit]] = {
         **texts(30, "ItemCode"),
         **texts(50, "TaxType"),
     },
+    "Allocations": {
+        **plain("CreditNote.CreditNoteID", "Invoice.InvoiceID", "Date", required=True),
+        **numbers(2, "Amount"),
+    },
     "Payments": {
         **plain(
             "PaymentID", "PaymentType", "Status", "Invoice.InvoiceID", "Invoice.CurrencyCode",

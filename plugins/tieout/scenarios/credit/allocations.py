@@ -11,11 +11,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import text
 
 from tieout.mapping.spec import Mapping as EntityMapping
+from tieout.model.standing import DRAFT, OPEN, SETTLED
 from tieout.scenarios.services import Services
-
-#: A sales invoice's type, and the states in which nothing can be set against a document any more.
-SALES = {"xero": "ACCREC"}
-GONE: dict[str, tuple[str, ...]] = {"xero": ("VOIDED", "DELETED")}
 
 
 def disagreements(services: Services, credits: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -26,9 +23,8 @@ def disagreements(services: Services, credits: Sequence[str]) -> dict[str, tuple
     """
     ledger = services.ledger
     invoice = ledger.mappings["invoice"]
-    number, customer, credited, kind, status = (
-        _column(invoice, name) for name in ("number", "customer_id", "credited_minor", "kind", "status")
-    )
+    number, customer, credited = (_column(invoice, name) for name in ("number", "customer_id", "credited_minor"))
+    sales, live = _is(invoice, "kind", "invoice"), _is(invoice, "standing", DRAFT, OPEN, SETTLED)
     applied = " union all ".join(_applied(ledger.mappings[entity]) for entity in credits)
     with services.engine.connect() as conn:
         found = conn.execute(
@@ -38,12 +34,12 @@ def disagreements(services: Services, credits: Sequence[str]) -> dict[str, tuple
                     sums as (select invoice_id, sum(amount) as amount from applied group by 1)
                 select i.{customer} as customer, i.{number} as number, i.{credited} as credited, s.amount
                 from staging.{invoice.staged_entity().table} i left join sums s on s.invoice_id = i._source_id
-                where i._connection = :ledger and not i._deleted and i.{kind} = :sales and i.{status} <> all(:gone)
+                where i._connection = :ledger and not i._deleted and {sales} and {live}
                     and i.{customer} is not null and coalesce(i.{credited}, 0) <> coalesce(s.amount, 0)
                 order by i.{customer}, i.{number} desc
                 """  # noqa: S608 - names come from the mappings
             ),
-            {"ledger": ledger.name, "sales": SALES[ledger.system], "gone": list(GONE[ledger.system])},
+            {"ledger": ledger.name},
         )
         return {
             row.customer: (
@@ -64,7 +60,16 @@ def _applied(mapping: EntityMapping) -> str:
         from staging.{mapping.staged_entity().table} c
         cross join lateral jsonb_array_elements(case jsonb_typeof(c.{column}) when 'array' then c.{column} end) a
         where c._connection = :ledger and not c._deleted
-            and c.{_column(mapping, "status")} <> all(:gone)"""  # noqa: S608 - names come from the mapping
+            and {_is(mapping, "standing", DRAFT, OPEN, SETTLED, table="c")}"""  # noqa: S608 - names come from the mapping
+
+
+def _is(mapping: EntityMapping, field: str, *words: str, table: str = "i") -> str:
+    """SQL: the record's common field is one of these words."""
+    constant = mapping.read[field].value
+    if constant is not None:
+        return "true" if constant in words else "false"
+    listed = ", ".join("'" + word.replace("'", "''") + "'" for word in mapping.words(field, *words))
+    return f"{table}.{_column(mapping, field)} in ({listed})"
 
 
 def _path(mapping: EntityMapping, field: str) -> str:

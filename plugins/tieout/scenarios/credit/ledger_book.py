@@ -19,21 +19,15 @@ from sqlalchemy import text
 from tieout.mapping.compile import compile_read
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.errors import Rejection
+from tieout.model.standing import DRAFT, OPEN, SETTLED
 from tieout.scenarios.billing import Row
 from tieout.scenarios.credit import allocations
 from tieout.scenarios.credit.balances import OpenItem, Rates
 from tieout.scenarios.credit.policy import Policy, policy_of
 from tieout.scenarios.frames import common_rows, rows
-from tieout.scenarios.services import Services
+from tieout.scenarios.services import Services, credits_of
 from tieout.store import credit, dead_letters, staging, watermarks
 
-#: What a ledger calls a document that is owed, one that is not approved yet, and the kinds that customers owe.
-OPEN: dict[str, tuple[str, ...]] = {"xero": ("AUTHORISED",)}
-DRAFT: dict[str, tuple[str, ...]] = {"xero": ("DRAFT", "SUBMITTED")}
-#: What lowers a balance as long as it is not used up: the entity -> the kind that belongs to customers.
-CREDITS = {"xero": {"credit_memo": "ACCRECCREDIT", "overpayment": "received", "prepayment": "received"}}
-#: States of a payment that took place.
-PAID: dict[str, tuple[str, ...]] = {"xero": ("AUTHORISED",)}
 #: The entities that a balance is made of; the oldest of their readings is the age of the credit data.
 READ = ("credit_memo", "invoice", "overpayment", "payment", "prepayment")
 
@@ -76,7 +70,11 @@ def load(services: Services) -> Book:
         today = now.astimezone(ZoneInfo(services.link.time_zone)).date()
         policy = policy_of(credit.in_force(conn, services.link.name, today))
         customers = _customers(services)
-        marks = [watermarks.read(conn, services.ledger.name, entity, "extract") for entity in READ]
+        marks = [
+            watermarks.read(conn, services.ledger.name, entity, "extract")
+            for entity in READ
+            if entity in services.ledger.mappings
+        ]
     read = [mark.at if mark else None for mark in marks]
     items, doubts = _documents(services)
     return Book(
@@ -99,10 +97,10 @@ def _customers(services: Services) -> dict[str, str]:
 
 def _documents(services: Services) -> tuple[dict[str, list[OpenItem]], dict[str, tuple[str, str]]]:
     """customer id -> open documents; customer id -> why its documents cannot be relied on."""
-    system = services.ledger.system
+    credits_ = credits_of(services.ledger)
     items: dict[str, list[OpenItem]] = defaultdict(list)
     doubts: dict[str, tuple[str, str]] = {}
-    invoices, bad = _open_rows(services, "invoice", (*OPEN[system], *DRAFT[system]))
+    invoices, bad = _rows(services, "invoice", OPEN, DRAFT)
     doubts |= _doubts(services, "invoice", bad)
     taken = _payments(services, [row["invoice_id"] for row in invoices if row.get("paid_minor")])
     for row in invoices:
@@ -113,17 +111,17 @@ def _documents(services: Services) -> tuple[dict[str, list[OpenItem]], dict[str,
             continue
         items[row["customer_id"]].append(
             OpenItem(row["invoice_id"], row["customer_id"], row["currency"], row["due_minor"], row.get("due_date"),
-                     is_draft=row["status"] in DRAFT[system])
+                     is_draft=row["standing"] == DRAFT)
         )  # fmt: skip
-    for entity, kind in CREDITS[system].items():
-        credits, bad = _open_rows(services, entity, OPEN[system])
+    for entity, kind in credits_.items():
+        credits, bad = _rows(services, entity, OPEN)
         doubts |= _doubts(services, entity, bad)
         for row in credits:
             if row.get("kind") == kind and row.get("customer_id") and row.get("remaining_minor"):
                 items[row["customer_id"]].append(
                     OpenItem(row[f"{entity}_id"], row["customer_id"], row["currency"], -row["remaining_minor"])
                 )
-    for customer_id, wrong in allocations.disagreements(services, tuple(CREDITS[system])).items():
+    for customer_id, wrong in allocations.disagreements(services, tuple(credits_)).items():
         doubts.setdefault(customer_id, wrong)
     return dict(items), doubts
 
@@ -143,13 +141,11 @@ def _disagreement(row: Row, payments: int) -> tuple[str, str] | None:
     return None
 
 
-def _open_rows(
-    services: Services, entity: str, states: tuple[str, ...]
-) -> tuple[list[dict[str, Any]], list[Rejection]]:
+def _rows(services: Services, entity: str, *standing: str) -> tuple[list[dict[str, Any]], list[Rejection]]:
     mapping = services.ledger.mappings[entity]
     frame = staging.read(
-        services.engine, mapping.staged_entity(), services.ledger.name, column=_column(mapping, "status"),
-        values=list(states),
+        services.engine, mapping.staged_entity(), services.ledger.name, column=_column(mapping, "standing"),
+        values=mapping.words("standing", *standing),
     )  # fmt: skip
     if frame.empty:
         return [], []
@@ -164,7 +160,7 @@ def _payments(services: Services, invoice_ids: Sequence[str]) -> dict[str, int]:
     found, _ = common_rows(services, services.ledger, "payment", parents=invoice_ids, parent="invoice_id")
     sums: dict[str, int] = defaultdict(int)
     for row in found:
-        if row["kind"] == "payment" and row.get("status") in PAID[services.ledger.system]:
+        if row["kind"] == "payment" and row["standing"] == SETTLED:
             sums[row["invoice_id"]] += row["amount_minor"] or 0
     return sums
 

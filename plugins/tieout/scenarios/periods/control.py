@@ -22,10 +22,9 @@ from tieout.connectors.base import GeneralLedger
 from tieout.model.calendar import Period
 from tieout.model.errors import ConfigurationFault
 from tieout.model.money import exponent, from_minor, to_minor
-from tieout.scenarios.credit.ledger_book import CREDITS
+from tieout.model.standing import DRAFT, VOID
 from tieout.scenarios.frames import common_rows
-from tieout.scenarios.services import Services
-from tieout.scenarios.tying_out.reading import DRAFT, GONE, SALES_CREDIT
+from tieout.scenarios.services import Services, credits_of
 from tieout.store.closing_tables import period_control as table
 from tieout.store.engine import dumps
 
@@ -102,19 +101,18 @@ def subledger(services: Services, day: date) -> dict[str, int]:
 
 
 def _postings(services: Services) -> Iterator[tuple[str, date | None, int]]:
-    system, base = services.ledger.system, services.link.base_currency
-    unposted = {*GONE[system], *DRAFT[system]}
-    kinds = {"invoice": ("invoice", 1), "credit_memo": (SALES_CREDIT[system], -1)}
-    kinds |= {entity: (kind, -1) for entity, kind in CREDITS[system].items() if entity != "credit_memo"}
+    base = services.link.base_currency
+    kinds = {"invoice": ("invoice", 1)}
+    kinds |= {entity: (kind, -1) for entity, kind in credits_of(services.ledger).items()}
     known: dict[str, tuple[dict[str, Any], int]] = {}
     for entity, (kind, sign) in kinds.items():
         for row in common_rows(services, services.ledger, entity)[0]:
-            if row["kind"] == kind and row["status"] not in unposted and row["total_minor"] is not None:
+            if row["kind"] == kind and row["standing"] not in (VOID, DRAFT) and row["total_minor"] is not None:
                 known[row[f"{entity}_id"]] = (row, sign)
                 yield entity, row["date"], sign * _in_base(row["total_minor"], row, base)
     for row in common_rows(services, services.ledger, "payment")[0]:
         target = known.get(row["credit_memo_id"] or "") or known.get(row["invoice_id"] or "")
-        if target is not None and row["status"] not in unposted and row["amount_minor"] is not None:
+        if target is not None and row["standing"] not in (VOID, DRAFT) and row["amount_minor"] is not None:
             document, sign = target
             yield (
                 "payment" if sign > 0 else "refund",

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tieout.model.money import to_minor
+from tieout.model.standing import VOID
 from tieout.scenarios.frames import rows
 from tieout.scenarios.periods.scope import Scope
 from tieout.scenarios.services import Side
 from tieout.scenarios.tying_out import credit_memos, invoices, payments
-from tieout.scenarios.tying_out.reading import GONE, Books, Read, read_staged
+from tieout.scenarios.tying_out.reading import Books, Read, read_staged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,10 +137,9 @@ def _uses(books: PeriodBooks) -> dict[str, list[tuple[date | None, int]]]:
             found.setdefault(f"credit_memo:{row['credit_memo_id']}", []).append(
                 (date.fromisoformat(day) if day else None, minor)
             )
-    gone = books.in_words(GONE)
     for row in rows(books.ledger("payment").frame):
         target = row["credit_memo_id"] or row["invoice_id"]
-        if row["kind"] == "refund" and row["status"] not in gone and row["amount_minor"] is not None:
+        if row["kind"] == "refund" and row["standing"] != VOID and row["amount_minor"] is not None:
             found.setdefault(f"credit_memo:{target}", []).append((row["date"], row["amount_minor"]))
     return found
 

@@ -19,6 +19,7 @@ from tieout.model.calendar import Calendar, Period
 from tieout.model.identity import content_hash
 from tieout.model.link import ApprovalOver, Periods
 from tieout.model.money import from_minor
+from tieout.model.standing import VOID
 from tieout.scenarios import posting
 from tieout.scenarios.billing import Rules
 from tieout.scenarios.customer_book import CustomerBook, Party
@@ -233,7 +234,7 @@ def _before(one: Plan) -> int:
     if live.intent["state"] in ("CANCELLED", "REJECTED") or live.intent["reversal"] == "CONFIRMED":
         return 0
     if live.invoice is not None and live.invoice.get("subtotal_minor") is not None:
-        return 0 if live.invoice.get("status") in ("VOIDED", "DELETED") else int(live.invoice["subtotal_minor"])
+        return 0 if live.invoice.get("standing") == VOID else int(live.invoice["subtotal_minor"])
     return sum(line["net_minor"] for line in _billed(live.intent))
 
 

@@ -18,9 +18,8 @@ from sqlalchemy.engine import Connection
 
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.calendar import Period
-from tieout.scenarios.credit.ledger_book import CREDITS
 from tieout.scenarios.posting import subject_of
-from tieout.scenarios.services import Services
+from tieout.scenarios.services import Services, credits_of
 from tieout.store import staging
 from tieout.store.engine import driver
 
@@ -58,7 +57,7 @@ class _Finder:
         self._margin = timedelta(days=services.link.reconciliation.days)
         self._subject = subject_of(services)
         self._returns = "credit_memos" in services.link.reconciliation.areas
-        self._credits = [one for one in CREDITS[services.ledger.system] if one != "credit_memo"]
+        self._credits = [one for one in credits_of(services.ledger) if one != "credit_memo"]
         #: entity -> ids.
         self._found: defaultdict[str, set[str]] = defaultdict(set)
         self._current: dict[str, bool] = {}

@@ -20,8 +20,6 @@ from tieout.scenarios.services import Services
 from tieout.scenarios.write_back import Fact, plan_facts
 from tieout.store.engine import join_whole_tables
 
-#: Statuses of a quote that the customer or sales has ended.
-CLOSED = ("Accepted", "Denied", "Rejected")
 ENTITY = "quote"
 NO_LONGER_SOLD = "is not sold any more"
 
@@ -62,7 +60,7 @@ def _outdated_lines(services: Services) -> list[Row]:
                 order by 1, p.{code}, l._source_id
                 """  # noqa: S608 - names from the mapping
             ),
-            {"crm": services.crm.name, "closed": list(CLOSED)},
+            {"crm": services.crm.name, "closed": quote.words("closed", True)},
         ).mappings()
         return [dict(row) for row in rows]
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from tieout.model.money import to_minor
+from tieout.model.standing import IN_THE_BOOKS, VOID
 from tieout.scenarios.billing import Hold, Row
 from tieout.scenarios.frames import common_rows, grouped
 from tieout.scenarios.plans import Planned
@@ -27,7 +28,6 @@ from tieout.store.documents import Judgement
 SUBJECT = Subject("return_order", "return_order_line")
 #: What returns are of. Deals are billed without order products, so nothing of theirs can be returned by one.
 ORDERS = Subject("order", "order_line")
-GONE = ("VOIDED", "DELETED")
 #: States of an intent of which nothing is in the ledger and nothing will be.
 DEAD = ("CANCELLED", "REJECTED")
 
@@ -142,7 +142,7 @@ def _of_order(planned: Planned | None) -> Billed | Hold:
             "invoice_under_way", "the invoice of the order is not known to be in the ledger", "an invoice",
             str(planned.intent["state"]), "nothing to do once the invoice is posted; otherwise see why it is not",
         )  # fmt: skip
-    if invoice["status"] in GONE or planned.intent["reversal"] not in (None, *DEAD):
+    if invoice["standing"] == VOID or planned.intent["reversal"] not in (None, *DEAD):
         return Hold(
             "invoice_taken_back", f"invoice {invoice['number']} was voided or credited as a whole",
             "an invoice in force", str(invoice["status"]), "cancel the return: nothing is left to credit",
@@ -160,7 +160,7 @@ def _as_billed(planned: Planned, invoice: Row) -> Billed | Hold:
             "invoice_changed", f"finance has changed the lines of invoice {invoice['number']}", "the lines as posted",
             f"{len(nets)} lines, in all {invoice['total_minor']} in minor units", "credit the return by hand",
         )  # fmt: skip
-    if invoice["status"] not in ("AUTHORISED", "PAID"):
+    if invoice["standing"] not in IN_THE_BOOKS:
         return Hold(
             "invoice_not_approved", f"invoice {invoice['number']} is not approved yet", "an approved invoice",
             str(invoice["status"]), "approve the invoice in the ledger",
@@ -229,7 +229,7 @@ def _taken(takers: Sequence[Row], notes: Mapping[str, Row]) -> tuple[dict[str, T
     for row in takers:
         returned, note = row["returned"], notes.get(row["vendor_id"])
         invoice = returned["invoice"]
-        if note is not None and note["status"] in GONE:
+        if note is not None and note["standing"] == VOID:
             continue
         allocated = 0 if note is None else allocated_to(note, invoice)
         taken[invoice].parts += by_line(returned["parts"])
@@ -255,7 +255,7 @@ def _named(services: Services, billed: Sequence[Billed]) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
     for note in _notes(services, named).values():
         invoice = by_key.get((note["reference"], note["customer_id"]))
-        if invoice is not None and note["status"] not in GONE:
+        if invoice is not None and note["standing"] != VOID:
             found[invoice] += note["total_minor"] - allocated_to(note, invoice)
     return dict(found)
 

@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 from tieout.delivery import intents
 from tieout.model.errors import Rejection, Retriable
 from tieout.model.identity import content_hash
+from tieout.model.standing import VOID
 from tieout.scenarios.billing import Hold, Row, Rules
 from tieout.scenarios.frames import chunks, parent_column
 from tieout.scenarios.plans import Credited, Plan, plan_intents
-from tieout.scenarios.returning.facts import GONE, SUBJECT, Chunk, read_chunk, takers_now
+from tieout.scenarios.returning.facts import SUBJECT, Chunk, read_chunk, takers_now
 from tieout.scenarios.returning.rules import Billed, Taken, content, credit, kept
 from tieout.scenarios.revisions import Step
 from tieout.scenarios.services import Services
@@ -138,8 +139,8 @@ def _standing(base: Judgement, live: Row, head: Row | None, digest: str | None, 
         return Plan(replace(base, outcome=outcome, reason=live["reason"], message=live["message"]))  # type: ignore[arg-type] # a literal
     if note is None:
         return Plan(replace(base, outcome="pending", reason=None, message=None))
-    if note["status"] in GONE:
-        return _voided(base, wanted)
+    if note["standing"] == VOID:
+        return _voided(base, wanted, note)
     if changed:
         return _changed(base, head, note)
     return _settled(base, live["follow"], note, cancel)
@@ -156,12 +157,13 @@ def _settled(base: Judgement, follow: Sequence[Row], note: Row, cancel: list[str
     return Plan(replace(base, outcome="posted", posted_minor=note["subtotal_minor"]))
 
 
-def _voided(base: Judgement, wanted: bool) -> Plan:
+def _voided(base: Judgement, wanted: bool, note: Row) -> Plan:
     if not wanted:
         words = "cancelled, and finance has voided its credit note"
         return Plan(replace(base, outcome="cancelled", reason="source_cancelled", message=words, posted_minor=0))
     hold = Hold(
-        "credit_voided", "finance has voided the credit note of the return", "a credit note in force", "VOIDED",
+        "credit_voided", "finance has voided the credit note of the return", "a credit note in force",
+        str(note["status"]),
         "agree with finance: cancel the return, and enter another one if the goods did come back",
     )  # fmt: skip
     return Plan(replace(base, reason=hold.reason, message=hold.message), hold=hold)

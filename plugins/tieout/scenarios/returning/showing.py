@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 
 from tieout.model.money import from_minor
+from tieout.model.standing import SETTLED, VOID
 from tieout.scenarios.billing import Row
 from tieout.scenarios.frames import chunks, common_rows
-from tieout.scenarios.returning.facts import GONE, SUBJECT
+from tieout.scenarios.returning.facts import SUBJECT
 from tieout.scenarios.services import Services
 from tieout.scenarios.write_back import Fact, plan_facts
 
@@ -31,7 +32,7 @@ def credit_notes(services: Services) -> list[str]:
     rows = _confirmed(services)
     notes = [row["vendor_id"] for row in rows]
     known, _ = common_rows(services, services.ledger, "credit_memo", ids=notes) if notes else ([], [])
-    settled = {note["credit_memo_id"] for note in known if note["status"] in ("PAID", *GONE)}
+    settled = {note["credit_memo_id"] for note in known if note["standing"] in (SETTLED, VOID)}
     return [note for note in notes if note not in settled]
 
 
@@ -72,7 +73,7 @@ def _fact(services: Services, row: Row, note: Row) -> Fact:
 
 def _message(row: Row, note: Row) -> str | None:
     """What sales tells the customer about the money."""
-    if note["status"] in GONE:
+    if note["standing"] == VOID:
         return None
     if note["remaining_minor"]:
         part = "Part of the credit" if row["returned"]["allocate_minor"] else "The credit"

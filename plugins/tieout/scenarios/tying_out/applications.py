@@ -5,12 +5,13 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from tieout.model.money import from_minor
+from tieout.model.standing import OPEN
 from tieout.reconcile import suggestions
 from tieout.reconcile.payments import Match, OpenInvoice, Payment, match
 from tieout.reconcile.suggestions import Suggestion
 from tieout.scenarios.frames import rows
 from tieout.scenarios.tying_out.payments import AREA, unapplied
-from tieout.scenarios.tying_out.reading import OPEN, Books
+from tieout.scenarios.tying_out.reading import Books
 
 
 def suggest(conn: Connection, books: Books, report_id: int) -> int:
@@ -19,7 +20,7 @@ def suggest(conn: Connection, books: Books, report_id: int) -> int:
     Call it in the transaction of the items: an invoice is named by its record of the CRM, where it has one.
     """
     frame = books.ledger("invoice").frame
-    live = frame[(frame["kind"] == "invoice") & frame["status"].isin(books.in_words(OPEN))]
+    live = frame[(frame["kind"] == "invoice") & (frame["standing"] == OPEN)]
     money = unapplied(books)
     if live.empty or money.empty:
         return 0

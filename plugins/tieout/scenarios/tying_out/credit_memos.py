@@ -10,9 +10,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.model.money import proportion
+from tieout.model.standing import DRAFT, VOID
 from tieout.scenarios.frames import rows
 from tieout.scenarios.tying_out.invoices import documents_of, is_sales_credit, linked
-from tieout.scenarios.tying_out.reading import DRAFT, GONE, Books, joined, keyed, scales, unreadable
+from tieout.scenarios.tying_out.reading import Books, joined, keyed, scales, unreadable
 from tieout.scenarios.tying_out.sold import sold
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ def _ledger(books: Books) -> pd.DataFrame:
     frame = frame[is_sales_credit(books, frame) & ~other].reset_index(drop=True)
     links = documents_of(books, ("credit_memo",), books.services.crm.mappings[RETURN].object)
     keys = linked(books, frame, "credit_memo_id", links, "credit_memo", RETURN)
-    gone = frame["status"].isin(books.in_words(GONE))
-    draft = frame["status"].isin(books.in_words(DRAFT)) & ~keys["linked"]
+    gone = frame["standing"] == VOID
+    draft = (frame["standing"] == DRAFT) & ~keys["linked"]
     # A credit is dated on the day of the run, which is no fact of the return: only a later one than the report's counts
     # out, as all documents do.
     later = books.later_days(frame["date"])

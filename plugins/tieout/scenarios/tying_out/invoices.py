@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tieout.scenarios.tying_out.reading import DRAFT, GONE, SALES_CREDIT, Books, joined, keyed, scales, unreadable
+from tieout.model.standing import DRAFT, SALES_CREDIT, VOID
+from tieout.scenarios.tying_out.reading import Books, joined, keyed, scales, unreadable
 from tieout.scenarios.tying_out.sold import Sold, sold
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ def _documents(books: Books, frame: pd.DataFrame, entity: str, id_column: str, l
     import pandas as pd
 
     keys = linked(books, frame, id_column, links, entity, books.subject.entity)
-    gone = frame["status"].isin(books.in_words(GONE))
-    draft = frame["status"].isin(books.in_words(DRAFT)) & ~keys["linked"]
+    gone = frame["standing"] == VOID
+    draft = (frame["standing"] == DRAFT) & ~keys["linked"]
     later = books.later_days(frame["date"])
     live = ~gone & ~draft & later.isna()
     amount = frame["subtotal_minor"].astype("Int64")
@@ -186,4 +187,4 @@ def _tax(ledger: pd.DataFrame) -> pd.DataFrame:
 
 def is_sales_credit(books: Books, frame: pd.DataFrame) -> Any:
     """Which credit notes are to customers."""
-    return frame["kind"] == SALES_CREDIT[books.services.ledger.system]
+    return frame["kind"] == SALES_CREDIT

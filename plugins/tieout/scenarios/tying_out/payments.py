@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.model.money import to_minor
-from tieout.scenarios.credit.ledger_book import CREDITS
+from tieout.model.standing import VOID
 from tieout.scenarios.tying_out.credit_memos import return_customers
 from tieout.scenarios.tying_out.invoices import documents_of
-from tieout.scenarios.tying_out.reading import GONE, Books, joined, keyed, scales, unreadable
+from tieout.scenarios.tying_out.reading import Books, joined, keyed, scales, unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def _used_by_returns(books: Books) -> pd.DataFrame:
     shown = books.crm(f"{RETURN}_status").frame.set_index("_source_id", drop=False)
     heads = books.crm(RETURN).frame.set_index("_source_id").reindex(shown.index)
     used = shown["credit_total_minor"].astype("Int64") - shown["credit_open_minor"].astype("Int64").fillna(0)
-    gone = shown["credit_status"].isin(books.in_words(GONE))
+    gone = shown["credit_status"].isin(books.services.ledger.mappings["credit_memo"].words("standing", VOID))
     customer = return_customers(books, heads)
     made = pd.DataFrame({
         "area": AREA, "key": keyed(RETURN, shown["_source_id"]), "match_key": keyed(RETURN, shown["_source_id"]),
@@ -99,7 +99,7 @@ def unapplied(books: Books) -> pd.DataFrame:
     import pandas as pd
 
     parts = []
-    for entity, kind in CREDITS[books.services.ledger.system].items():
+    for entity, kind in books.credits.items():
         if entity != "credit_memo":  # those are credits, with an area of their own
             frame = books.ledger(entity).frame.rename(columns={f"{entity}_id": "id"})
             parts.append(frame[frame["kind"] == kind].assign(entity=entity))
@@ -114,7 +114,7 @@ def _unapplied(books: Books) -> pd.DataFrame:
     frame = unapplied(books)
     if frame.empty:
         return frame
-    gone = frame["status"].isin(books.in_words(GONE))
+    gone = frame["standing"] == VOID
     later = books.later_days(frame["date"])
     live = ~gone & later.isna() & (frame["remaining_minor"].fillna(0) != 0)
     customer = books.customers(frame["customer_id"])
@@ -149,7 +149,7 @@ def _payments(books: Books, *, returns: bool) -> pd.DataFrame:
     own = keyed("payment", frame["payment_id"]).astype(object)
     match = record.where(record.notna(), by_hand).astype(object)
     match = match.where(match.notna(), own)
-    gone = frame["status"].isin(books.in_words(GONE))
+    gone = frame["standing"] == VOID
     later = books.later_days(frame["date"])
     live = ~gone & later.isna()
     amount = frame["amount_minor"].astype("Int64")
@@ -182,7 +182,7 @@ def _applied(books: Books) -> pd.DataFrame:
     notes = books.ledger("credit_memo").frame
     notes = notes[notes["credit_memo_id"].isin(source)].reset_index(drop=True)
     payments = books.ledger("payment").frame
-    standing = payments[(payments["kind"] == "refund") & ~payments["status"].isin(books.in_words(GONE))]
+    standing = payments[(payments["kind"] == "refund") & (payments["standing"] != VOID)]
     target = standing["credit_memo_id"].astype(object).where(
         standing["credit_memo_id"].notna(), standing["invoice_id"]
     )  # fmt: skip
@@ -191,7 +191,7 @@ def _applied(books: Books) -> pd.DataFrame:
         [_sum(texts, currency) for texts, currency in zip(notes["allocated_amounts"], notes["currency"], strict=True)],
         index=notes.index, dtype="Int64",
     )  # fmt: skip
-    gone = notes["status"].isin(books.in_words(GONE))
+    gone = notes["standing"] == VOID
     used = allocated + notes["credit_memo_id"].astype(object).map(back).astype("Int64").fillna(0)
     customer = books.customers(notes["customer_id"])
     made = pd.DataFrame({

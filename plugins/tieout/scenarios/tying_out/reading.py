@@ -19,18 +19,11 @@ from tieout.model.money import exponent
 from tieout.scenarios.billing import Closed, within
 from tieout.scenarios.posting import Subject, subject_of
 from tieout.scenarios.rules import closed_periods
-from tieout.scenarios.services import Services, Side
+from tieout.scenarios.services import Services, Side, credits_of
 from tieout.store import staging
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: States of a ledger's document that is no more, and of one that nobody approved yet, in each vendor's words.
-GONE: dict[str, tuple[str, ...]] = {"xero": ("VOIDED", "DELETED")}
-DRAFT: dict[str, tuple[str, ...]] = {"xero": ("DRAFT", "SUBMITTED")}
-#: States of what is still owed or still to be used.
-OPEN: dict[str, tuple[str, ...]] = {"xero": ("AUTHORISED",)}
-SALES_CREDIT = {"xero": "ACCRECCREDIT"}
 
 
 @dataclass(frozen=True)
@@ -71,9 +64,10 @@ class Books:
         """An entity of the ledger."""
         return self._read(self.services.ledger, entity)
 
-    def in_words(self, states: Mapping[str, Sequence[str]]) -> Sequence[str]:
-        """The ledger's words for some states."""
-        return states.get(self.services.ledger.system, ())
+    @property
+    def credits(self) -> Mapping[str, str]:
+        """What lowers a balance in this ledger: entity -> its kind that belongs to customers."""
+        return credits_of(self.services.ledger)
 
     def _read(self, side: Side, entity: str) -> Read:
         found = self._kept.get((side.name, entity))

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from tieout.model.money import exponent
+from tieout.model.standing import OPEN
 from tieout.scenarios.credit.balances import OpenItem, Rates, RateUnknown, balance
-from tieout.scenarios.credit.ledger_book import CREDITS
 from tieout.scenarios.credit.policy import Policy, policy_of
 from tieout.scenarios.frames import rows
-from tieout.scenarios.tying_out.reading import OPEN, Books, unreadable
+from tieout.scenarios.tying_out.reading import Books, unreadable
 from tieout.store import credit
 
 if TYPE_CHECKING:
@@ -115,12 +115,11 @@ def _finance_items(
 
 
 def _ledger(books: Books) -> _Ledger:
-    open_ = books.in_words(OPEN)
     items_: dict[str, list[OpenItem]] = {}
     changed: dict[str, datetime] = {}
     invoices = books.ledger("invoice").frame
     parts = [(invoices[invoices["kind"] == "invoice"], "invoice_id", "due_minor", 1)]
-    for entity, kind in CREDITS[books.services.ledger.system].items():
+    for entity, kind in books.credits.items():
         frame = books.ledger(entity).frame
         parts.append((frame[frame["kind"] == kind], f"{entity}_id", "remaining_minor", -1))
     for frame, key, due, sign in parts:
@@ -129,7 +128,7 @@ def _ledger(books: Books) -> _Ledger:
         # `_modified_at` of a deleted draft counts too: whatever happened to a document, the figures were made before.
         newest = ours.groupby("account")["_modified_at"].max().dropna()
         changed |= _newer(changed, {str(account): value.to_pydatetime() for account, value in newest.items()})
-        live = ours[ours["status"].isin(open_) & ours[due].notna() & (ours[due] != 0)]
+        live = ours[(ours["standing"] == OPEN) & ours[due].notna() & (ours[due] != 0)]
         for row in rows(live[[key, "account", "currency", due]]):
             item = OpenItem(row[key], row["account"], row["currency"], sign * row[due])
             items_.setdefault(row["account"], []).append(item)
@@ -146,7 +145,7 @@ def _vanished(books: Books) -> dict[str, datetime]:
     """account -> when it was seen last that one of its documents is gone from the ledger without a trace."""
     found: dict[str, datetime] = {}
     services = books.services
-    for entity in ("invoice", *CREDITS[services.ledger.system]):
+    for entity in ("invoice", *books.credits):
         mapping = services.ledger.mappings[entity]
         customer, table = mapping.read["customer_id"].source[0], mapping.staged_entity().table
         with services.engine.connect() as conn:
