@@ -86,7 +86,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "quotes": {
         **_SYSTEM,
         **_texts("hs_title", "hs_quote_number", "tieout_price_message"),
-        **_of(plain("hs_status", "hs_currency", "hs_expiration_date", "tieout_accepted", "tieout_price_outdated")),
+        **_of(plain("hs_status", "hs_currency", "hs_expiration_date", "tieout_decision", "tieout_price_outdated")),
         **_of(numbers(3, "tieout_freight", "tieout_expected_tax")),
         **_of(computed("hs_quote_amount")),
         **plain("associations.deals"),
