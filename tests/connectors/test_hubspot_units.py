@@ -307,6 +307,23 @@ def test_prices_are_made_of_the_properties_of_products() -> None:
     assert "hs_price_eur" in wire.asked[-1].url.params["properties"]
 
 
+def test_prices_that_a_changed_product_has_no_more_are_told_as_deleted() -> None:
+    prices = entity("hubspot", "product_prices", "id", "updatedAt", price=("unit_price", "decimal"))
+    gone = {**record(4), "archived": True, "archivedAt": spelled(NOW - timedelta(hours=1))}
+    connector, _, _ = crm(
+        *SETTINGS,
+        ("GET", "/crm/v3/objects/products", answer({"results": [gone]})),
+        ("POST", "/crm/v3/objects/products/search", answer({"results": [record(5)]})),
+        (
+            "POST",
+            "/crm/v3/objects/products/batch/read",
+            answer({"results": [record(5, price="1.00", hs_price_eur="")]}),
+        ),
+    )
+    pages = connector.deleted(prices, NOW - timedelta(days=1), NOW)
+    assert [list(page) for page in pages] == [["4:USD", "4:EUR"], ["5:EUR"]]
+
+
 def test_currencies_have_the_newest_rate() -> None:
     currencies = entity("hubspot", "currencies", "id", None, code=("code", "text"))
     connector, _, _ = crm(*SETTINGS)
