@@ -64,3 +64,19 @@ def body_object(request: Request) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def unsent(
+    requests: Sequence[Request], ask: Callable[[], Reply], judge: Callable[[Reply], list[Answer] | None]
+) -> list[Answer] | None:
+    """Answers where a question that has to be asked before a write got no answer: nothing was sent. None: it did.
+
+    Raises:
+        AuthenticationFailed, PermissionDenied: nothing was applied.
+    """
+    try:
+        return judge(ask())
+    except RateLimited as error:
+        return all_of(requests, "throttled", "rate_limited", str(error), retry_after=error.retry_after)
+    except (NotSent, Unanswered) as error:
+        return all_of(requests, "throttled", UNREACHABLE, str(error), retry_after=NOT_SENT_WAIT)

@@ -47,6 +47,22 @@ def page(body: bytes, name: str) -> Any:
     return {**rest, name: RawRecords(bodies)}
 
 
+def page_inside(body: bytes, outer: str, name: str) -> Any:
+    """As `page`, where the object with the list stands in another one under `outer`.
+
+    Raises:
+        ValueError: as `loads`.
+    """
+    try:
+        body.decode()
+        parts = _parts.decode(body)
+        inner = page(bytes(parts[outer]), name)
+        rest = {key: loads(bytes(part)) for key, part in parts.items() if key != outer}
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, RecursionError):
+        return loads(body)
+    return {**rest, outer: inner}
+
+
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 

@@ -35,13 +35,14 @@ class Gate(Protocol):
 
     allowance: Allowance
 
-    def enter(self, priority: int, patience: float, seconds: float) -> str:
+    def enter(self, priority: int, patience: float, seconds: float, weight: int = 1) -> str:
         """Waits until a call may be made, and gives its ticket.
 
         Args:
             priority: 0 is batch work; anything above goes before it.
             patience: longest wait, seconds; one that would be longer is not begun.
             seconds: after which the call has surely ended.
+            weight: as how many calls of the window it counts.
 
         Raises:
             RateLimited: it may not be made for longer than that; nothing was sent.
@@ -55,7 +56,8 @@ class Gate(Protocol):
 
 
 def allowance_of(connection: Connection, vendors: Allowance) -> Allowance:
-    """The vendor's allowance with what the connection says: `calls_per_minute`, `concurrent_calls`, `calls_per_day`.
+    """The vendor's allowance with what the connection says: `calls_per_minute`, `concurrent_calls`, `calls_per_day`,
+    `calls_per_second`.
 
     0 is no limit; `calls_window` (seconds) says that it is another span than a minute. Raises ConfigurationFault.
     """
@@ -69,6 +71,7 @@ def allowance_of(connection: Connection, vendors: Allowance) -> Allowance:
         number("concurrent_calls", vendors.concurrent, 100),
         vendors.daily,
         number("calls_per_day", vendors.cap, 1e9),
+        number("calls_per_second", vendors.per_second, 1000),
     )
 
 
@@ -103,9 +106,9 @@ class LocalGate:
         """What is known now."""
         return self._pace
 
-    def enter(self, priority: int, patience: float, seconds: float) -> str:
+    def enter(self, priority: int, patience: float, seconds: float, weight: int = 1) -> str:
         """See Gate."""
-        ask = Ask(uuid4().hex, priority, seconds)
+        ask = Ask(uuid4().hex, priority, seconds, weight)
         wait_for(lambda: self._admit(ask), self._clock, self.name, patience)
         return ask.ticket
 

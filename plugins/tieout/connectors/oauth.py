@@ -1,4 +1,5 @@
-"""Tokens by OAuth 2.0: client credentials and JWT bearer (RFC 7523), kept until shortly before they expire.
+"""Tokens by OAuth 2.0: client credentials, JWT bearer (RFC 7523) and refresh tokens that rotate, kept until shortly
+before they expire.
 
 Which grant and which URL a vendor wants is said by its session. Tokens go into no log, repr or message.
 """
@@ -9,7 +10,8 @@ import base64
 import re
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -46,20 +48,75 @@ class Grant:
         form: makes the form's fields anew for each request (an assertion is good for minutes).
         basic: client id and secret go into an Authorization header instead of the form.
         lifetime: seconds, where the answer has no `expires_in`.
+        rotates_from: the first refresh token, where each answer may bring the next one: `form` is not asked then.
     """
 
     url: str
     form: Callable[[], Mapping[str, str]] = field(repr=False)
     basic: tuple[str, str] | None = field(default=None, repr=False)
     lifetime: float = 1800.0
+    rotates_from: str | None = field(default=None, repr=False)
+
+
+class GrantRefused(AuthenticationFailed):
+    """What the token was asked with is not good (any more): `invalid_grant`."""
+
+
+class RefreshShelf(Protocol):
+    """Where the refresh token of one connection is kept while it rotates. One writer at a time, in all processes."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Nobody else uses or keeps this connection's refresh token inside. Raises Retriable."""
+        ...
+
+    def current(self, first: str) -> Sequence[str]:
+        """The tokens worth trying, the newest first; inside `exclusive` only.
+
+        Args:
+            first: what the connection itself holds. Where it is another one than the chain began with, somebody has
+                signed in anew, and it comes first.
+
+        Raises:
+            Retriable: the place where they are kept is gone.
+            ConfigurationFault: what is kept cannot be read.
+        """
+        ...
+
+    def keep(self, token: str) -> None:
+        """This one from now on, for good when it returns; inside `exclusive` only. Raises Retriable."""
+        ...
+
+
+class MemoryRefresh:
+    """A RefreshShelf of one process, which forgets: for tests and tools against systems that can be set back."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []  # the newest first
+        self._lock = threading.RLock()
+
+    def exclusive(self) -> AbstractContextManager[Any]:
+        """See RefreshShelf."""
+        return self._lock
+
+    def current(self, first: str) -> Sequence[str]:
+        """See RefreshShelf."""
+        return self.kept or [first]
+
+    def keep(self, token: str) -> None:
+        """See RefreshShelf."""
+        self.kept = [token, *self.kept][:2]
 
 
 @dataclass(slots=True)
 class TokenShelf:
-    """Where the connectors of one connection in one process keep their token: fetched once for all of them."""
+    """Where the connectors of one connection in one process keep their token: fetched once for all of them.
+
+    `refresh` outlives the process: there the refresh token is, where the vendor rotates it.
+    """
 
     token: Token | None = None
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    refresh: RefreshShelf = field(default_factory=MemoryRefresh, repr=False)
 
 
 class Tokens(Protocol):
@@ -144,11 +201,42 @@ class TokenSource:
         return token
 
     def _fetch(self) -> Token:
+        first = self.grant.rotates_from
+        if first is None:
+            return self._token(*self._asked(self.grant.form))
+        with self._shelf.refresh.exclusive():
+            return self._rotated(first, self._shelf.refresh)
+
+    def _rotated(self, first: str, shelf: RefreshShelf) -> Token:
+        """A token by the newest refresh token that is taken; the next one is kept before this one is used."""
+        known = shelf.current(first)
+        for refresh in known:
+            form = {"grant_type": "refresh_token", "refresh_token": refresh}
+            try:
+                reply, answer = self._asked(lambda form=form: form)  # type: ignore[misc]  # bound at once
+            except GrantRefused:
+                continue
+            following = answer.get("refresh_token") if isinstance(answer, dict) else None
+            if isinstance(following, str) and following:
+                if self._on_secret is not None:
+                    self._on_secret(following)
+                shelf.keep(following)
+            return self._token(reply, answer)
+        raise AuthenticationFailed(
+            f"connection {self.connection.name!r}: {self.connection.system} takes none of the {len(known)} refresh "
+            "tokens that are known (an answer with a newer one was lost, or the app was disconnected); an "
+            f"administrator of the company has to join the app again and enter the new refresh token in the connection "
+            f"{self.connection.name!r}: see 'Joining the app again' in the connector's README"
+        )
+
+    def _asked(self, form: Callable[[], Mapping[str, str]]) -> tuple[Reply, Any]:
         try:
-            reply, answer = self._http.read(self._ask)
+            return self._http.read(lambda: self._ask(form()))
         except (NotSent, Unanswered) as error:
             # Tried as often as a read is: under its own type, the read that needs the token would try all that again.
             raise Retriable(f"{error}; check the network and that {self.connection.host} answers") from error
+
+    def _token(self, reply: Reply, answer: Any) -> Token:
         if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
             raise VendorFault(f"{self.connection.name}: HTTP {reply.status} from the token endpoint without a token")
         value = answer["access_token"]
@@ -158,17 +246,17 @@ class TokenSource:
             lifetime = float(answer.get("expires_in") or self.grant.lifetime)
         except (TypeError, ValueError):
             lifetime = self.grant.lifetime
-        rest = {key: item for key, item in answer.items() if key != "access_token"}
+        rest = {key: item for key, item in answer.items() if key not in ("access_token", "refresh_token")}
         # A lifetime under the margin would mean a new token for each call.
         return Token(value, self._http.clock.monotonic() + max(lifetime, 2 * RENEW_BEFORE), rest)
 
-    def _ask(self) -> Reply:
+    def _ask(self, form: Mapping[str, str]) -> Reply:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         authorization = None
         if self.grant.basic is not None:
             pair = ":".join(quote(part, safe="") for part in self.grant.basic)
             authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        body = urlencode(self.grant.form()).encode()
+        body = urlencode(form).encode()
         reply = self._http.once(Call("POST", self.grant.url, headers=headers, body=body), authorization)
         if reply.status in (400, 401, 403):
             raise refusal(self.connection, reply)
@@ -192,7 +280,8 @@ def refusal(connection: Connection, reply: Reply) -> TieoutError:
         "unsupported_grant_type": "allow the app this way of signing in",
         "invalid_scope": "give the app the scopes that the connector's README names",
     }.get(error, "check client id, client secret and the URL")
-    return AuthenticationFailed(
+    kind = GrantRefused if error == "invalid_grant" else AuthenticationFailed
+    return kind(
         f"connection {connection.name!r}: {connection.system} refuses the credentials"
         f" (HTTP {reply.status}{', ' + error[:60] if error else ''}); {remedy} in the connection {connection.name!r}"
     )

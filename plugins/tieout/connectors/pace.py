@@ -41,6 +41,7 @@ MOST_KINDS = 40
 CATCH_UP = 0.8
 #: What a worker does between two calls, seconds: with a busy store and machine.
 OWN_SECONDS = 0.25
+_SECOND = timedelta(seconds=1.1)  # with a margin: calls do not travel equally long
 #: Longest and shortest time between two looks for a free slot, seconds.
 LONGEST_LOOK, SHORTEST_LOOK = 0.25, 0.02
 
@@ -54,6 +55,7 @@ class Allowance:
         concurrent: calls under way at the same time.
         daily: calls in 24 hours, as the vendor documents them; its answers say what is left.
         cap: calls a day (UTC) that the connection's owner allows us.
+        per_second: calls begun in one second, rolling; only together with `calls`.
     """
 
     calls: int | None = None
@@ -61,6 +63,7 @@ class Allowance:
     concurrent: int | None = None
     daily: int | None = None
     cap: int | None = None
+    per_second: int | None = None
 
     @property
     def span(self) -> timedelta:
@@ -70,11 +73,17 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A call that wants to be made. `seconds`: after which its slot is free again whatever became of it."""
+    """A call that wants to be made.
+
+    Attributes:
+        seconds: after which its slot is free again whatever became of it.
+        weight: as how many calls of the window it counts, where the vendor has a tighter limit for calls of its kind.
+    """
 
     ticket: str
     priority: int = 0
     seconds: float = 120.0
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,7 @@ def admit(pace: Pace, allowance: Allowance, ask: Ask, now: datetime) -> tuple[Pa
     kept = tuple(at for at in pace.calls if at > now - 2 * allowance.span)
     return replace(
         pace,
-        calls=(*kept, now) if paced else (),
+        calls=(*kept, *(now,) * ask.weight) if paced else (),
         slots={**pace.slots, ask.ticket: now + timedelta(seconds=ask.seconds)},
         urgent_until=None if ask.priority > 0 else pace.urgent_until,
         day=now.astimezone(UTC).date(),
@@ -215,23 +224,33 @@ def _wait(pace: Pace, allowance: Allowance, ask: Ask, now: datetime) -> Wait | N
     if len(pace.slots) >= max(slots, 1):
         look = (pace.answer_seconds or 1.0) / 8
         return Wait(min(max(look, SHORTEST_LOOK), LONGEST_LOOK), "concurrent")
-    seconds = _window_wait(pace, allowance, urgent, now)
+    seconds = max(_window_wait(pace, allowance, ask, now), _second_wait(pace, allowance, now))
     return Wait(seconds, "window") if seconds > 0 else None
 
 
-def _window_wait(pace: Pace, allowance: Allowance, urgent: bool, now: datetime) -> float:
+def _second_wait(pace: Pace, allowance: Allowance, now: datetime) -> float:
+    """Seconds until another call may begin where only so many may in one second."""
+    if allowance.per_second is None or not pace.has_window:
+        return 0.0
+    # A call that counts as several has one beginning.
+    begun = sorted({at for at in pace.calls if at > now - _SECOND})
+    return _seconds(begun[-allowance.per_second] + _SECOND - now) if len(begun) >= allowance.per_second else 0.0
+
+
+def _window_wait(pace: Pace, allowance: Allowance, ask: Ask, now: datetime) -> float:
     """Seconds until the window has room for the call; batch work keeps its distance from the call before."""
     if allowance.calls is None or not pace.has_window:
         return 0.0
     limit, span = allowance.calls, allowance.span
     recent = [at for at in pace.calls if at > now - span]
-    if len(recent) >= limit:
-        return _seconds(recent[len(recent) - limit] + span - now)
-    if urgent or len(recent) < max(limit // 2, 1):
+    weight = min(ask.weight, limit)
+    if len(recent) + weight > limit:
+        return _seconds(recent[len(recent) + weight - limit - 1] + span - now)
+    if ask.priority > 0 or len(recent) < max(limit // 2, 1):
         return 0.0
-    left = limit - len(recent)
+    left = (limit - len(recent)) // weight
     since = _seconds(now - recent[-1])
-    even = span.total_seconds() / limit * CATCH_UP - since
+    even = span.total_seconds() / limit * weight * CATCH_UP - since
     # Both the distance kept and the time until the first call comes back change while we wait.
     spread = (_seconds(recent[0] + span - now) - since * (left + 1)) / (left + 2)
     return max(even, spread, 0.0)

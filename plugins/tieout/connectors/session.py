@@ -70,11 +70,12 @@ class Session:
 
         return self.http.read(send, parse)
 
-    def write(self, call: Call, priority: int = 0) -> Reply:
+    def write(self, call: Call, priority: int = 0, weight: int = 1) -> Reply:
         """The answer to a call that changes something, whatever its status (never 401).
 
         Args:
             priority: 0 is batch work, which lets any other go first.
+            weight: as how many calls it counts.
 
         Raises:
             NotSent: no connection could be made, or no token had in time: nothing was applied.
@@ -90,7 +91,7 @@ class Session:
                 token = self.tokens.current() if refused is None else self.tokens.replace(refused)
             except Retriable as error:
                 raise NotSent(f"{self.name}: no token: {error}") from error
-            reply = self._once(call, token, latest - clock.monotonic(), priority, latest, limits.deadline)
+            reply = self._once(call, token, latest - clock.monotonic(), priority, latest, limits.deadline, weight)
             if reply.status != 401:
                 return reply
             refused = token
@@ -104,10 +105,11 @@ class Session:
         priority: int = 0,
         latest: float | None = None,
         deadline: float | None = None,
+        weight: int = 1,
     ) -> Reply:
         """One call through the gate. `latest`: the clock's time after which it is not sent any more."""
         http, clock = self.http, self.http.clock
-        ticket, heard = self._enter(priority, patience), None
+        ticket, heard = self._enter(priority, patience, weight), None
         started = clock.monotonic()
         try:
             if latest is not None and started > latest:
@@ -129,11 +131,11 @@ class Session:
         url = call.url if "://" in call.url else f"{self._base_url(token)}{call.url}"
         return self.http.once(replace(call, url=url), f"Bearer {token.value}", deadline)
 
-    def _enter(self, priority: int, patience: float) -> str:
+    def _enter(self, priority: int, patience: float, weight: int) -> str:
         clock = self.http.clock
         started = clock.monotonic()
         try:
-            return self.gate.enter(priority, max(patience, 0.0), self.http.limits.longest_write)
+            return self.gate.enter(priority, max(patience, 0.0), self.http.limits.longest_write, weight)
         except RateLimited:
             raise
         except Retriable as error:

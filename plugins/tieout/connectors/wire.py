@@ -5,14 +5,16 @@ from __future__ import annotations
 import ipaddress
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
+
+MOST_QUERY = 1800  # characters of a list of keys in a URL, encoded: proxies and IIS cut at 2,048 and more
 
 
 def _utc_now() -> datetime:
@@ -151,3 +153,18 @@ def number_from(connection: Connection, name: str, default: float, least: float,
             f"connection {connection.name!r}: {name} must be a number from {least:g} to {most:g}, found {found!r:.40}"
         )
     return value
+
+
+def chunks(values: Sequence[str], extra: int = 0) -> Iterator[list[str]]:
+    """The values in order, in lists that fit into a URL; `extra` characters stand around each value."""
+    some: list[str] = []
+    size = 0
+    for value in values:
+        length = len(quote(value, safe="")) + extra + 3
+        if some and size + length > MOST_QUERY:
+            yield some
+            some, size = [], 0
+        some.append(value)
+        size += length
+    if some:
+        yield some

@@ -61,9 +61,9 @@ class SharedGate:
         self._clock = clock or Clock()
         self._line = Line()
 
-    def enter(self, priority: int, patience: float, seconds: float) -> str:
+    def enter(self, priority: int, patience: float, seconds: float, weight: int = 1) -> str:
         """See connectors.gate.Gate."""
-        ask = Ask(uuid4().hex, priority, seconds)
+        ask = Ask(uuid4().hex, priority, seconds, weight)
         end = self._clock.monotonic() + patience
         with self._line.stand(priority, patience) as is_first:
             if not is_first:

@@ -151,6 +151,20 @@ class Mapping(_Part):
             return [str(word) for word in meant]
         return [word for word, value in spec.settings.get("values", {}).items() if value in meant]
 
+    def ids_sql(self, field: str) -> str:
+        """SQL of a text array: what a staged row has in a field that names other records, none, one or, with `each`,
+        several. Names come from the mapping alone.
+        """
+        spec = self.read.get(field)
+        if spec is None or not spec.source:
+            return "array[]::text[]"
+        column = spec.source[0]
+        if column != self.each:
+            return f"array[{column}]"
+        path = "{" + str(spec.settings["path"]).replace(".", ",").replace("'", "''") + "}"
+        elements = f"case jsonb_typeof({column}) when 'array' then {column} else '[]' end"
+        return f"array(select e #>> '{path}' from jsonb_array_elements({elements}) e)"  # noqa: S608 - names of the mapping
+
     @property
     def columns(self) -> tuple[str, ...]:
         """What `from` under `read:` may name."""

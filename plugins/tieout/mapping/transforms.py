@@ -76,13 +76,22 @@ def line(columns: Columns, settings: Which, link: Link | None) -> Result:
     return each(columns[0], pick)
 
 
-@transform("join_name", inputs=4)
-def join_name(columns: Columns, settings: Nothing, link: Link | None) -> Result:
+class Without(Settings):
+    """`with` characters that the vendor refuses: a blank stands in for each."""
+
+    without: str = ""
+
+
+@transform("join_name", inputs=4, settings=Without)
+def join_name(columns: Columns, settings: Without, link: Link | None) -> Result:
     """From [name, is_person, first_name, last_name]: first and last name joined for a person, else the name."""
     name, is_person, first, last = columns
     joined = join_lines([first, last], Boundary(separator=" "), link).values
     person = is_person.astype("boolean").fillna(False) & joined.notna()
-    return collapse_spaces([joined.where(person, name.astype("string"))], Nothing(), link)
+    joined = joined.where(person, name.astype("string"))
+    for character in settings.without:
+        joined = joined.str.replace(character, " ", regex=False)
+    return collapse_spaces([joined], Nothing(), link)
 
 
 class Kept(Settings):

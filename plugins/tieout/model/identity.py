@@ -28,7 +28,11 @@ def idempotency_key(doc: str, target: str, operation: str) -> str:
 
 def canonical_json(value: Any) -> bytes:
     """The one byte form of a value: sorted keys, no blanks, UTF-8. Decimals must come as strings or ints."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _CANONICAL.encode(value).encode()
+
+
+#: json.dumps would make one for each value.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def content_hash(value: Any) -> str:

@@ -5,6 +5,7 @@ Tasks do not use hooks: they take connections through `connections.get_connectio
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
@@ -15,7 +16,7 @@ from tieout.orchestration.connections import keep_secret, translate
 from tieout.orchestration.provider import hook_class
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tieout.connectors.base import Connector, Finding
 
@@ -32,25 +33,36 @@ class _ConnectorHook(BaseHook):  # type: ignore[misc]  # airflow is not followed
         super().__init__(**kwargs)
         self.connection_name = connection_name or self.default_conn_name
 
-    def get_conn(self) -> Connector:
-        """The connector, open; the caller closes it. Raises ConfigurationFault, AuthenticationFailed."""
-        from tieout.connectors.registry import connect
+    @contextmanager
+    def opened(self) -> Iterator[Connector]:
+        """The connector, open inside. A token that its vendor rotates is kept in the store, as by any task.
 
-        connector: Connector = connect(translate(self.get_connection(self.connection_name)), on_secret=keep_secret)
-        return connector
+        Raises:
+            ConfigurationFault: the form is not filled in as it must be, or no store is named.
+        """
+        from tieout.connectors.registry import connect
+        from tieout.model.settings import load_settings
+        from tieout.scenarios.tokens import opened_shelf
+
+        connection = translate(self.get_connection(self.connection_name))
+        with opened_shelf(load_settings(), connection) as shelf:
+            connector = connect(connection, on_secret=keep_secret, shelf=shelf)
+            try:
+                yield connector
+            finally:
+                connector.close()
+
+    def get_conn(self) -> Connector:
+        """No connector outlives its shelf: use `opened`."""
+        raise NotImplementedError("use `with hook.opened() as connector`")
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether everything that Tieout needs is there, and one text that says what and what to do."""
         try:
-            connector = self.get_conn()
+            with self.opened() as connector:
+                return in_words(connector.findings())
         except TieoutError as error:
             return False, str(error)
-        try:
-            return in_words(connector.findings())
-        except TieoutError as error:
-            return False, str(error)
-        finally:
-            connector.close()
 
 
 def _hook(system: str) -> type[_ConnectorHook]:

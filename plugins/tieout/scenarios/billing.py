@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from tieout.model.link import Link, SplitPart
@@ -54,7 +55,7 @@ class BillLine:
     line_id: str | None = None  # the CRM's line that it bills
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bill:
     """What is to be billed for one order or deal. Amounts in minor units of `currency`, before tax."""
 
@@ -71,8 +72,12 @@ class Bill:
     net_minor: int
     expected_tax_minor: int | None
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> Mapping[str, Any]:
         """What makes two revisions of one document different, as canonical JSON takes it (no ids of the ledger)."""
+        return self._content
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
         return {
             "account": self.account_id,
             "currency": self.currency,
@@ -340,15 +345,18 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
         return tax
     try:
         net = line_net(quantity, price, discount, currency)
-        computed = line_amount(quantity, price, discount, LEDGER_DECIMALS)
+        # Only where the currency has other decimals than the ledger can the two differ.
+        alike = exponent(currency) == LEDGER_DECIMALS
+        computed = None if alike else line_amount(quantity, price, discount, LEDGER_DECIMALS)
     except ValueError as error:
         return Hold(
             "amount_out_of_range", f"line {row.get('position')} comes to more than can be billed",
             "an amount within 64 bits of minor units", str(error), "correct the line in the CRM",
         )  # fmt: skip
     description = row.get("description") or row.get("product_code") or "Sale"
-    if from_minor(net, currency) != computed or (discount and not rules.line_discounts):
-        if exponent(currency) > LEDGER_DECIMALS:
+    fraction = computed is not None and from_minor(net, currency) != computed
+    if fraction or (discount and not rules.line_discounts):
+        if fraction and exponent(currency) > LEDGER_DECIMALS:
             return Hold(
                 "too_precise_for_the_ledger",
                 f"line {row.get('position')} comes to a fraction of what the ledger can hold",

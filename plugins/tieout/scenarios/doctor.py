@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC
 
 from sqlalchemy import text
@@ -23,6 +24,7 @@ from tieout.scenarios import pairs
 from tieout.scenarios.credentials import from_environment
 from tieout.scenarios.services import find_link
 from tieout.scenarios.sweep import last_sweep, overdue
+from tieout.scenarios.tokens import opened_shelf
 from tieout.store import migrate
 from tieout.store.engine import connect as connect_store
 
@@ -114,12 +116,10 @@ def _system(
     connections: Callable[[str], Connection],
     needs: Callable[[Settings, Link], Required],
 ) -> Iterator[Finding]:
-    connector = connect_system(connections(name))
-    try:
+    connection = connections(name)
+    with opened_shelf(settings, connection) as shelf, closing(connect_system(connection, shelf=shelf)) as connector:
         for finding in connector.findings(needs(settings, link)):
             yield Finding(finding.ok, f"{name}: {finding.what}", finding.remedy)
-    finally:
-        connector.close()
 
 
 def _crm_needs(settings: Settings, link: Link) -> Required:

@@ -6,8 +6,10 @@ are Decimal).
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tieout.mapping.compile import Note, compile_read, compile_write
@@ -23,10 +25,27 @@ if TYPE_CHECKING:
 CHUNK = 5_000
 
 
-def chunks(values: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
-    """Slices of at most `size`."""
+def chunks(values: Sequence[Any], size: int | None = None) -> Iterator[Sequence[Any]]:
+    """Slices of at most `size`; None means CHUNK."""
+    size = size or CHUNK
     for start in range(0, len(values), size):
         yield values[start : start + size]
+
+
+@contextmanager
+def many_rows() -> Iterator[None]:
+    """Python's search for cycles of dead objects waits; also a decorator.
+
+    Rows by the ten thousand are made and kept for a while, no two of them in a cycle. The search would go through all
+    of them, and through all that is imported, again and again: a sixth of the time of a large plan.
+    """
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def common_rows(
@@ -50,7 +69,11 @@ def common_rows(
     """
     mapping = side.mappings[entity]
     column, values = "_source_id", ids
-    if parents is not None:
+    where, parameters = None, None
+    if parents is not None and parent_column(side, entity, parent) == mapping.each:
+        # A record that has several parents is a row for each of them.
+        where, parameters = f"{mapping.ids_sql(parent)} && %(parents)s::text[]", {"parents": sorted(parents)}
+    elif parents is not None:
         column, values = parent_column(side, entity, parent), parents
     frame = staging.read(
         services.engine,
@@ -58,11 +81,17 @@ def common_rows(
         side.name,
         column=column,
         values=None if values is None else sorted(values),
+        where=where,
+        parameters=parameters,
     )
     if frame.empty:
         return [], []
     outcome = compile_read(mapping, services.link)(frame)
-    return rows(outcome.frame), list(outcome.rejections)
+    found = rows(outcome.frame)
+    if where is not None and parents is not None:
+        wanted = set(parents)
+        found = [row for row in found if row[parent] in wanted]
+    return found, list(outcome.rejections)
 
 
 def parent_column(side: Side, entity: str, parent: str = "parent_id") -> str:

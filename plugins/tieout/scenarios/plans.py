@@ -255,6 +255,15 @@ def in_the_books(document: Mapping[str, Any]) -> date | None:
     return day
 
 
+def refused(services: Services, entity: str, plans: Sequence[Plan], rules: Rules) -> list[Plan]:
+    """Those of the plans that plan_intents would stop, as held; no body and no intent is made."""
+    maker = _Maker(services, entity, rules, checks=True)
+    credited = [plan for plan in plans if plan.steps[0] in (Step.CREDIT, Step.CREDIT_AND_REBILL)]
+    holds = maker.refunds(credited)[1] | maker.credits(credited)[1]
+    holds |= maker.invoices([plan for plan in plans if plan.steps[0] in BILLED])[1]
+    return [plan.held(hold) for plan in plans if (hold := holds.get(plan.judgement.source_id))]
+
+
 def plan_intents(services: Services, entity: str, plans: Sequence[Plan], rules: Rules) -> Intents:
     """Intents for the plans' steps; a record whose body the ledger could not take is held instead.
 
@@ -279,10 +288,11 @@ def plan_intents(services: Services, entity: str, plans: Sequence[Plan], rules: 
 
 
 class _Maker:
-    """Makes the intents of one link and one kind of record."""
+    """Makes the intents of one link and one kind of record; `checks`: says what could not be made, makes no body."""
 
-    def __init__(self, services: Services, entity: str, rules: Rules) -> None:
+    def __init__(self, services: Services, entity: str, rules: Rules, *, checks: bool = False) -> None:
         self._services = services
+        self._checks = checks
         self._link = services.link
         self._entity = entity
         self._object = services.crm.mappings[entity].object
@@ -421,10 +431,14 @@ class _Maker:
         native, refused, _ = native_frame(self._services, ledger, entity, heads)
         if line_entity is None:
             holds = {item.source_id: hold_of(item) for item in refused}
+            if self._checks:
+                return {}, holds
             native = native[~native["_key"].isin(list(holds))]
             return dict(zip(native["_key"].tolist(), bodies(native).tolist(), strict=True)), holds
         native_lines, refused_lines, _ = native_frame(self._services, ledger, line_entity, lines)
         holds = {item.source_id: hold_of(item) for item in [*refused_lines, *refused]}
+        if self._checks:
+            return {}, holds
         native = native[~native["_key"].isin(list(holds))]
         native_lines = native_lines[native_lines["_key"].isin(list(native["_key"]))]
         made = bodies(native, native_lines, self._child, "_key")

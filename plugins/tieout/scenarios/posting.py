@@ -7,7 +7,7 @@ billing.py, customers.py and revisions.py; here they meet the staged rows and th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -24,8 +24,8 @@ from tieout.scenarios import ready
 from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
 from tieout.scenarios.credit import gate
 from tieout.scenarios.customer_book import CustomerBook, Customers, Party
-from tieout.scenarios.frames import chunks, common_rows, grouped, parent_column
-from tieout.scenarios.plans import Intents, Plan, Planned, moved, plan_intents
+from tieout.scenarios.frames import chunks, common_rows, grouped, many_rows, parent_column
+from tieout.scenarios.plans import Intents, Plan, Planned, moved, plan_intents, refused
 from tieout.scenarios.quarantine import hold_of, letters_of, parents_of
 from tieout.scenarios.quotes import accepted_quotes
 from tieout.scenarios.reversal import in_open_period
@@ -103,43 +103,89 @@ def plan(services: Services, rules: Rules, run_id: UUID) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Some records, the verdict on each, and what would come of it. Nothing of it is written yet.
+class Verdicts:
+    """Some records and the verdict on each. Nothing of it is written.
 
     Attributes:
         plans: one for each record.
-        planned: the intents of those that have steps, and their judgements.
+        stopped: those of which the ledger could not take the body, as held.
     """
 
     chunk: _Chunk
     customers: Customers
     plans: Sequence[Plan]
-    passed: gate.Passed
-    planned: Intents
+    stopped: Sequence[Plan]
 
     @property
     def final(self) -> list[Plan]:
-        """The plans, with those that were stopped when their bodies were made as held."""
-        stopped = {plan.judgement.source_id: plan for plan in self.planned.stopped}
+        """The plans, those that were stopped as held."""
+        stopped = {plan.judgement.source_id: plan for plan in self.stopped}
         return [stopped.get(plan.judgement.source_id, plan) for plan in self.plans]
 
 
+@dataclass(frozen=True)
+class Judged(Verdicts):
+    """Verdicts with what would come of them: the intents of those that have steps, and their judgements."""
+
+    passed: gate.Passed
+    planned: Intents
+
+
+@many_rows()
 def judge(
     services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int]
 ) -> Judged:
-    """The verdicts on these records as they are staged; writes nothing.
+    """The verdicts on these records as they are staged, ready to be committed; writes nothing.
 
     Args:
         versions: source id -> its highest staged `_version`.
     """
+    chunk, customers, plans = _judged(services, subject, rules, book, versions)
+    plans, passed = gate.checked(services, plans, rules)
+    planned = _intents_of(services, subject, plans, rules)
+    return Judged(chunk, customers, plans, planned.stopped, passed, planned)
+
+
+@many_rows()
+def foresee(
+    services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int],
+    ahead: gate.Ahead,
+) -> Verdicts:  # fmt: skip
+    """The same verdicts, to be shown and not committed: no body is made and no intent.
+
+    Args:
+        versions: may be of several chunks; each is looked at as if the one before it had been committed.
+        ahead: what was foreseen before; what is foreseen now is added.
+    """
+    chunk, customers, judged = _judged(services, subject, rules, book, versions)
+    plans: list[Plan] = []
+    stopped: list[Plan] = []
+    for some in chunks(judged):
+        passed, _ = gate.checked(services, some, rules, ahead)
+        held = refused(services, subject.entity, [plan for plan in passed if plan.steps], rules)
+        accounts = _accounts(chunk, [plan.judgement.source_id for plan in some])
+        links = [link for link in customers.links if link.source_id in accounts]
+        ahead.add(Verdicts(chunk, customers, passed, held).final, links)
+        plans += passed
+        stopped += held
+    return Verdicts(chunk, customers, plans, stopped)
+
+
+def _judged(
+    services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int]
+) -> tuple[_Chunk, Customers, list[Plan]]:
     chunk = _read(services, subject, versions)
-    accounts = {row["account_id"] for row in chunk.heads.values() if row.get("billable") and row.get("account_id")}
+    accounts = _accounts(chunk, versions)
     customers = book.plan(accounts, letters_of(services, "account", accounts))
     chunk = replace(chunk, parties=customers.parties)
     plans = [_judge(chunk, source_id, rules) for source_id in versions]
-    plans = ready.checked(services, plans)
-    plans, passed = gate.checked(services, plans, rules)
-    return Judged(chunk, customers, plans, passed, _intents_of(services, subject, plans, rules))
+    return chunk, customers, ready.checked(services, plans)
+
+
+def _accounts(chunk: _Chunk, ids: Iterable[str]) -> set[str]:
+    """The customers of what is billable of these records."""
+    heads = (chunk.heads.get(source_id) for source_id in ids)
+    return {row["account_id"] for row in heads if row and row.get("billable") and row.get("account_id")}
 
 
 def only(services: Services, subject: Subject, rules: Rules, judged: Judged, ids: Collection[str]) -> Judged:
@@ -152,13 +198,14 @@ def only(services: Services, subject: Subject, rules: Rules, judged: Judged, ids
         intents=[intent for intent in judged.customers.intents if intent.source_id in accounts],
     )
     planned = _intents_of(services, subject, plans, rules)
-    return replace(judged, customers=customers, plans=plans, planned=planned)
+    return replace(judged, customers=customers, plans=plans, stopped=planned.stopped, planned=planned)
 
 
 def _intents_of(services: Services, subject: Subject, plans: Sequence[Plan], rules: Rules) -> Intents:
     return plan_intents(services, subject.entity, [plan for plan in plans if plan.steps], rules)
 
 
+@many_rows()
 def commit(
     services: Services,
     subject: Subject,

@@ -92,6 +92,8 @@ def _paid_back(services: Services) -> dict[str, list[Row]]:
     Xero's list of payments names the credit note where it names an invoice otherwise, so both places are looked at.
     """
     mapping, notes = services.ledger.mappings["payment"], services.ledger.mappings["credit_memo"]
+    if "credit_memo_id" not in mapping.read:
+        return {}  # no payment of this ledger pays a credit back
     note, invoice = (mapping.read[name].source[0] for name in ("credit_memo_id", "invoice_id"))
     with services.engine.connect() as conn:
         rows = conn.execute(

@@ -12,7 +12,6 @@ from sqlalchemy import Engine
 
 from tieout.connectors.base import Connector
 from tieout.connectors.capabilities import Capabilities
-from tieout.connectors.oauth import TokenShelf
 from tieout.connectors.registry import allowance, capabilities
 from tieout.connectors.registry import connect as connect_system
 from tieout.delivery.gate import SharedGate
@@ -26,6 +25,7 @@ from tieout.model.standing import CREDITS
 from tieout.quality.suites import suites_hash
 from tieout.scenarios import pairs
 from tieout.scenarios.credentials import from_environment
+from tieout.scenarios.tokens import token_shelf
 from tieout.store.engine import connect as connect_store
 
 #: Sessions of the store that are kept, and as many again for a moment: two for each worker of a delivery.
@@ -132,14 +132,26 @@ def open_services(
                     f"link {link.name}: connection {name!r} is for {connection.system}; the link expects {system}"
                 )
             gate = SharedGate(engine, name, allowance(connection))
-            opener = partial(connect_system, connection, on_secret=on_secret, gate=gate, shelf=TokenShelf())
+            opener = partial(
+                connect_system, connection, on_secret=on_secret, gate=gate, shelf=token_shelf(engine, connection)
+            )
             connector = opener()
             stack.callback(connector.close)
             mappings = {
                 entity: apply_overrides(mapping, link)
                 for entity, mapping in load_system(settings.include / "mappings", system).items()
             }
-            sides.append(Side(name, system, connector, mappings, connection.host, opener, gate))
+            sides.append(
+                Side(
+                    name,
+                    system,
+                    connector,
+                    mappings,
+                    connection.extra.get("record_url") or connection.host,
+                    opener,
+                    gate,
+                )
+            )
         crm, ledger = sides
         pairs.check(link, crm.capabilities, ledger.capabilities, crm.mappings, ledger.mappings)
         yield Services(settings, engine, link, crm, ledger, actor)

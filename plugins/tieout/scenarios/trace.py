@@ -110,6 +110,7 @@ def trace(engine: Engine, key: str) -> list[TraceStep]:
         ledger_ids = {row.vendor_id for row in crossed}
         notes = _credit_notes(conn, ledger_ids | {key}, {row.vendor_number for row in crossed} - {None})
         steps.extend(_staged(conn, (ledger_ids | notes) - {key}, "_source_id"))
+        steps.extend(_payments_of_several(conn, ledger_ids | notes | {key}))
         for column in ("invoice_id", "credit_memo_id"):  # a refund may name its credit note in either
             steps.extend(_staged(conn, ledger_ids | notes | {key}, column, only="payment"))
     unique = {(step.step, step.title, str(step.at)): step for step in steps}
@@ -148,6 +149,20 @@ def _tables(conn: Connection, column: str, only: str | None) -> list[str]:
         {"column": column},
     ).scalars()
     return [table for table in tables if only is None or table.endswith(f"_{only}")]
+
+
+def _payments_of_several(conn: Connection, ids: Iterable[str]) -> list[TraceStep]:
+    """Payments that name the documents which they pay in a list."""
+    found: set[str] = set()
+    for table in _tables(conn, "applications", "payment"):
+        query = text(
+            f"""select _source_id from staging."{table}" where
+                jsonb_path_exists(applications, '$.** ? (@ == $ids[*])',
+                    jsonb_build_object('ids', cast(:ids as text[])))
+            """  # noqa: S608 - the name comes from the catalogue
+        )
+        found |= set(conn.execute(query, {"ids": sorted(ids)}).scalars())
+    return _staged(conn, found, "_source_id", only="payment")
 
 
 def _staged(conn: Connection, ids: Iterable[str], column: str, only: str | None = None) -> list[TraceStep]:

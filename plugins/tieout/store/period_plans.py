@@ -5,7 +5,7 @@ What is planned is decided by scenarios/periods/planning.py.
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tieout.model.errors import Fatal
-from tieout.model.identity import content_hash
+from tieout.model.identity import canonical_json
 from tieout.store import audit
 from tieout.store.documents import Parts
 from tieout.store.engine import join_whole_tables
@@ -149,10 +149,18 @@ def totals_of(lines: Sequence[Line]) -> list[Total]:
     return [Total(*key, *values) for key, values in sorted(sums.items(), key=lambda one: (order[one[0][0]], one[0][1]))]
 
 
-def lines_hash(link: str, label: str, lines: Sequence[Line]) -> str:
-    """SHA-256 over everything that the lines say."""
-    shown = [_plain(line) for line in lines]
-    return content_hash({"link": link, "label": label, "lines": shown})
+def lines_hash(link: str, label: str, texts: Sequence[str]) -> str:
+    """SHA-256 over everything that the lines say: that of canonical JSON {"label", "lines", "link"}.
+
+    Args:
+        texts: canonical JSON of each line.
+    """
+    start, end = canonical_json({"label": label}).decode(), canonical_json({"link": link}).decode()
+    return hashlib.sha256(f'{start[:-1]},"lines":[{",".join(texts)}],{end[1:]}'.encode()).hexdigest()
+
+
+def _text(line: Line) -> str:
+    return canonical_json(_plain(line)).decode()
 
 
 def _plain(line: Line) -> dict[str, Any]:
@@ -169,22 +177,20 @@ def keep(conn: Connection, new: New) -> Plan:
     open_before = sa.and_(period_plan.c.run_id == new.run_id, period_plan.c.state.in_(("planned", "approved")))
     conn.execute(sa.update(period_plan).where(open_before).values(state="replaced"))
     values = {name: getattr(new, name) for name in New.__dataclass_fields__ if name not in ("dry", "lines")}
+    texts = [_text(line) for line in new.lines]
     made = conn.execute(
         sa.insert(period_plan)
         .values(
             **{**values, "approvers": list(new.approvers)},
             state="dry" if new.dry else "planned",
-            hash=lines_hash(new.link, new.label, new.lines),
+            hash=lines_hash(new.link, new.label, texts),
         )
         .returning(*_COLUMNS)
     ).one()
     plan = Plan(**made._mapping)
-    for start in range(0, len(new.lines), CHUNK):
-        rows = [
-            {**_plain(line), "position": start + place}
-            for place, line in enumerate(new.lines[start : start + CHUNK], start=1)
-        ]
-        conn.execute(_ADD_LINES, {"plan_id": plan.plan_id, "rows": json.dumps(rows)})
+    for start in range(0, len(texts), CHUNK):
+        rows = f"[{','.join(texts[start : start + CHUNK])}]"
+        conn.execute(_ADD_LINES, {"plan_id": plan.plan_id, "before": start, "rows": rows})
     detail = {"period": new.label, "hash": plan.hash, "state": plan.state, "needs_approval": plan.needs_approval,
               "totals": [asdict(one) for one in totals_of(new.lines)]}  # fmt: skip
     _note(conn, plan, "tieout", "period_plan.made", detail)
@@ -199,8 +205,9 @@ _NAMES = [*Line.__dataclass_fields__]
 _ADD_LINES = sa.text(
     f"""
     insert into tieout.period_plan_line (plan_id, position, {", ".join(_NAMES)})
-    select :plan_id, position, {", ".join(_NAMES)} from jsonb_to_recordset(cast(:rows as jsonb))
-        as x(position int, {", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in _NAMES)})
+    select :plan_id, :before + place, {", ".join(_NAMES)} from rows from (json_to_recordset(cast(:rows as json))
+        as ({", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in _NAMES)}))
+        with ordinality as x({", ".join(_NAMES)}, place)
     """  # noqa: S608 - names come from the dataclass above
 )
 
@@ -381,6 +388,7 @@ class Dated:
     source_object: str  # the CRM's word for the records
     parts: Parts
     day: str
+    number: str
     invoices: str
     invoice_day: str
 
@@ -388,6 +396,7 @@ class Dated:
 def in_period(conn: Connection, where: Dated, first: date, last: date) -> dict[str, int]:
     """source id -> highest staging version, of the records that are dated in [first, last], or whose invoice is.
 
+    The oldest come first, and of one day the lower number: the order in which they are judged and posted.
     Table and column names come from StagedEntity, never from data.
     """
     parts = where.parts
@@ -408,7 +417,7 @@ def in_period(conn: Connection, where: Dated, first: date, last: date) -> dict[s
             left join (select {parts.parent_column} as parent, max(_version) as version from staging.{parts.lines} s
                 join chosen on chosen._source_id = s.{parts.parent_column}
                 where s._connection = :source group by 1) l on l.parent = h._source_id
-            order by h._source_id
+            order by h.{where.day}, coalesce(h.{where.number}, h._source_id) collate "C", h._source_id collate "C"
             """  # noqa: S608 - names of StagedEntity
         ),
         {"link": where.link, "source": where.source, "target": where.target, "object": where.source_object,

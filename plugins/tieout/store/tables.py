@@ -193,6 +193,17 @@ pace = Table(
     _now("updated_at"),
 )
 
+# The refresh token of a connection whose vendor rotates it: delivery/refresh.py. Sealed: the key is not here.
+refresh_token = Table(
+    "refresh_token", metadata,
+    Column("holder", Text, primary_key=True),  # system, app and company: the connection's name may be another one
+    Column("sealed", Text, nullable=False),  # the newest one
+    Column("before", Text),  # the one before it, sealed: good for a while, should the newest not have been kept
+    Column("begun_with", Text, nullable=False),  # SHA-256 of the connection's own token that it began with
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),
+    Column("kept_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+)
+
 # Every time bytes may have gone to a target.
 attempt = Table(
     "attempt", metadata,

@@ -66,7 +66,10 @@ def test_a_file_that_others_can_open_is_refused(settings: Settings, mode: int) -
         (f'["{SECRET}"]', "expected a JSON object"),
         (json.dumps({"other": ENTRY}), "no connection 'books'; it has other"),
         ("{}", "it has none"),
-        (json.dumps({"books": {**ENTRY, "conn_type": "http"}}), "has type 'http'; expected tieout_salesforce"),
+        (
+            json.dumps({"books": {**ENTRY, "conn_type": "http"}}),
+            "has type 'http'; expected tieout_hubspot or tieout_quickbooks or tieout_salesforce",
+        ),
         (json.dumps({"books": {**ENTRY, "extra": SECRET}}), "not JSON"),
     ],
 )

@@ -16,6 +16,11 @@ FORM = form(
         ),
         "refresh_token": field("Refresh token", "Only for oauth: what installing the app gave.", format="password"),
         "index_lag": field("Index lag", "Seconds that HubSpot's search may be behind; 60 when empty, at most 240."),
+        "record_url": field(
+            "Address of a record",
+            "What invoices link to, without the record's id, such as"
+            " https://app.hubspot.com/contacts/PORTAL/record/0-123. Empty: the API base URL.",
+        ),
         "return_object": field("Returns", "The custom object that returns are. Empty: tickets."),
     },
 )  # fmt: skip

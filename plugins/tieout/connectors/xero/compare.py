@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from tieout.connectors.comparing import Difference, number_of, same_rate, shown, text_of
 from tieout.connectors.xero.dates import day
-
-Difference = tuple[str, str, str]
 
 _DATES = {"Date", "DueDate", "ExpectedPaymentDate"}
 _NUMBERS = {
@@ -46,7 +44,7 @@ def _compare(prefix: str, sent: Mapping[str, Any], found: Mapping[str, Any]) -> 
         elif isinstance(value, dict):
             yield from _compare(f"{label}.", value, there if isinstance(there, dict) else {})
         elif not _same(name, value, there):
-            yield label, _shown(value), _shown(there)
+            yield label, shown(value), shown(there)
 
 
 def _lines(label: str, sent: Any, found: Any) -> Iterator[Difference]:
@@ -71,43 +69,11 @@ def _same(name: str, sent: Any, found: Any) -> bool:
     if name in _DATES:
         return day(sent) == day(found)
     if name == "CurrencyRate":
-        return _same_rate(sent, found)
+        return same_rate(sent, found, RATE_PLACES)
     if name in _NUMBERS:
-        return _number(sent) == _number(found)
+        return number_of(sent) == number_of(found)
     if name in _IDS:
         return str(sent or "").lower() == str(found or "").lower()
     if isinstance(sent, bool):
         return sent is found
-    return _text(sent) == _text(found)
-
-
-def _same_rate(sent: Any, found: Any) -> bool:
-    """Equal, or the same as far as Xero keeps places: one that has more may be cut or rounded."""
-    left, right = _number(sent), _number(found)
-    if left is None or right is None:
-        return left == right
-    kept = max(RATE_PLACES, _places(right))
-    return left == right if _places(left) <= kept else abs(left - right) < Decimal(1).scaleb(-kept)
-
-
-def _places(number: Decimal) -> int:
-    exponent = number.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-def _number(value: Any) -> Decimal | None:
-    if value is None or value == "" or isinstance(value, bool):
-        return None
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None
-
-
-def _text(value: Any) -> str:
-    # Xero gives "" where nothing is set, and line ends as it likes.
-    return "" if value is None else str(value).replace("\r\n", "\n").strip()
-
-
-def _shown(value: Any) -> str:
-    return "" if value is None else str(value)[:200]
+    return text_of(sent) == text_of(found)

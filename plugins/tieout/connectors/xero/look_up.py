@@ -11,9 +11,10 @@ from typing import Any
 
 from tieout.connectors.answers import body_object
 from tieout.connectors.base import Found, Operation, Record, Request
+from tieout.connectors.wire import chunks
 from tieout.connectors.xero.compare import differences
 from tieout.connectors.xero.operations import SHAPES, Shape, key_of
-from tieout.connectors.xero.read import by_ids, chunks, guid, is_guid, listed, text
+from tieout.connectors.xero.read import by_ids, guid, is_guid, listed, text
 from tieout.connectors.xero.sign_in import XeroSession
 
 _DEAD = {"VOIDED", "DELETED"}

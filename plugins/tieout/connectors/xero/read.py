@@ -1,8 +1,6 @@
 """The reading side: what changed since, in an order that survives changes made meanwhile; records by id.
 
-Pages by number shift when a record that was read already changes: it moves to the end, the rest move up, and one record
-slips from the next page into this one unread. So only first pages are read, each from the instant at which the one
-before it ended; page numbers are used within one second alone.
+How pages are put together so that none slips through is pages_by_time.py's.
 """
 
 from __future__ import annotations
@@ -10,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
-from urllib.parse import quote
 
 from tieout.connectors import exact_json
 from tieout.connectors.base import Page, Record
+from tieout.connectors.pages_by_time import MOST_PASSES, OVERLAP, Dated, Item, in_order, of_days, second
+from tieout.connectors.wire import chunks
 from tieout.connectors.xero.dates import day, header, instant
 from tieout.connectors.xero.sign_in import XeroSession
 from tieout.model.errors import ConfigurationFault, Retriable, VendorFault
@@ -23,14 +22,9 @@ from tieout.model.raw_records import RawRecords, values_at
 from tieout.model.staged import StagedEntity
 
 PAGE_SIZE = 1000  # Xero's most
-MOST_PASSES = 5  # over the pages of one crowded second, until a pass finds nothing new
-OVERLAP = timedelta(seconds=1)  # whether If-Modified-Since includes its own second is nowhere written
-MOST_QUERY = 1800  # characters of a list of keys in a URL, encoded: proxies and IIS cut at 2,048 and more
 
 
-Dated = tuple[date, str, Record | bytes]  # its day, key, record
 _FIELD = re.compile(r"[A-Za-z]{1,40}")
-Item = tuple[datetime, str, Record | bytes]  # modification time, key, record (as it came, where nobody parsed it)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +88,13 @@ def changed(session: XeroSession, entity: StagedEntity, since: datetime | None, 
 def _in_order(
     session: XeroSession, entity: StagedEntity, place: Endpoint, since: datetime | None, upto: datetime
 ) -> Iterator[Page]:
-    cursor = since
-    seen: dict[str, datetime] = {}  # what was given of the time that the next page reads again
-    while True:
-        found = _page(session, entity, place, cursor, 1)
-        ended = len(found) < PAGE_SIZE
-        if not ended and cursor is not None and _second(found[-1][0]) <= _second(cursor):
-            found, ended = _crowded_second(session, entity, place, cursor, found)
-        fresh = [
-            (moment, key, record)
-            for moment, key, record in found
-            if seen.get(key) != moment and _inside(moment, since, upto)
-        ]
-        fresh.sort(key=lambda item: (item[0], item[1]))
-        if fresh:
-            yield Page(_together([record for _, _, record in fresh]))
-        if ended or found[-1][0] >= upto:
-            return
-        cursor = _second(found[-1][0])
-        seen = {key: moment for moment, key, _ in found if moment >= cursor - OVERLAP}
+    return in_order(
+        lambda cursor: _page(session, entity, place, cursor, 1),
+        lambda cursor, first: _crowded_second(session, entity, place, cursor, first),
+        PAGE_SIZE,
+        since,
+        upto,
+    )
 
 
 def _crowded_second(
@@ -125,12 +107,12 @@ def _crowded_second(
     Raises:
         Retriable: each pass found something new.
     """
-    second = _second(cursor)
+    within = second(cursor)
     collected: dict[str, Item] = {}
     for _ in range(MOST_PASSES):
         before = dict(collected)
         number, page = 1, first
-        while len(page) == PAGE_SIZE and _second(page[-1][0]) <= second:
+        while len(page) == PAGE_SIZE and second(page[-1][0]) <= within:
             collected.update({item[1]: item for item in page})
             number += 1
             page = _page(session, entity, place, cursor, number)
@@ -138,7 +120,7 @@ def _crowded_second(
         if collected.keys() == before.keys():
             return sorted(collected.values(), key=lambda item: (item[0], item[1])), len(page) < PAGE_SIZE
         first = _page(session, entity, place, cursor, 1)
-    raise Retriable(f"{session.connection.name}: {entity.object}: the records of {second} did not stand still")
+    raise Retriable(f"{session.connection.name}: {entity.object}: the records of {within} did not stand still")
 
 
 def _page(
@@ -163,45 +145,13 @@ def dated(session: XeroSession, entity: StagedEntity, field: str, first: date, l
     place = endpoint(entity)
     if not place.paged:
         raise ConfigurationFault(f"Xero: {entity.object} cannot be read by a date: only documents with pages can")
-    begin, given = first, set[str]()
-    while begin <= last:
-        found = _of_days(session, entity, place, field, begin, last, 1)
-        ended = len(found) < PAGE_SIZE
-        if not ended and found[-1][0] == begin:
-            found, ended = _crowded_day(session, entity, place, field, begin, found), begin == last
-            following = begin + timedelta(days=1)
-        else:
-            following = last if ended else found[-1][0]
-        fresh = [record for _, key, record in found if key not in given]
-        if fresh:
-            yield Page(_together(fresh))
-        if ended:
-            return
-        # Only days that are asked for again can bring a record again.
-        given = {key for on, key, _ in found if on >= following}
-        begin = following
-
-
-def _crowded_day(
-    session: XeroSession, entity: StagedEntity, place: Endpoint, field: str, on: date, first: list[Dated]
-) -> list[Dated]:
-    """More records than a page of one day: all of them by page number, read until a pass finds nothing new.
-
-    Raises:
-        Retriable: each pass found something new.
-    """
-    collected: dict[str, Dated] = {}
-    for _ in range(MOST_PASSES):
-        before = collected.keys() | set()
-        number, page = 1, first
-        while page:
-            collected.update({one[1]: one for one in page})
-            number += 1
-            page = _of_days(session, entity, place, field, on, on, number) if len(page) == PAGE_SIZE else []
-        if collected.keys() == before:
-            return list(collected.values())
-        first = _of_days(session, entity, place, field, on, on, 1)
-    raise Retriable(f"{session.connection.name}: {entity.object}: the records dated {on} did not stand still")
+    yield from of_days(
+        lambda begin, end, number: _of_days(session, entity, place, field, begin, end, number),
+        PAGE_SIZE,
+        first,
+        last,
+        f"{session.connection.name}: {entity.object}",
+    )
 
 
 def _of_days(
@@ -229,14 +179,6 @@ def _of_days(
 
 def _in_where(on: date) -> str:
     return f"DateTime({on.year}, {on.month:02}, {on.day:02})"
-
-
-def _together(found: Sequence[Record | bytes]) -> Sequence[Record]:
-    raw = RawRecords([one for one in found if isinstance(one, bytes)])
-    if len(raw) == len(found):
-        return raw
-    parsed = iter(raw)
-    return [next(parsed) if isinstance(one, bytes) else one for one in found]
 
 
 def fetch(session: XeroSession, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:
@@ -288,21 +230,6 @@ def records(answer: Mapping[str, Any], place: Endpoint) -> Sequence[Record]:
     return found
 
 
-def chunks(values: Sequence[str], extra: int = 0) -> Iterator[list[str]]:
-    """The values in order, in lists that fit into a URL; `extra` characters stand around each value."""
-    some: list[str] = []
-    size = 0
-    for value in values:
-        length = len(quote(value, safe="")) + extra + 3
-        if some and size + length > MOST_QUERY:
-            yield some
-            some, size = [], 0
-        some.append(value)
-        size += length
-    if some:
-        yield some
-
-
 def is_guid(text: str) -> bool:
     """Whether the text has the form of one of Xero's ids."""
     return len(text) == 36 and all(char in "0123456789abcdefABCDEF-" for char in text)
@@ -333,12 +260,9 @@ def _inside(moment: datetime, since: datetime | None, upto: datetime) -> bool:
 
 
 def _since(place: Endpoint, since: datetime | None) -> dict[str, str]:
+    # Whether If-Modified-Since includes its own second is nowhere written.
     return {"If-Modified-Since": header(since - OVERLAP)} if since is not None and place.since else {}
 
 
 def _params(place: Endpoint) -> dict[str, str]:
     return dict(place.params or {})
-
-
-def _second(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)

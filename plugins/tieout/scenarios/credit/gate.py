@@ -8,8 +8,8 @@ does not count against it, and a change that asks for no more than before always
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,9 +24,11 @@ from tieout.scenarios.credit.balances import RateUnknown, balance
 from tieout.scenarios.credit.ledger_book import Book
 from tieout.scenarios.credit.policy import Shared
 from tieout.scenarios.plans import BILLED, Plan
+from tieout.scenarios.revisions import Step
 from tieout.scenarios.services import Services
 from tieout.store import credit
 from tieout.store.credit import Release
+from tieout.store.crosswalk import NewLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,70 @@ class Passed:
     released: Mapping[str, Release] = field(default_factory=dict)
 
 
-def checked(services: Services, plans: Sequence[Plan], rules: Rules) -> tuple[list[Plan], Passed]:
+class Ahead:
+    """What was let through chunk by chunk and is not committed: a plan counts it as if it were.
+
+    The ledger's book is read once: while a plan is made, nothing of it is posted.
+    """
+
+    def __init__(self, services: Services, rules: Rules) -> None:
+        self._services, self._rules = services, rules
+        self._book: Book | None = None
+        self._billed: dict[str, list[InFlight]] = defaultdict(list)  # by account
+        self._cancelled: set[str] = set()  # doc_uids
+        self._linked: dict[str, str] = {}  # account -> the ledger's customer
+
+    def book(self) -> Book:
+        """The ledger's, with the customers that would be linked by now."""
+        if self._book is None:
+            self._book = ledger_book.load(self._services)
+        return replace(self._book, customers={**self._book.customers, **self._linked})
+
+    def flying(self, stored: Iterable[InFlight], accounts: Iterable[str]) -> list[InFlight]:
+        """What would be on its way for these accounts by now.
+
+        Args:
+            stored: what is.
+        """
+        return [one for one in stored if one.doc_uid not in self._cancelled] + [
+            one for account in accounts for one in self._billed.get(account, ())
+        ]
+
+    def add(self, plans: Sequence[Plan], links: Sequence[NewLink]) -> None:
+        """Counts a chunk: its final plans, and the customers that it links."""
+        if self._services.link.policies.credit == "off":
+            return
+        self._linked.update((link.source_id, link.vendor_id) for link in links)
+        for plan in plans:
+            if plan.live and plan.steps and plan.steps[0] in (Step.SUPERSEDE, Step.CANCEL):
+                self._cancelled.add(plan.live.intent["doc_uid"])
+            if plan.bill and plan.steps and plan.steps[0] in BILLED:
+                bill, source_id = plan.bill, plan.judgement.source_id
+                minor = gross_of(bill, self._rules.tax_rates)
+                self._billed[bill.account_id].append(InFlight("", source_id, bill.account_id, bill.currency, minor))
+
+
+def checked(
+    services: Services, plans: Sequence[Plan], rules: Rules, ahead: Ahead | None = None
+) -> tuple[list[Plan], Passed]:
     """The plans; those that go beyond their customer's credit are held. Nothing happens while the link says `off`.
 
     Plans are taken by posting date, number and id, whatever their order: the oldest gets the room that is left.
+
+    Args:
+        ahead: what counts beside what is stored; None where each chunk is committed before the next is looked at.
     """
     asking = [plan for plan in plans if plan.bill is not None and plan.steps and plan.steps[0] in BILLED]
     if services.link.policies.credit == "off" or not asking:
         return list(plans), Passed()
-    book = ledger_book.load(services)
+    book = ledger_book.load(services) if ahead is None else ahead.book()
     accounts = sorted({one for plan in asking if plan.bill for one in book.policy.members_of(plan.bill.account_id)})
     with services.engine.connect() as conn:
         flying = in_flight(conn, services, accounts, rules.tax_rates)
         ids = [plan.judgement.source_id for plan in asking]
         released = credit.releases(conn, services.link.name, _entity(services), ids)
+    if ahead is not None:
+        flying = ahead.flying(flying, accounts)
     gate = _Gate(services, book, rules, flying)
     holds: dict[str, Hold] = {}
     used: dict[str, Release] = {}
@@ -155,7 +207,10 @@ class _Gate:
     """The room that is left in each limit while one chunk is judged."""
 
     def __init__(self, services: Services, book: Book, rules: Rules, flying: Sequence[InFlight]) -> None:
-        self._services, self._book, self._rules, self._flying = services, book, rules, flying
+        self._services, self._book, self._rules = services, book, rules
+        self._flying: dict[str, list[InFlight]] = defaultdict(list)  # by account
+        for one in flying:
+            self._flying[one.account_id].append(one)
         self._let_through: dict[str, int] = defaultdict(int)  # holder -> minor units of the limit's currency
         self._counted: dict[str, int] = {}  # the same, of what counted before this chunk
 
@@ -240,9 +295,10 @@ class _Gate:
             theirs = balance(items, shared.currency, book.today, book.rates)
             total += theirs.open_minor + theirs.draft_minor
         flying: dict[str, int] = defaultdict(int)
-        for one in self._flying:
-            if one.account_id in shared.members and one.source_id not in without:
-                flying[one.currency] += one.gross_minor
+        for member in shared.members:
+            for one in self._flying.get(member, ()):
+                if one.source_id not in without:
+                    flying[one.currency] += one.gross_minor
         return total + sum(self._convert(minor, currency, shared) for currency, minor in flying.items())
 
     def _convert(self, minor: int, currency: str, shared: Shared) -> int:

@@ -22,11 +22,12 @@ from tieout.model.money import from_minor
 from tieout.model.standing import VOID
 from tieout.scenarios import posting
 from tieout.scenarios.billing import Rules
+from tieout.scenarios.credit.gate import Ahead
 from tieout.scenarios.customer_book import CustomerBook, Party
-from tieout.scenarios.frames import chunks, common_rows
+from tieout.scenarios.frames import CHUNK, chunks, common_rows, many_rows
 from tieout.scenarios.periods import rereading
 from tieout.scenarios.plans import BILLED, Plan, plan_number
-from tieout.scenarios.posting import Judged, Subject, subject_of
+from tieout.scenarios.posting import Judged, Subject, Verdicts, subject_of
 from tieout.scenarios.revisions import Step
 from tieout.scenarios.services import Services
 from tieout.store import period_plans
@@ -39,6 +40,9 @@ ACTIONS: Mapping[Step, Action] = {
 }  # fmt: skip
 #: Of these a credit note is made, dated on the day on which the plan is applied.
 CREDITED = (Step.CREDIT, Step.CREDIT_AND_REBILL)
+#: Records that are foreseen together: more than one transaction posts, for much of a judgement costs the same for few
+#: and for many. A multiple of CHUNK, so that a plan is cut where its posting is.
+FORESEEN = 3 * CHUNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +64,24 @@ def plan(
     with services.engine.connect() as conn:
         place = rereading.where(services, subject)
         versions = period_plans.in_period(conn, place, period.first, period.last)
-    book = CustomerBook(services, run_id)
+    book, ahead = CustomerBook(services, run_id), Ahead(services, rules)
     names = {row["account_id"]: row.get("name") for row in common_rows(services, services.crm, "account")[0]}
     lines: list[Line] = []
     counts: Counter[str] = Counter()
-    for ids in chunks(sorted(versions)):
-        judged = posting.judge(services, subject, rules, book, {key: versions[key] for key in ids})
-        counts["new_customers"] += len(judged.customers.intents)
-        for one in judged.final:
-            line = _line(services, subject, judged, one, rules, calendar, names)
-            if line is not None:
-                lines.append(line)
-            else:
-                counts["in_flight" if one.judgement.outcome == "pending" else "unchanged"] += 1
+    for ids in chunks([*versions], FORESEEN):
+        with many_rows():
+            judged = posting.foresee(services, subject, rules, book, {key: versions[key] for key in ids}, ahead)
+            counts["new_customers"] += len(judged.customers.intents)
+            for one in judged.final:
+                line = _line(services, subject, judged, one, rules, calendar, names)
+                if line is not None:
+                    lines.append(line)
+                else:
+                    counts["in_flight" if one.judgement.outcome == "pending" else "unchanged"] += 1
+            del judged
     lines.sort(key=lambda line: (line.posting_date or date.max, line.source_number or "", line.source_id))
     need = needs_approval(services.link.periods, lines)
-    with services.engine.begin() as conn:
+    with many_rows(), services.engine.begin() as conn:
         return period_plans.keep(conn, period_plans.New(
             link=services.link.name, label=period.label, first=period.first, last=period.last, run_id=run_id, dry=dry,
             records=len(versions), unchanged=counts["unchanged"], in_flight=counts["in_flight"],
@@ -134,11 +140,14 @@ def apply(
     subject, book = subject_of(services), CustomerBook(services, run_id)
     place = rereading.where(services, subject)
     with services.engine.connect() as conn:
-        todo = period_plans.lines(conn, kept.plan_id, state="planned")
+        todo = {one.line.source_id: one for one in period_plans.lines(conn, kept.plan_id, state="planned")}
         versions = period_plans.in_period(conn, place, kept.first, kept.last) if todo else {}
     added = 0
-    for some in chunks(todo):
-        wanted = {one.line.source_id: one for one in some}
+    # Chunk by chunk as they were judged: who came first then has the credit that is left.
+    for ids in chunks([*(versions | todo)]):
+        wanted = {key: todo[key] for key in ids if key in todo}
+        if not wanted:
+            continue
         there = {key: versions[key] for key in wanted if key in versions}
         judged = posting.judge(services, subject, rules, book, there)
         differing = {key: "it is not dated in the period any more" for key in wanted if key not in there}
@@ -186,7 +195,7 @@ def _words(line: Line) -> str:
 
 
 def _line(
-    services: Services, subject: Subject, judged: Judged, one: Plan, rules: Rules, calendar: Calendar,
+    services: Services, subject: Subject, judged: Verdicts, one: Plan, rules: Rules, calendar: Calendar,
     names: Mapping[str, str | None],
 ) -> Line | None:  # fmt: skip
     """The record as a line of a plan; None where nothing is to be done for it."""

@@ -43,9 +43,11 @@ class _Part:
 def where(services: Services, subject: Subject) -> Dated:
     """Where the link's records and invoices are staged with their days."""
     head, invoice = services.crm.mappings[subject.entity], services.ledger.mappings["invoice"]
+    number = head.read.get("number")
     return Dated(
         link=services.link.name, source=services.crm.name, target=services.ledger.name, source_object=head.object,
         parts=parts_of(services, subject), day=head.read[CRM_DAY].source[0],
+        number=number.source[0] if number else "_source_id",
         invoices=invoice.staged_entity().table, invoice_day=invoice.read[LEDGER_DAY].source[0],
     )  # fmt: skip
 

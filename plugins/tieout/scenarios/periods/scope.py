@@ -139,18 +139,18 @@ class _Finder:
         return self._services.crm.mappings[self._subject.entity].object
 
     def _payments(self) -> None:
-        found = self._found
-        document, memo = (self._column("ledger", "payment", name) for name in ("invoice_id", "credit_memo_id"))
+        found, mapping = self._found, self._mapping("ledger", "payment")
+        documents, memos = mapping.ids_sql("invoice_id"), mapping.ids_sql("credit_memo_id")
         rows = self._rows(
-            "ledger", "payment", ["_source_id", document, memo],
-            f"_source_id = any(%(own)s) or {document} = any(%(documents)s) or {memo} = any(%(memos)s)",
+            "ledger", "payment", ["_source_id", f"{documents} || {memos}"],
+            f"_source_id = any(%(own)s) or {documents} && %(documents)s::text[] or {memos} && %(memos)s::text[]",
             own=found["payment"], documents=found["invoice"] | found["credit_memo"], memos=found["credit_memo"],
         )  # fmt: skip
-        for id_, invoice, note in rows:
+        for id_, targets in rows:
             found["payment"].add(id_)
             # Some lists of payments name the credit note where they name an invoice otherwise; an id that is none of
             # an entity finds nothing there.
-            for target in filter(None, (invoice, note)):
+            for target in filter(None, targets):
                 found["invoice"].add(target)
                 found["credit_memo"].add(target)
 
@@ -296,8 +296,8 @@ class _Finder:
             column = self._column("ledger", entity, "customer_id")
             rows = self._rows("ledger", entity, [column], "_source_id = any(%(ids)s)", ids=self._found[entity])
             ids |= {row[0] for row in rows if row[0]}
-        merged = self._column("ledger", "account", "merged_into")
-        rows = self._rows("ledger", "account", ["_source_id"], f"{merged} = any(%(ids)s)", ids=ids)
+        merged = self._mapping("ledger", "account").ids_sql("merged_into")
+        rows = self._rows("ledger", "account", ["_source_id"], f"{merged} && %(ids)s::text[]", ids=ids)
         return ids | {row[0] for row in rows}
 
     def _accounts(self, contacts: set[str]) -> set[str]:

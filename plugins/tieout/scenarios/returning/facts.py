@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from tieout.model.money import to_minor
+from tieout.model.money import apportion, to_minor
 from tieout.model.standing import IN_THE_BOOKS, VOID
 from tieout.scenarios.billing import Hold, Row
 from tieout.scenarios.frames import common_rows, grouped
@@ -154,6 +154,9 @@ def _as_billed(planned: Planned, invoice: Row) -> Billed | Hold:
     frozen, currency = planned.intent["frozen"], invoice["currency"]
     rows = frozen["bill"]["lines"]
     nets, taxes = (_amounts(invoice.get(name), currency) for name in ("line_nets", "line_taxes"))
+    if nets and not taxes and invoice["tax_minor"] is not None:
+        # A ledger that states the tax of the whole invoice alone: each line has its part.
+        taxes = apportion(invoice["tax_minor"], [abs(net) for net in nets]) if any(nets) else [0] * len(nets)
     changed = nets != [row["net_minor"] for row in rows] or len(taxes) != len(rows)
     if changed or sum(nets) + sum(taxes) != invoice["total_minor"]:
         return Hold(
