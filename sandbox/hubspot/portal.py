@@ -113,7 +113,7 @@ class Portal:
 
     def _ordered(self, kind: ObjectType, name: str, key: Callable[[Record], Any]) -> Ordered:
         table = self.records(kind)
-        found = table._indexes.get(name)
+        found = table.watched(name)
         if not isinstance(found, Ordered):
             found = Ordered(table, key)
             table.watch(name, found)
