@@ -131,10 +131,11 @@ def add(portal: Portal, from_: ObjectType, id_: str, to: ObjectType, to_id: str,
         (to, to_id, from_, id_, dict.fromkeys(_inverse(portal, from_, to, spec) for spec in given)),
     ):
         primary = primary_type(one, other)
-        if primary and other.name == "companies" and primary not in types and not _has(portal, one, one_id, other):
-            types[primary] = None
-        elif primary and primary in types:
-            _demote(portal, one, one_id, other)
+        if primary and other.name == "companies":
+            if primary in types:
+                _demote(portal, one, one_id, other)
+            elif not _has(portal, one, one_id, other):
+                types[primary] = None
         _put(portal, one, one_id, other, other_id, types)
         back = _inverse(portal, one, other, primary) if primary and primary in types else None
         if back:
