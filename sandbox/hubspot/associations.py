@@ -109,6 +109,7 @@ def read_new(portal: Portal, kind: ObjectType, sent: Any) -> list[tuple[ObjectTy
         record = portal.find_record(to, to_id)
         if record is None:
             raise invalid(f"{to.label} {to_id} does not exist", id=[to_id])
+        default_type(portal, kind, to)
         wanted.append((to, record["id"], read_specs(portal, kind, to, types)))
     return wanted
 

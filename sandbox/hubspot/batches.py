@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.hubspot import records, values
+from sandbox.hubspot import records
 from sandbox.hubspot.associations import read_id
 from sandbox.hubspot.call import Call, names
 from sandbox.hubspot.catalog import ObjectType
@@ -33,7 +33,9 @@ def read(call: Call) -> Any:
             found[record["id"]] = records.view(call.portal, kind, record, wanted)
     errors = []
     if missing:
-        message = f"Could not get some {kind.label} objects, they may be deleted or not exist. Check that ids are valid."
+        message = (
+            f"Could not get some {kind.label} objects, they may be deleted or not exist. Check that ids are valid."
+        )
         errors.append(Problem(404, "OBJECT_NOT_FOUND", message, context={"ids": missing}).item(None))
     return _answer(call, 200, list(found.values()), errors, len(missing))
 

@@ -86,7 +86,11 @@ def _amounts(values: Values) -> Values:
             off = gross * Decimal(values["hs_discount_percentage"] or 0) / 100
         else:
             off = Decimal(values.get("discount") or 0) * Decimal(quantity)
-        return {"amount": _plain(gross - off), "hs_pre_discount_amount": _plain(gross), "hs_total_discount": _plain(off)}
+        return {
+            "amount": _plain(gross - off),
+            "hs_pre_discount_amount": _plain(gross),
+            "hs_total_discount": _plain(off),
+        }
 
 
 def _plain(number: Decimal) -> str:

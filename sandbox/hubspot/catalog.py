@@ -43,7 +43,9 @@ STANDARD = (
 )  # fmt: skip
 
 # name:type, type string when left out; `!` is read only, `*` is unique, `=a|b` the options of an enumeration.
-_COMMON = "hs_object_id:number! createdate:datetime! hs_createdate:datetime! hubspot_owner_id:owner hs_merged_object_ids!"
+_COMMON = (
+    "hs_object_id:number! createdate:datetime! hs_createdate:datetime! hubspot_owner_id:owner hs_merged_object_ids!"
+)
 _ROWS = {
     "companies": "name domain phone address address2 city state zip country website industry description "
     "numberofemployees:number annualrevenue:number lifecyclestage=lead|opportunity|customer|other "

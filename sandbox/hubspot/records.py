@@ -61,7 +61,7 @@ def archive(portal: Portal, kind: ObjectType, record: Record) -> None:
 
 
 def merge(portal: Portal, kind: ObjectType, primary: Record, other: Record) -> Record:
-    """A new record with the primary's values, the other's where it has none. Both old ids lead to it. Raises Problem."""
+    """A new record: the primary's values, the other's where it has none. Both old ids lead to it. Raises Problem."""
     if primary["id"] == other["id"]:
         raise invalid("An object cannot be merged with itself.")
     now, id_ = portal.now(), portal.new_id()
