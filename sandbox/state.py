@@ -160,6 +160,14 @@ class Table:
             index = self._indexes[name] = Index(self, key or (lambda record: record.get(name)))
         return index
 
+    def watch(self, name: str, index: Index) -> None:
+        """From now on the table keeps this index of a vendor's own kind as it keeps those of `index`."""
+        self._indexes[name] = index
+
+    def watched(self, name: str) -> Index | None:
+        """The index that was given to `watch` or made by `index`, if there is one."""
+        return self._indexes.get(name)
+
     def restore(self, id_: str, record: Record | None) -> None:
         """Memory only; for State and for put and delete."""
         if record is None:

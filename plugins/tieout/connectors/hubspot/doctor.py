@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tieout.connectors.base import Finding
+from tieout.connectors.hubspot.needs import STANDARD
 from tieout.connectors.hubspot.objects import VIRTUAL, kind_of
 from tieout.connectors.hubspot.prices import currencies
 from tieout.connectors.hubspot.sign_in import HubSpotSession
@@ -51,6 +53,11 @@ def _object(session: HubSpotSession, name: str, needs: Mapping[str, FieldNeed]) 
         raise VendorFault("the description has no properties")
     by_name = {str(item.get("name")): item for item in results if isinstance(item, dict)}
     wanted = {path.removeprefix("properties."): need for path, need in needs.items() if _is_property(path)}
+    known = STANDARD.fields.get(kind.object, {})
+    # Type and uniqueness are ours to know, whoever asks.
+    wanted = {
+        one: replace(known[one], writable=need.writable) if one in known else need for one, need in wanted.items()
+    }
     problems = [problem for one, need in wanted.items() for problem in _problems(one, need, by_name.get(one))]
     # One record is asked for: the description may be seen without the right to read.
     session.get(f"/crm/v3/objects/{kind.object}", {"limit": "1"})

@@ -18,7 +18,7 @@ from tieout.connectors.hubspot.pipelines import Pipeline, Pipelines
 from tieout.connectors.hubspot.reasons import error_of, message_of, reason_of
 from tieout.connectors.hubspot.sign_in import HubSpotSession
 from tieout.connectors.saved import SaveResult
-from tieout.model.errors import ConfigurationFault
+from tieout.model.errors import ConfigurationFault, VendorFault
 
 
 def save(
@@ -91,11 +91,14 @@ def _batch(session: HubSpotSession, path: str, inputs: Sequence[dict[str, Any]],
     if reply.status >= 300:
         raise session.raw.http.fault(reply)
     by_trace = {str(one.get("objectWriteTraceId")): one for one in answer.get("results") or []}
-    in_order = list(answer.get("results") or []) if "None" in by_trace and not answer.get("errors") else []
+    if len(inputs) > 1 and "None" in by_trace:
+        raise VendorFault(
+            f"{session.name}: results of {path} without an objectWriteTraceId: whose they are is not known"
+        )
     errors = answer.get("errors") or []
     made = []
-    for at, one in enumerate(inputs):
-        result = by_trace.get(one["objectWriteTraceId"]) or (in_order[at] if len(in_order) == len(inputs) else None)
+    for one in inputs:
+        result = by_trace.get(one["objectWriteTraceId"]) or by_trace.get("None")
         mine = [error for error in errors if one["objectWriteTraceId"] in _traces(error)]
         if result is None:
             made.append(_failed(mine[0] if mine else errors[0] if errors else {"message": "no result for it"}))

@@ -45,7 +45,7 @@ STANDARD = Required(
             "tieout_expected_tax": FieldNeed("number"), "tieout_product_code": _READ, **_WRITE_BACK,
         },
         "quotes": {
-            "hs_status": _READ, "tieout_accepted": FieldNeed("bool"), "tieout_freight": FieldNeed("number"),
+            "hs_status": _READ, "tieout_decision": FieldNeed("enumeration"), "tieout_freight": FieldNeed("number"),
             "tieout_expected_tax": FieldNeed("number"), "tieout_price_outdated": FieldNeed("bool", writable=True),
             "tieout_price_message": _TEXT,
         },

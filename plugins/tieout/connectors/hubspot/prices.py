@@ -105,12 +105,20 @@ def fetch(reader: Reader, entity: StagedEntity, ids: Sequence[str]) -> Iterator[
 
 
 def deleted(reader: Reader, entity: StagedEntity, since: datetime, upto: datetime) -> Iterator[Sequence[str]]:
-    """As base.Source.deleted: the prices of archived products. A price that was emptied is told by a full read only."""
+    """As base.Source.deleted: the prices of archived products, and those that a product that changed has not."""
     if entity.object != "product_prices":
         return
-    codes = list(price_properties(reader.session))
+    names = price_properties(reader.session)
     for ids in archived.deleted(reader, _products({}), since, upto):
-        yield [f"{id_}:{code}" for id_ in ids for code in codes]
+        yield [price_id(id_, code) for id_ in ids for code in names]
+    for page in read.changed(reader, _products(names), since, upto):
+        empty = [
+            price_id(product["id"], code)
+            for product in page.records for code, name in names.items()
+            if (product.get("properties") or {}).get(name) in (None, "")
+        ]  # fmt: skip
+        if empty:
+            yield empty
 
 
 def price_id(product_id: str, currency: str) -> str:

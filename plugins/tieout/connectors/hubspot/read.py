@@ -168,13 +168,15 @@ def _search(session: HubSpotSession, kind: Kind, name: str, filters: Sequence[di
 
 
 def by_ids(session: HubSpotSession, kind: Kind, want: Wanted, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The records with these ids, as they are now; ids that are gone or archived are missing."""
+    """The records with these ids, as they are now, in their order; ids that are gone or archived are missing."""
     records: list[dict[str, Any]] = []
+    place = {id_: at for at, id_ in enumerate(ids)}
     for start in range(0, len(ids), PAGE):
         inputs = [{"id": id_} for id_ in ids[start : start + PAGE]]
         body = {"inputs": inputs, "properties": list(want.properties), "propertiesWithHistory": []}
         records += results(session, kind, session.ask(f"/crm/v3/objects/{kind.object}/batch/read", body))
-    return records
+    # Results come in any order; the record that another was merged into was not asked for, and comes last.
+    return sorted(records, key=lambda record: place.get(record["id"], len(ids)))
 
 
 def results(session: HubSpotSession, kind: Kind, answer: Record) -> list[dict[str, Any]]:

@@ -65,10 +65,11 @@ def _property(wanted: Mapping[str, Any]) -> dict[str, Any]:
         "description": wanted.get("description") or "",
         "hasUniqueValue": bool(wanted.get("unique")),
     }
-    if type_ == "bool":
+    options = [("Yes", "true"), ("No", "false")] if type_ == "bool" else []
+    options += [(str(value).capitalize(), str(value)) for value in wanted.get("options") or ()]
+    if options:
         made["options"] = [
-            {"label": label, "value": value, "displayOrder": at}
-            for at, (label, value) in enumerate((("Yes", "true"), ("No", "false")))
+            {"label": label, "value": value, "displayOrder": at} for at, (label, value) in enumerate(options)
         ]
     return made
 

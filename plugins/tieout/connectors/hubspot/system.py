@@ -10,7 +10,8 @@ from tieout.connectors.hubspot.sign_in import ALLOWANCE
 
 SYSTEM = System(
     Capabilities(
-        "hubspot", "crm", None, tuple(SHAPES), tells_deletions=True, deletions_days=ARCHIVED_DAYS, upserts=True
+        "hubspot", "crm", None, tuple(SHAPES), tells_deletions=True, deletions_days=ARCHIVED_DAYS, upserts=True,
+        set_up=r"properties\.tieout_\w+",
     ),
     ALLOWANCE,
     HubSpotConnector,

@@ -275,7 +275,11 @@ def _there(session: HubSpotSession, shape: Shape, items: Sequence[Item]) -> dict
     there: dict[str, Mapping[str, Any]] = {}
     for start in range(0, len(wanted), BATCH):
         some = wanted[start : start + BATCH]
-        body: dict[str, Any] = {"inputs": [{"id": key} for key in some], "properties": names}
+        body: dict[str, Any] = {
+            "inputs": [{"id": key} for key in some],
+            "properties": names,
+            "propertiesWithHistory": [],
+        }
         if shape.unique:
             body["idProperty"] = shape.unique
         results = session.ask(f"/crm/v3/objects/{shape.object}/batch/read", body).get("results")

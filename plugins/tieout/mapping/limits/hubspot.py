@@ -55,9 +55,9 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "companies": {
         **_SYSTEM,
         **_texts("name", "domain", "phone", "address", "address2", "city", "state", "zip", "country"),
-        **_texts("tieout_account_number", "tieout_tax_id", "tieout_currency", "tieout_parent_id", "tieout_ledger_id"),
+        **_texts("tieout_account_number", "tieout_tax_id", "tieout_currency", "tieout_ledger_id"),
         **_texts("tieout_ledger_number", "tieout_credit_currency", "tieout_credit_rates"),
-        **_of(plain("tieout_is_person", "tieout_credit_as_of")),
+        **_of(plain("tieout_is_person", "tieout_credit_as_of", "hs_parent_company_id")),
         **_of(numbers(3, "tieout_credit_limit", "tieout_open_balance", "tieout_overdue_amount",
                       "tieout_available_credit")),
     },
@@ -86,7 +86,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "quotes": {
         **_SYSTEM,
         **_texts("hs_title", "hs_quote_number", "tieout_price_message"),
-        **_of(plain("hs_status", "hs_currency", "hs_expiration_date", "tieout_accepted", "tieout_price_outdated")),
+        **_of(plain("hs_status", "hs_currency", "hs_expiration_date", "tieout_decision", "tieout_price_outdated")),
         **_of(numbers(3, "tieout_freight", "tieout_expected_tax")),
         **_of(computed("hs_quote_amount")),
         **plain("associations.deals"),
