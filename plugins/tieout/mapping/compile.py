@@ -85,14 +85,17 @@ def compile_read(mapping: Mapping, link: Link | None) -> Compiled:
 
 
 def _parted(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One row for each element of the column's JSON lists; a row without elements stays, with null."""
+    """One row for each element of the column's JSON lists, as JSON text; a row without elements stays, with null."""
     import json
 
     import pandas as pd
 
     # Numbers stay as they are written.
     lists = [json.loads(value, parse_float=str) if isinstance(value, str | bytes) else value for value in frame[column]]
-    elements = [value if isinstance(value, list) and value else [None] for value in lists]
+    elements = [
+        [json.dumps(one, default=str) for one in value] if isinstance(value, list) and value else [None]
+        for value in lists
+    ]
     made = frame.copy()
     made[column] = pd.Series(elements, index=frame.index, dtype=object)
     return made.explode(column, ignore_index=True)
