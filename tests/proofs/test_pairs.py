@@ -142,7 +142,7 @@ def _totals(invoices: Sequence[Posted]) -> dict[tuple[str, str, str], Decimal]:
 
 def _expected_totals(folder: Path, expected: Expected) -> dict[tuple[str, str, str], Decimal]:
     """The same from the files: a row that has more fields than its header is in none of them."""
-    names = {row["customerID"]: row["companyName"] for row in _good(folder / "customers.csv")}
+    names = {row["customerID"]: " ".join(row["companyName"].split()) for row in _good(folder / "customers.csv")}
     months = {row["orderID"]: row["orderDate"][:7] for row in _good(folder / "orders.csv")}
     totals: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
     for order, net in expected.orders.items():
