@@ -19,6 +19,20 @@ _ALLOWED_HOSTS = _field(
     "Host names that Tieout may call with these credentials, separated by commas. Empty: the vendor's own hosts.",
 )
 
+#: For vendors that sign their webhooks (docs/webhooks.md). Salesforce has none of this kind.
+_WEBHOOKS = {
+    "webhook_key": _field(
+        "Webhook key", "What the vendor signs its webhooks with. Empty: none are taken.", format="password"
+    ),
+    "webhook_key_before": _field(
+        "Webhook key before", "While the key is exchanged: the old one is accepted too.", format="password"
+    ),
+    "webhook_url": _field(
+        "Webhook URL",
+        "The receiver's address as it is entered at the vendor: HubSpot signs it. Empty: as the request names it.",
+    ),
+}
+
 _SALESFORCE: dict[str, Any] = {
     "connection-type": "tieout_salesforce",
     "hook-class-name": "tieout.orchestration.hooks.SalesforceHook",
@@ -58,6 +72,7 @@ _XERO: dict[str, Any] = {
         "token_url": _field("Token URL", "Empty: Xero's own, https://identity.xero.com/connect/token."),
         "tenant_id": _field("Tenant id", "The organisation. Empty is accepted when the app is joined to one only."),
         "allowed_hosts": _ALLOWED_HOSTS,
+        **_WEBHOOKS,
     },
 }
 

@@ -16,11 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as insert_into
 from sqlalchemy.engine import Connection
 
+from tieout.store import audit
 from tieout.store.encoding import clean_text
 from tieout.store.hook_tables import hook_inbox, hook_refusal
 
 #: Rows whose bodies are in memory at once.
 CHUNK = 500
+#: So long a reader may be at the vendor with its rows locked; then the database ends its session and they wait again.
+LONGEST_READING_SECONDS = 7200
 #: Characters of a message that are kept.
 LONGEST_MESSAGE = 1000
 
@@ -97,15 +100,25 @@ def keep(
         identity: the bytes that make two deliveries the same one; default the body.
         account: of the vendor, that the connection is for.
     """
+    digest = hashlib.sha256(body if identity is None else identity).hexdigest()
     row = insert_into(hook_inbox).values(
-        connection=connection, account=account, body=body, headers=dict(headers),
-        digest=hashlib.sha256(body if identity is None else identity).hexdigest(),
-    )  # fmt: skip
-    known = row.on_conflict_do_update(
-        constraint="hook_inbox_digest",
-        set_={"deliveries": hook_inbox.c.deliveries + 1, "last_received_at": sa.func.clock_timestamp()},
-    ).returning(hook_inbox.c.deliveries)
-    return bool(conn.execute(known).scalar_one() == 1)
+        connection=connection, account=account, body=body, headers=dict(headers), digest=digest
+    )
+    new = row.on_conflict_do_nothing(constraint="hook_inbox_digest").returning(hook_inbox.c.hook_id)
+    if conn.execute(new).scalar_one_or_none() is not None:
+        return True
+    # A reader may have the row for minutes, and the vendor waits for seconds: then it is not counted.
+    free = (
+        sa.select(hook_inbox.c.hook_id)
+        .where(hook_inbox.c.connection == connection, hook_inbox.c.digest == digest)
+        .with_for_update(skip_locked=True)
+    )
+    conn.execute(
+        sa.update(hook_inbox)
+        .where(hook_inbox.c.hook_id.in_(free))
+        .values(deliveries=hook_inbox.c.deliveries + 1, last_received_at=sa.func.clock_timestamp())
+    )
+    return False
 
 
 def refuse(conn: Connection, connection: str, reason: str) -> None:
@@ -130,6 +143,7 @@ def take(conn: Connection, connections: Collection[str], most: int) -> Sequence[
 
     A reader that is killed loses its locks with its session, so that its rows wait as before.
     """
+    conn.execute(sa.text(f"set local idle_in_transaction_session_timeout = '{LONGEST_READING_SECONDS}s'"))
     columns = [hook_inbox.c[name] for name in Taken.__dataclass_fields__]
     query = (
         sa.select(*columns)
@@ -177,18 +191,26 @@ def settle(conn: Connection, ends: Sequence[End], run_id: UUID) -> None:
         conn.execute(statement, rows)
 
 
-def retry(conn: Connection, connections: Collection[str], ids: Sequence[int] | None = None) -> int:
-    """Has failed rows read again, and waiting ones at once. How many.
+def retry(conn: Connection, ids: Sequence[int], *, by: str, connections: Collection[str] | None = None) -> int:
+    """Has failed rows read again, and waiting ones at once; audited under the person's name. How many.
 
     Args:
-        ids: only these; default all of the connections.
+        connections: only rows of these.
     """
-    query = sa.update(hook_inbox).where(
-        hook_inbox.c.connection.in_(connections), hook_inbox.c.state.in_(("failed", "waiting"))
+    query = (
+        sa.update(hook_inbox)
+        .where(hook_inbox.c.hook_id.in_(ids), hook_inbox.c.state.in_(("failed", "waiting")))
+        .values(state="waiting", attempts=0, not_before=None, settled_at=None)
+        .returning(hook_inbox.c.connection, hook_inbox.c.hook_id)
     )
-    if ids is not None:
-        query = query.where(hook_inbox.c.hook_id.in_(ids))
-    return conn.execute(query.values(state="waiting", attempts=0, not_before=None, settled_at=None)).rowcount
+    if connections is not None:
+        query = query.where(hook_inbox.c.connection.in_(connections))
+    chains: dict[str, list[audit.Event]] = {}
+    for name, number in sorted(conn.execute(query).tuples()):
+        chains.setdefault(name, []).append(audit.Event(by, "hook.tried_again", f"hook:{number}"))
+    for name, events in chains.items():
+        audit.append(conn, f"connection:{name}", events)
+    return sum(len(events) for events in chains.values())
 
 
 def forget(conn: Connection, days: int) -> tuple[int, int]:
@@ -209,13 +231,16 @@ def standings(conn: Connection, connections: Collection[str] | None = None) -> S
         sa.func.min(hook_inbox.c.received_at).filter(hook_inbox.c.state == "waiting").label("oldest_waiting"),
         sa.func.max(hook_inbox.c.last_received_at).label("last_received"),
     ).group_by(hook_inbox.c.connection)
-    found = {row.connection: row for row in conn.execute(inbox)}
+    found: dict[str, Mapping[str, Any]] = {row["connection"]: dict(row) for row in conn.execute(inbox).mappings()}
     refused: dict[str, dict[str, int]] = {}
     for row in conn.execute(sa.select(hook_refusal).order_by(hook_refusal.c.reason)):
         refused.setdefault(row.connection, {})[row.reason] = row.times
     names = sorted({*found, *refused}) if connections is None else sorted(connections)
-    none = (0, 0, 0, 0, None, None)
-    return [Standing(name, *(tuple(found[name])[1:] if name in found else none), refused.get(name, {})) for name in names]
+    nothing = {"waiting": 0, "failed": 0, "read": 0, "ignored": 0, "oldest_waiting": None, "last_received": None}
+    return [
+        Standing(**{**nothing, "connection": name, **found.get(name, {}), "refused": refused.get(name, {})})
+        for name in names
+    ]
 
 
 def listing(
