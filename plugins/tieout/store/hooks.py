@@ -206,8 +206,8 @@ def retry(conn: Connection, ids: Sequence[int], *, by: str, connections: Collect
     if connections is not None:
         query = query.where(hook_inbox.c.connection.in_(connections))
     chains: dict[str, list[audit.Event]] = {}
-    for name, number in sorted(conn.execute(query).tuples()):
-        chains.setdefault(name, []).append(audit.Event(by, "hook.tried_again", f"hook:{number}"))
+    for row in sorted(conn.execute(query), key=lambda row: (row.connection, row.hook_id)):
+        chains.setdefault(row.connection, []).append(audit.Event(by, "hook.tried_again", f"hook:{row.hook_id}"))
     for name, events in chains.items():
         audit.append(conn, f"connection:{name}", events)
     return sum(len(events) for events in chains.values())

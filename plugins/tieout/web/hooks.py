@@ -11,9 +11,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Path, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import Response
 from sqlalchemy.engine import Connection as Session
 from starlette.concurrency import run_in_threadpool
@@ -42,7 +41,7 @@ def add(app: FastAPI, reader: Dependency, operator: Dependency, pages: Pages) ->
     sources = pages.sources
 
     @app.post("/hooks/{connection}")
-    async def receive(request: Request, connection: Annotated[str, Path(max_length=250)]) -> Response:
+    async def receive(request: Request, connection: str) -> Response:
         body = await _body(request)
         if body is None:
             known = connection in sources.hook_connections()
