@@ -70,11 +70,9 @@ def take(sources: Sources, name: str, delivery: Delivery, now: datetime) -> int:
     reason = vendor.refusal(sent, keys, now)
     if reason is not None:
         return _refuse(sources, name, reason)
-    siblings = [
-        _connection(sources, other) for other in systems if other != name and HOOKS.get(systems[other]) is vendor
-    ]
     # An app has one address and one key for all the accounts that it is joined to: other links' are told by the same.
-    told = [one for one in siblings if one and (own := vendors.keys(one)) and vendor.refusal(sent, own, now) is None]
+    others = [other for other, system in systems.items() if other != name and HOOKS.get(system) is vendor]
+    told = [one for other in others if (one := _sibling(sources, other, vendor, sent, now)) is not None]
     try:
         with sources.open_engine().begin() as conn:
             for one in (connection, *told):
@@ -91,6 +89,17 @@ def _connection(sources: Sources, name: str) -> Connection | None:
     except ConfigurationFault as fault:
         log.warning("webhooks for %s are not taken: %s", name, fault)
         return None
+
+
+def _sibling(sources: Sources, name: str, vendor: Vendor, sent: Delivery, now: datetime) -> Connection | None:
+    """Another link's connection, where its key signed the delivery too. One that cannot be had costs only itself."""
+    try:
+        connection = sources.connection(name)
+    except Exception as error:  # noqa: BLE001 - logged; the hourly run of that link reads what it is not told of
+        log.warning("connection %s is not told of a webhook: %s: %s", name, type(error).__name__, error)
+        return None
+    keys = vendors.keys(connection)
+    return connection if keys and vendor.refusal(sent, keys, now) is None else None
 
 
 def _keep(conn: Session, vendor: Vendor, connection: Connection, sent: Delivery) -> None:
