@@ -81,6 +81,8 @@ def test_hubspots_time_stamp_has_to_be_one(text: str) -> None:
 def test_hubspot_signs_method_and_address_too() -> None:
     assert refusal("hubspot", delivery("hubspot", method="PUT")) == "wrong_signature"
     assert refusal("hubspot", delivery("hubspot", url=URL + "2")) == "wrong_signature"
+    assert refusal("hubspot", delivery("hubspot", url=URL.replace("/hooks", "%2Fhooks"))) is None
+    assert refusal("hubspot", delivery("hubspot", url=URL + "%20")) == "wrong_signature"
 
 
 def body(value: Any) -> bytes:

@@ -1,7 +1,7 @@
 """A program that goes on with one kind of run for a company of the proofs, beside others that do the other kinds.
 
 `python -m tests.proofs.interleaved DATABASE_URL SANDBOX_URL LINK_FILE KIND ROUNDS`, KIND: period, hourly or hooks.
-Begins when a line comes on standard input, so that all begin at once; tells each round on standard output.
+Says when it is ready, begins when a line comes on standard input, so that all begin at once, and tells each round.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main(database_url: str, sandbox_url: str, link_file: str, kind: str, rounds:
     )
     quote_to_cash.PATIENCE_SECONDS = 0.0
     engine = connect(database_url)
+    print("ready", flush=True)
     sys.stdin.readline()
     for _ in range(int(rounds)):
         with services_of(link, crm, ledger, engine) as services:

@@ -73,6 +73,8 @@ def at_once(company: Company, rounds: int) -> dict[str, str]:
     }  # fmt: skip
     try:
         for process in processes.values():
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        for process in processes.values():
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
@@ -111,7 +113,14 @@ def test_a_backfill_the_hourly_run_and_webhooks_at_once_post_each_order_once(
         ).scalar_one()
         scenarios = {row[0] for row in conn.execute(sa.text("select distinct scenario from tieout.sync_run"))}
         (standing,) = hooks.standings(conn, [company.link.ledger])
+        beside = conn.execute(
+            sa.text(
+                "select count(*) from tieout.sync_run a join tieout.sync_run b on a.scenario = 'fiscal_period' "
+                "and b.scenario = 'quote_to_cash' and a.started_at < b.finished_at and b.started_at < a.finished_at"
+            )
+        ).scalar_one()
     assert created == len(expected.orders)
+    assert beside > 0, "they were at work at the same time"
     assert scenarios == {"fiscal_period", "quote_to_cash", "webhooks"}
     assert standing.read > 0 and (standing.waiting, standing.failed) == (0, 0), standing
     assert standing.refused["wrong_signature"] == 2, "of the intent to receive"
