@@ -166,7 +166,10 @@ def test_what_is_of_no_use_is_ignored_with_the_reason(inbox: Inbox) -> None:
     assert inbox.ends() == [
         ("ignored", "no events: the vendor tried the address"),
         ("ignored", "an event is of another account of the vendor"),
-        ("ignored", "2 of its events: is of SUBSCRIPTION, which is not staged for ledger"),
+        (
+            "ignored",
+            "2 of its events: is of SUBSCRIPTION, which ledger does not stage by itself: the runs read what they need",
+        ),
         ("ignored", "an event has no id of a record"),
         ("read", "an event has no id of a record"),
     ]

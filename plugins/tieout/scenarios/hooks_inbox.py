@@ -162,19 +162,19 @@ def _why_not(row: Taken, side: Side, notice: Notice, entities: Sequence[str]) ->
     if row.account and notice.account and notice.account != row.account:
         return "is of another account of the vendor"
     if not entities:
-        return f"is of {notice.object[:60]}, which is not staged for {side.name}"
+        return f"is of {notice.object[:60]}, which {side.name} does not stage by itself: the runs read what they need"
     if not HOOKS[side.system].id.fullmatch(notice.id):
         return "has no id of a record"
     return None
 
 
 def _entities(side: Side, name: str) -> list[str]:
-    """The staged entities that are made of this object; `line_items of orders` is made of `line_items`."""
-    return [
-        entity
-        for entity, mapping in side.mappings.items()
-        if mapping.is_staged and mapping.object.partition(" ")[0] == name
-    ]
+    """The staged entities that are made of this object as it is.
+
+    One that is a part of an object ("tickets in pipeline returns", "line_items of orders") is left to the runs: of an
+    id alone nobody can say whether it belongs to that part.
+    """
+    return [entity for entity, mapping in side.mappings.items() if mapping.is_staged and mapping.object == name]
 
 
 def _wanted(understood: Sequence[_Understood]) -> dict[Place, set[str]]:

@@ -30,7 +30,7 @@ def notices(body: bytes) -> list[Notice]:
     if not isinstance(sent, dict):
         raise Unreadable("expected an object with events")
     return [
-        Notice(word(event, "tenantId"), _object(word(event, "eventCategory")), word(event, "resourceId"))
+        Notice(word(event, "tenantId"), _object(word(event, "eventCategory")), word(event, "resourceId").lower())
         for event in objects(sent.get("events"), "events")
     ]
 
