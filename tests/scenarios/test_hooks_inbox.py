@@ -120,7 +120,7 @@ def test_a_noticed_payment_is_staged_at_once_and_the_next_run_shows_it_in_the_cr
     assert order["Tieout_Amount_Paid__c"] == Decimal("30.00")
     with engine.connect() as conn:
         (run,) = runs.latest(conn, world.link.name, hooks_inbox.NAME)
-    assert (run.state, run.counts["read"]) == ("succeeded", 1)
+    assert (run.state, run.counts, run.steps["read"]["numbers"]["read"]) == ("succeeded", {}, 1)
     world.close()
 
 

@@ -30,7 +30,7 @@ from tieout.scenarios import steps
 from tieout.scenarios.extraction import read_again
 from tieout.scenarios.services import Services, Side, find_link
 from tieout.scenarios.steps import Numbers
-from tieout.store import hooks, staging
+from tieout.store import hooks, runs, staging
 from tieout.store.engine import connect
 from tieout.store.hooks import End, Taken
 
@@ -109,6 +109,8 @@ def read(services: Services, trigger: str = "cli", airflow_ids: tuple[str, str] 
         if not taken:
             return numbers
         run = UUID(steps.start(services, NAME, trigger, airflow_ids=airflow_ids))
+        with services.engine.begin() as conn:
+            runs.begin_step(conn, run, "read")
         understood = list(_understand(services, inbox, taken))
         outcomes = _read(services, understood, run)
         ends = [_end(one, outcomes) for one in understood]
@@ -117,7 +119,10 @@ def read(services: Services, trigger: str = "cli", airflow_ids: tuple[str, str] 
     numbers["records"] = sum(len(ids) for ids in _wanted(understood).values())
     numbers["gone"] = sum(len(outcome.gone) for outcome in outcomes.values())
     broken = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
-    steps.finish(services, run, "partial" if broken or numbers["failed"] else "succeeded", numbers)
+    # Numbers of a step: no documents were judged, so there is no account of the run to be closed.
+    with services.engine.begin() as conn:
+        runs.end_step(conn, run, "read", numbers)
+    steps.finish(services, run, "partial" if broken or numbers["failed"] else "succeeded", {})
     if broken:
         # A limit says when to come back; of the rest, the first stands for all.
         raise next((error for error in broken if isinstance(error, RateLimited)), broken[0])
