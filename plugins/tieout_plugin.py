@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
 
+    from tieout.model.connection import Connection
     from tieout.reconcile.rules import Rules
     from tieout.scenarios.receivables import Owed
     from tieout.web.app import Visitor
@@ -49,7 +50,7 @@ def pages() -> FastAPI:
     settings = load_settings()
     sources = Sources(
         open_engine=_engine, matrix=_matrix, docs_home=settings.home / "datadocs", owed=_owed, link_rules=_rules,
-        proposer=_propose, answer=_answer, closer=_close,
+        proposer=_propose, answer=_answer, closer=_close, connection=_connection, refused=_refused,
     )  # fmt: skip
     secret = conf.get_mandatory_value("api", "secret_key").encode()
     return create_app(authorize, sources, secret, _login_page)
@@ -144,6 +145,22 @@ def _close(link: str, label: str, who: str) -> int:
 
     with open_services(link, connections=get_connection, on_secret=keep_secret, actor=who) as services:
         return closing.close(services, label, who)
+
+
+def _connection(name: str) -> Connection:
+    from tieout.connectors.hooks import vendors
+    from tieout.orchestration.connections import get_connection, keep_secret
+
+    found = get_connection(name)
+    for key in vendors.keys(found):
+        keep_secret(key)
+    return found
+
+
+def _refused(connection: str, reason: str) -> None:
+    from tieout.orchestration.metrics import hook_refused
+
+    hook_refused(connection, reason)
 
 
 def _login_page(asked: str) -> str:

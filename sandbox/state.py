@@ -12,7 +12,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import (
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    MutableMapping,
+    Sequence,
+    ValuesView,
+)
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -217,6 +227,8 @@ class State:
         self.path = path
         self.lock = threading.RLock()
         self.on_clear: list[Callable[[], None]] = []  # for what an app remembers outside of its tables
+        #: Told after each commit which records it put or removed, as (table, id); under the lock, so be quick.
+        self.on_commit: list[Callable[[Sequence[tuple[str, str]]], None]] = []
         self._tables: dict[str, Table] = {}
         self._touched: dict[tuple[str, str], None] = {}
         self._depth = 0
@@ -259,6 +271,9 @@ class State:
                 yield
                 if self._depth == 1:
                     self._write()
+                    touched = list(self._touched)
+                    for told in self.on_commit if touched else ():
+                        told(touched)
             except BaseException:
                 if self._depth == 1:
                     self._take_back()

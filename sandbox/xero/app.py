@@ -19,6 +19,7 @@ from sandbox.xero.errors import Problem, fault_answer
 from sandbox.xero.limits import Limiter
 from sandbox.xero.seed import seed
 from sandbox.xero.settings import check_settings
+from sandbox.xero.webhooks import Webhooks
 
 __all__ = ["check_settings", "create_app", "seed"]
 
@@ -31,6 +32,7 @@ def create_app(state: State, faults: Faults) -> FaultMiddleware:
     limiter = Limiter()
     state.on_clear.append(limiter.reset)
     api = Api(books, faults, limiter)
+    webhooks = Webhooks(books)
 
     async def token(request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
@@ -56,6 +58,7 @@ def create_app(state: State, faults: Faults) -> FaultMiddleware:
         Route("/connect/token", token, methods=["POST"]),
         Route("/connections", connections),
         *Doors(books).routes(),
+        *webhooks.routes(),
         Route(PREFIX + "{path:path}", api.handle, methods=["GET", "PUT", "POST", "DELETE"]),
     ]
     return FaultMiddleware(Router(routes), faults, fault_answer)

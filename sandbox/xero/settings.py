@@ -34,6 +34,11 @@ DEFAULTS: Mapping[str, Any] = {
     "refresh_grace_seconds": 1800,
     "latency_seconds": 0,
     "clock_offset_seconds": 0,
+    # Where changes are told, and what signs them; null: nowhere.
+    "webhook_url": None,
+    "webhook_key": "sandbox-webhook-key",
+    "webhook_categories": ["CONTACT", "INVOICE"],
+    "webhook_retry_seconds": 1,  # until the second attempt, doubled with each
     "clients": {
         "sandbox-client": {"secret": "sandbox-secret", "scopes": SCOPES},
         "sandbox-finance": {"secret": "sandbox-secret", "scopes": SCOPES, "user": "Fiona Finance"},
@@ -121,6 +126,16 @@ def _clients(name: str, value: Mapping[str, Any]) -> None:
             raise ValueError(f"xero.clients.{client} must be {{secret, scopes}}")
 
 
+def _url(name: str, value: Any) -> None:
+    if value is not None and not (isinstance(value, str) and value.startswith(("http://", "https://"))):
+        raise ValueError(f"xero.{name} must be an http(s) URL, or null")
+
+
+def _categories(name: str, value: Any) -> None:
+    if not isinstance(value, list) or not set(value) <= {"CONTACT", "INVOICE", "CREDITNOTE"}:
+        raise ValueError(f"xero.{name} must be a list of CONTACT, INVOICE, CREDITNOTE")
+
+
 def _guid(name: str, value: Any) -> None:
     if read_guid(value) != value:
         raise ValueError(f"xero.{name} must be a GUID in lower case")
@@ -141,4 +156,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "refresh_grace_seconds": _seconds,
     "latency_seconds": _seconds,
     "clock_offset_seconds": _seconds,
+    "webhook_url": _url,
+    "webhook_categories": _categories,
+    "webhook_retry_seconds": _seconds,
 }

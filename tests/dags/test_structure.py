@@ -26,17 +26,23 @@ def _steps(dag: DAG) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def dags() -> dict[str, DAG]:
+def every_dag() -> dict[str, DAG]:
     bag = DagBag(str(ROOT / "dags"))
     assert bag.import_errors == {}
     return dict(bag.dags)
 
 
-def test_every_link_has_its_dag(dags: dict[str, DAG]) -> None:
+@pytest.fixture(scope="module")
+def dags(every_dag: dict[str, DAG]) -> dict[str, DAG]:
+    """Those that are the steps of a scenario."""
+    return {name: dag for name, dag in every_dag.items() if not name.startswith("webhooks__")}
+
+
+def test_every_link_has_its_dag(every_dag: dict[str, DAG]) -> None:
     links = {file.stem for file in (ROOT / "include" / "links").glob("*.yaml")}
     assert links
     scenarios = {file.stem for file in (ROOT / "dags").glob("*.py")}
-    assert set(dags) == {f"{scenario}__{link}" for scenario in scenarios for link in links}
+    assert set(every_dag) == {f"{scenario}__{link}" for scenario in scenarios for link in links}
 
 
 def test_tasks_are_the_scenarios_steps_in_their_order(dags: dict[str, DAG]) -> None:
@@ -77,6 +83,24 @@ def test_deliver_tells_other_dags(dags: dict[str, DAG]) -> None:
         scenario, _, link = dag.dag_id.partition("__")
         if scenario == "quote_to_cash":
             assert [asset.name for asset in dag.get_task("deliver").outlets] == [f"{link}/ledger"]
+
+
+def test_webhooks_are_read_before_quote_to_cash_is_started_and_never_by_two_runs(every_dag: dict[str, DAG]) -> None:
+    watching = {name: dag for name, dag in every_dag.items() if name.startswith("webhooks__")}
+    assert watching
+    for name, dag in watching.items():
+        assert [task.task_id for task in dag.topological_sort()] == ["read", "quote_to_cash"]
+        assert (dag.max_active_runs, dag.catchup) == (1, False) and dag.dagrun_timeout is not None
+        starts = dag.get_task("quote_to_cash")
+        assert (
+            starts.trigger_dag_id == name.replace("webhooks__", "quote_to_cash__")
+            and starts.trigger_dag_id in every_dag
+        )
+        # A run of quote-to-cash that is at work is waited for: the next look is after it.
+        assert starts.wait_for_completion and starts.deferrable
+        assert all(task.execution_timeout and task.on_failure_callback and task.doc_md for task in dag.tasks)
+    assert getattr(every_dag["webhooks__demo"].schedule, "expression", None) == "*/5 * * * *"
+    assert every_dag["webhooks__maven"].schedule is None
 
 
 def test_parsing_brings_in_neither_pandas_nor_great_expectations() -> None:

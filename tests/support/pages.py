@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from tieout.model.connection import Connection
+from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import Settings, load_settings
 from tieout.orchestration import roles
 from tieout.reconcile.people import NotAllowed
@@ -61,16 +63,23 @@ def nothing_to_close(link: str, label: str, who: str) -> int:
     raise Refused(f"{label} of {link} stays open: there is nothing here to count it from")
 
 
+def no_connection(name: str) -> Connection:
+    """No connection is known behind these pages."""
+    raise ConfigurationFault(f"no connection {name!r}")
+
+
 def app(
     engine: Engine, home: Path, page_size: int = 100, proposer: Proposer = nothing_to_mend,
     closer: Closer = nothing_to_close, settings: Callable[[], Settings] = load_settings,
+    connection: Callable[[str], Connection] = no_connection,
+    refused: Callable[[str, str], None] = lambda connection, reason: None,
 ) -> Starlette:  # fmt: skip
     """The pages, mounted as Airflow mounts them: links must carry the prefix."""
     sources = Sources(
         open_engine=lambda: engine, matrix=lambda crm, ledger: [], docs_home=home, page_size=page_size,
         owed=lambda link: [],
         link_rules=lambda link: load_rules(ROOT / "include"), proposer=proposer,
-        closer=closer, settings=settings,
+        closer=closer, settings=settings, connection=connection, refused=refused,
     )  # fmt: skip
     pages = create_app(authorize, sources, b"a secret of the test", lambda asked: f"/auth/login/?next={asked}")
     return Starlette(routes=[Mount("/tieout", pages)])

@@ -10,6 +10,7 @@ breaks.py      what people do with breaks and reports, in the same group
 periods.py     fiscal periods: states, locks, reopening
 period_close.py  the period report, the checklist, the close, the recount, in the same group
 period_runs.py plans of fiscal periods: made, decided, posted
+hooks.py       what vendors sent by webhooks
 intents.py     writes that are uncertain, held or refused
 calendar.py    fiscal periods of a link
 setup.py       links, mappings, suites, migrations, doctor, generated docs
@@ -30,6 +31,7 @@ from tieout.cli import (
     breaks,
     calendar,
     credit,
+    hooks,
     people,
     period_close,
     period_runs,
@@ -97,6 +99,7 @@ period_runs.register(periods.app)
 app.add_typer(periods.app, name="period")
 breaks.register(reconcile.app)
 app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(hooks.app, name="hooks")
 app.add_typer(sandbox.app, name="sandbox")
 
 

@@ -22,6 +22,21 @@ ALLOWED_HOSTS = field(
 )
 
 
+#: For systems that sign their webhooks (docs/webhooks.md). Salesforce has none of this kind.
+WEBHOOKS = {
+    "webhook_key": field(
+        "Webhook key", "What the vendor signs its webhooks with. Empty: none are taken.", format="password"
+    ),
+    "webhook_key_before": field(
+        "Webhook key before", "While the key is exchanged: the old one is accepted too.", format="password"
+    ),
+    "webhook_url": field(
+        "Webhook URL",
+        "The receiver's address as it is entered at the vendor: HubSpot signs it. Empty: as the request names it.",
+    ),
+}
+
+
 def form(label: str, host: str, example: str, login: str, password: str, fields: dict[str, Any]) -> dict[str, Any]:
     """A system's form.
 

@@ -22,6 +22,8 @@ class Schedule(_Part):
     credit_sync: str | None = None
     returns: str | None = None
     reconciliation: str | None = None
+    #: How often it is looked whether webhooks came; each time that they did, quote_to_cash runs.
+    webhooks: str | None = None
 
 
 class SplitPart(_Part):

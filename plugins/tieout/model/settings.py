@@ -11,6 +11,9 @@ from tieout.model.errors import ConfigurationFault
 #: The checkout (or the image's /opt/tieout): include/, expectations/ and dags/ are below it.
 PROJECT = Path(os.environ.get("TIEOUT_PROJECT", Path(__file__).resolve().parents[3]))
 
+#: Days; what vendors sent is kept no longer, whatever is set.
+MOST_HOOK_DAYS = 400
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -19,6 +22,8 @@ class Settings:
     project: Path
     home: Path
     database_url: str | None = field(repr=False)
+    #: How long what a vendor sent by a webhook is kept: it may name people.
+    hook_days: int = 30
 
     @property
     def include(self) -> Path:
@@ -51,6 +56,16 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """Settings from TIEOUT_PROJECT, TIEOUT_HOME (default `<project>/.tieout`) and TIEOUT_DATABASE_URL."""
+    """Settings from TIEOUT_PROJECT, TIEOUT_HOME (default `<project>/.tieout`), TIEOUT_DATABASE_URL, TIEOUT_HOOK_DAYS.
+
+    Raises:
+        ConfigurationFault: TIEOUT_HOOK_DAYS is no number of days.
+    """
     home = Path(os.environ.get("TIEOUT_HOME", PROJECT / ".tieout"))
-    return Settings(project=PROJECT, home=home, database_url=os.environ.get("TIEOUT_DATABASE_URL") or None)
+    days = os.environ.get("TIEOUT_HOOK_DAYS") or "30"
+    if not days.isascii() or not days.isdecimal() or not 1 <= int(days) <= MOST_HOOK_DAYS:
+        raise ConfigurationFault(
+            f"TIEOUT_HOOK_DAYS: expected a number of days from 1 to {MOST_HOOK_DAYS}, found {days!r}"
+        )
+    url = os.environ.get("TIEOUT_DATABASE_URL") or None
+    return Settings(project=PROJECT, home=home, database_url=url, hook_days=int(days))

@@ -96,7 +96,7 @@ def dag_for_link(flow: Flow, link: LinkCard, card: str) -> DAG:
     with DAG(
         dag_id=f"{flow.scenario.name}__{link.name}",
         description=card.strip().splitlines()[0],
-        doc_md=f"{card}\n{_link_paragraph(link)}",
+        doc_md=f"{card}\n{link_paragraph(link)}",
         schedule=_timetable(flow, link),
         start_date=_first_day(flow, link),
         catchup=False,
@@ -207,7 +207,12 @@ def announcement(link: str, what: str) -> Asset:
 def _timetable(flow: Flow, link: LinkCard) -> CronDataIntervalTimetable | Timetable | None:
     if flow.by_period:
         return None if link.fault else _by_period(link)
-    cron = getattr(link.schedule, flow.scenario.name, None)
+    return cron_of(link, flow.scenario.name)
+
+
+def cron_of(link: LinkCard, flow: str) -> CronDataIntervalTimetable | None:
+    """When the link's file has the flow run; None: by hand only."""
+    cron = getattr(link.schedule, flow, None)
     # The demo starts its runs itself: an hour's run beside them would blur what each of them did.
     if not cron or link.fault or os.environ.get("TIEOUT_SCHEDULES") == "off":
         return None
@@ -220,6 +225,7 @@ def _by_period(link: LinkCard) -> Timetable:
     return FiscalPeriodTimetable(link.calendar, link.time_zone)
 
 
-def _link_paragraph(link: LinkCard) -> str:
+def link_paragraph(link: LinkCard) -> str:
+    """What a DAG's card says of its own link."""
     fault = f"\n\n**This link cannot run:** `{link.fault}`" if link.fault else ""
     return f"\nLink **{link.name}**, defined in `include/links/{link.file.name}`.{fault}\n"

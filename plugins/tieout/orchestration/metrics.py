@@ -4,6 +4,8 @@
     tieout.oldest_unknown_seconds   age of the oldest; 0 where there is none
     tieout.oldest_held_seconds
 
+and a counter, tieout.hooks.refused, of webhooks that were not taken, for a connection and a reason.
+
 Each for a link and a target: as tags where the backend keeps tags, else at the end of the name (`.<link>.<target>`),
 for plain StatsD drops tags and the last gauge would stand for all. Sent after a step whether it ended well or not;
 whatever goes wrong here is logged and never fails a step. Whether and where to is Airflow's section [metrics].
@@ -71,6 +73,14 @@ def gauges(conn: Connection, link: str, targets: Sequence[str]) -> Iterator[Gaug
         for state in AGES:
             seconds = max((age.seconds for age in ages if (age.target, age.state) == (target, state)), default=0.0)
             yield Gauge(f"tieout.oldest_{state.lower()}_seconds", round(seconds), tags)
+
+
+def hook_refused(connection: str, reason: str) -> None:
+    """Counts a webhook that was not taken."""
+    if _tags_are_kept():
+        stats.incr("tieout.hooks.refused", tags={"connection": connection, "reason": reason})
+    else:
+        stats.incr(f"tieout.hooks.refused.{_word(connection)}.{reason}")
 
 
 def _tags_are_kept() -> bool:

@@ -28,7 +28,11 @@ START = "start"
 LONGEST_STAY = timedelta(hours=26)
 
 #: Airflow's run types in the words of `sync_run.trigger`.
-TRIGGERS = {"scheduled": "scheduled", "manual": "manual", "backfill": "backfill", "asset_triggered": "webhook"}
+#: Only webhooks__<link> starts runs of another DAG.
+TRIGGERS = {
+    "scheduled": "scheduled", "manual": "manual", "backfill": "backfill", "asset_triggered": "webhook",
+    "operator_triggered": "webhook",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,16 +48,29 @@ def extract_side(
     }
 
 
-def read_again(services: Services, side: Side, entity: str, ids: Sequence[str], run_id: UUID) -> None:
+def read_again(services: Services, side: Side, entity: str, ids: Sequence[str], run_id: UUID) -> frozenset[str]:
     """Stages some records as they are in the system at this moment, whenever they changed.
+
+    Returns:
+        The ids that the system did not answer with. Nothing is marked as deleted by that: what was created a moment ago
+        may not be shown yet.
 
     Raises:
         Retriable, AuthenticationFailed, PermissionDenied, VendorFault: by the connector.
     """
-    if ids:
-        declared = side.mappings[entity].staged_entity()
-        pages = side.connector.fetch(declared, sorted(set(ids)))
-        staging.stage(services.engine, declared, side.name, _records(pages), run_id)
+    if not ids:
+        return frozenset()
+    declared = side.mappings[entity].staged_entity()
+    seen: set[str] = set()
+
+    def noting(pages: Iterator[Page]) -> Iterator[Sequence[Record]]:
+        for page in pages:
+            seen.update(str(source_id) for (source_id,) in values_at(page.records, [declared.key]))
+            yield page.records
+
+    pages = side.connector.fetch(declared, sorted(set(ids)))
+    staging.stage(services.engine, declared, side.name, noting(pages), run_id)
+    return frozenset(ids) - seen
 
 
 def _extract(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -101,6 +101,22 @@ def find_link(settings: Settings, name: str) -> Link:
     if link.name != name:
         raise ConfigurationFault(f"include/links/{path.name}: the link is named {link.name!r}; expected {name!r}")
     return link
+
+
+def connections_of_links(settings: Settings) -> dict[str, str]:
+    """Connection that a link names -> its system. Files that cannot be used are left out: their DAGs say so."""
+    files = sorted((settings.include / "links").glob("*.yaml"))
+    return dict(pair for file in files for pair in _connections(file, file.stat().st_mtime_ns))
+
+
+@cache
+def _connections(file: Path, changed: int) -> tuple[tuple[str, str], ...]:
+    """Read once for each version of a file: whoever finds the address of a receiver can ask for it at any rate."""
+    try:
+        link = load_link(file)
+    except ConfigurationFault:
+        return ()
+    return (link.crm, link.crm_system), (link.ledger, link.ledger_system)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The pages: `create_app` makes a FastAPI app that Airflow's API server mounts under /tieout.
 
-Every route asks the caller's `authorize` first; nothing is shown to anybody without it. What is shown comes from
+Every route asks the caller's `authorize` first; nothing is shown to anybody without it. The one exception is where
+vendors send their webhooks (hooks.py): it shows nothing, and a signature is the right to it. What is shown comes from
 `Sources`; what changes anything is a POST with the edit right and a token against CSRF, audited under the visitor's
 name. The routes are one module for each topic, each with `add(app, reader, operator, pages)`, or, where more than one
 right counts, `add(app, doors, pages)`.
@@ -22,6 +23,8 @@ from tieout.web import (
     closing,
     credit,
     health,
+    hook_inbox,
+    hooks,
     letters,
     matches,
     periods,
@@ -46,7 +49,7 @@ Authorize = Callable[[str], Dependency]
 #: Modules of routes, in the order in which their paths are tried; each of the first with the door to what it changes.
 TOPICS = (
     (runs, "operator"), (writes, "operator"), (letters, "operator"), (proposals, "decide"), (credit, "decide"),
-    (plans, "decide"), (products, "operator"), (records, "operator"),
+    (plans, "decide"), (products, "operator"), (records, "operator"), (hook_inbox, "operator"), (hooks, "operator"),
 )  # fmt: skip
 #: Finance's pages: several rights to a page.
 FINANCE = (tie_outs, signing, breaks, break_acts, matches, health, receivables, periods, closing, calendar)

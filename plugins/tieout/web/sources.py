@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from tieout.delivery import uncertain
 from tieout.delivery.uncertain import Age
 from tieout.model.calendar import Calendar
+from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import Link
 from tieout.model.settings import Settings, load_settings
@@ -25,6 +26,7 @@ from tieout.reconcile.rules import Rules
 from tieout.scenarios.periods.calendar import of_link
 from tieout.scenarios.products import listing
 from tieout.scenarios.receivables import Owed
+from tieout.scenarios.services import connections_of_links
 from tieout.scenarios.trace import TraceStep, trace
 from tieout.store import dead_letters, runs
 from tieout.store.dead_letters import DeadLetter, Filter
@@ -43,6 +45,10 @@ def _not_given(*_: Any) -> Any:
     raise ConfigurationFault("these pages were made without a source for this: see web/sources.py")
 
 
+def _not_counted(connection: str, reason: str) -> None:
+    """Where these pages are made without Airflow there are no metrics; the store counts all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What the pages ask for.
@@ -58,6 +64,8 @@ class Sources:
             that mends them; reads the ledger.
         answer: dag id, run id, agreed, who -> has the run of Airflow go on that waits for a decision on its plan.
         closer: link, label of a period, who -> the event that closed it; counts the period anew.
+        connection: name -> the connection with its secrets; raises ConfigurationFault where there is none.
+        refused: connection, reason -> counts a webhook that was not taken in the metrics.
     """
 
     open_engine: Callable[[], Engine]
@@ -70,6 +78,8 @@ class Sources:
     proposer: Callable[[str, Sequence[int], str, str, str | None], int] = _not_given
     answer: Callable[[str, str, bool, str], None] = _not_given
     closer: Callable[[str, str, str], int] = _not_given
+    connection: Callable[[str], Connection] = _not_given
+    refused: Callable[[str, str], None] = _not_counted
 
     def link_names(self) -> list[str]:
         """Links that have run."""
@@ -80,6 +90,10 @@ class Sources:
     def links_with_files(self) -> list[str]:
         """Links of include/links, whether they have run or not."""
         return sorted(file.stem for file in (self.settings().include / "links").glob("*.yaml"))
+
+    def hook_connections(self) -> Mapping[str, str]:
+        """Connection that a link names -> its system."""
+        return connections_of_links(self.settings())
 
     def calendar(self, link: str) -> tuple[Link, Calendar]:
         """A link and its fiscal calendar, as their files say them now. Raises ConfigurationFault with file:line."""

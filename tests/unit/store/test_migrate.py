@@ -13,13 +13,21 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.support.postgres import PostgresServer
 from tieout.model.errors import ConfigurationFault
-from tieout.store import closing_tables, credit_tables, migrate, period_plan_tables, period_tables, reconcile_tables
+from tieout.store import (
+    closing_tables,
+    credit_tables,
+    hook_tables,
+    migrate,
+    period_plan_tables,
+    period_tables,
+    reconcile_tables,
+)
 from tieout.store.engine import connect
 
 #: One object: each of these modules adds its tables to it.
 DECLARED = (
     credit_tables.metadata, reconcile_tables.metadata, period_tables.metadata, period_plan_tables.metadata,
-    closing_tables.metadata,
+    closing_tables.metadata, hook_tables.metadata,
 )  # fmt: skip
 
 

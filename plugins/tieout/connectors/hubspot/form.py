@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tieout.connectors.forms import field, form
+from tieout.connectors.forms import WEBHOOKS, field, form
 
 FORM = form(
     "HubSpot", "API base URL", "https://api.hubapi.com", "Client id (OAuth only)",
@@ -22,5 +22,6 @@ FORM = form(
             " https://app.hubspot.com/contacts/PORTAL/record/0-123. Empty: the API base URL.",
         ),
         "return_object": field("Returns", "The custom object that returns are. Empty: tickets."),
+        **WEBHOOKS,
     },
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tieout.connectors.forms import field, form
+from tieout.connectors.forms import WEBHOOKS, field, form
 
 FORM = form(
     "QuickBooks Online", "API base URL", "https://quickbooks.api.intuit.com", "Client id", "Client secret",
@@ -17,5 +17,6 @@ FORM = form(
         "token_url": field(
             "Token URL", "Empty: Intuit's own, https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer."
         ),
+        **WEBHOOKS,
     },
 )  # fmt: skip

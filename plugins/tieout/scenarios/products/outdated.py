@@ -38,8 +38,13 @@ def plan(services: Services, run_id: UUID) -> dict[str, int]:
 
 def _outdated_lines(services: Services) -> list[Row]:
     quote, line, price, product = (services.crm.mappings[name] for name in (ENTITY, "quote_line", "price", "product"))
-    status = quote.read["status"].source[0]
-    of, entry, listed = (line.read[name].source[0] for name in ("parent_id", "price_id", "list_price"))
+    status, currency = (quote.read[name].source[0] for name in ("status", "currency"))
+    of, listed = (line.read[name].source[0] for name in ("parent_id", "list_price"))
+    of_product, in_currency = (price.read[name].source[0] for name in ("product_id", "currency"))
+    if "price_id" in line.read:
+        entry = f"e._source_id = l.{line.read['price_id'].source[0]}"
+    else:  # a CRM whose lines name no entry: the product's price in the quote's currency
+        entry = f"e.{of_product} = l.{line.read['product_id'].source[0]} and e.{in_currency} = q.{currency}"
     now, active = (price.read[name].source[0] for name in ("unit_price", "active"))
     code, sold = (product.read[name].source[0] for name in ("code", "active"))
     tables = [f"staging.{each.staged_entity().table}" for each in (quote, line, price, product)]
@@ -52,9 +57,9 @@ def _outdated_lines(services: Services) -> list[Row]:
                     coalesce(e.{active}, true) and coalesce(p.{sold}, true) as sold
                 from {tables[0]} q
                 join {tables[1]} l on l._connection = q._connection and l.{of} = q._source_id and not l._deleted
-                join {tables[2]} e on e._connection = q._connection and e._source_id = l.{entry}
+                join {tables[2]} e on e._connection = q._connection and {entry}
                 join {tables[3]} p on p._connection = q._connection
-                    and p._source_id = e.{price.read["product_id"].source[0]}
+                    and p._source_id = e.{of_product}
                 where q._connection = :crm and not q._deleted and coalesce(q.{status}, '') <> all(:closed)
                   and (l.{listed} <> e.{now} or not coalesce(e.{active}, true) or not coalesce(p.{sold}, true))
                 order by 1, p.{code}, l._source_id
