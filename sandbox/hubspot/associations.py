@@ -91,7 +91,7 @@ def read_id(value: Any) -> str:
     """An id as {"id": ...} or alone: digits. Raises Problem."""
     value = value.get("id") if isinstance(value, dict) else value
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise invalid(f"Invalid object id: {str(value)[:100]}")
     return text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.hubspot.call import Call
@@ -19,6 +20,11 @@ FIELD_TYPES = {
     "datetime": ("date",),
     "bool": ("booleancheckbox", "calculation_equation"),
     "enumeration": ("select", "radio", "checkbox", "booleancheckbox", "calculation_equation"),
+}
+CHANGEABLE: Mapping[str, type] = {
+    **dict.fromkeys(("label", "description", "groupName", "type", "fieldType"), str),
+    **dict.fromkeys(("hidden", "formField"), bool),
+    "displayOrder": int,
 }
 _NAME = re.compile("[a-z][a-z0-9_]{0,99}")
 
@@ -42,8 +48,10 @@ def update(call: Call) -> Any:
     known = _known(call, kind, call.args["name"])
     if known["modificationMetadata"]["readOnlyDefinition"] and set(sent) - {"options", "label", "description"}:
         raise invalid(f"The property {known['name']} is defined by HubSpot and cannot be changed")
-    changes = {k: sent[k] for k in ("label", "description", "groupName", "type", "fieldType", "hidden", "displayOrder",
-                                    "formField") if sent.get(k) is not None}  # fmt: skip
+    changes = {key: sent[key] for key in CHANGEABLE if sent.get(key) is not None}
+    for key, value in changes.items():
+        if not isinstance(value, CHANGEABLE[key]):
+            raise invalid(f"{key}: a {CHANGEABLE[key].__name__} is required")
     if "options" in sent:
         changes["options"] = _options(sent["options"])
     changed = known | changes

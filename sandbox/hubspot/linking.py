@@ -28,7 +28,8 @@ def _page(call: Call, rows: list[Any], after: Any, limit: int) -> dict[str, Any]
     """From the id `after` on."""
     rows = sorted(rows, key=lambda row: int(row["to_id"]))
     if after is not None:
-        rows = [row for row in rows if int(row["to_id"]) >= int(read_id(after))]
+        first = int(read_id(after))
+        rows = [row for row in rows if int(row["to_id"]) >= first]
     answer: dict[str, Any] = {"results": [links.shown(call.portal, row) for row in rows[:limit]]}
     if len(rows) > limit:
         answer["paging"] = call.next_page(rows[limit]["to_id"])

@@ -8,6 +8,8 @@ from sandbox.hubspot.call import Call
 from sandbox.hubspot.errors import invalid, not_found
 from sandbox.state import Record
 
+METADATA = {"probability", "isClosed", "ticketState"}
+
 
 def listing(call: Call) -> Any:
     return {"results": list(call.portal.pipelines(call.kind()).values())}
@@ -45,8 +47,8 @@ def _stage(call: Call, place: int, row: Any) -> Record:
     metadata = row.get("metadata", {}) if isinstance(row, dict) else None
     if not isinstance(metadata, dict) or not isinstance(row.get("label"), str):
         raise invalid("stages: a list of {label, displayOrder, metadata} is required")
-    if not all(isinstance(value, str) for value in metadata.values()):
-        raise invalid("metadata: texts are required")
+    if not set(metadata) <= METADATA or not all(isinstance(value, str) for value in metadata.values()):
+        raise invalid(f"metadata: texts for {', '.join(sorted(METADATA))} are allowed")
     if "probability" in metadata and metadata["probability"] not in [f"{n / 10:.1f}" for n in range(11)]:
         raise invalid("probability must be one of 0.0, 0.1 ... 1.0")
     if "probability" in metadata:

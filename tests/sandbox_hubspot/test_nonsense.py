@@ -130,3 +130,19 @@ def test_too_many_inputs(hubspot: HubSpot) -> None:
         body = {"inputs": [{"id": str(n), "properties": {}} for n in range(1, 102)]}
         status, category, message = hubspot.refused("POST", f"/crm/v3/objects/deals/batch/{what}", body)
         assert (status, category) == (400, "VALIDATION_ERROR") and "100" in message
+
+
+def test_keys_and_numbers_that_the_sandbox_itself_could_not_keep(hubspot: HubSpot) -> None:
+    tag = {"\0decimal": "x"}
+    stages = [{"label": "S", "metadata": tag}]
+    assert hubspot.refused("POST", "/crm/v3/pipelines/deals", {"label": "P", "stages": stages})[0] == 400
+    hubspot.property("deals", "own")
+    for field in ("label", "hidden", "displayOrder", "options", "type"):
+        assert hubspot.refused("PATCH", "/crm/v3/properties/deals/own", {field: tag})[0] == 400
+    assert hubspot.make("deals", dealname="\0decimal \ud800")
+    long, deal = "9" * 5000, hubspot.make("deals", dealname="D")
+    path = f"/crm/v4/objects/deals/{deal}/associations/companies"
+    assert hubspot.refused("GET", path, after=long)[0] == 400
+    assert hubspot.refused("GET", "/settings/v3/currencies/exchange-rates", after=long)[0] == 400
+    assert hubspot.refused("POST", "/crm/v3/objects/deals/search", {"after": long})[0] == 400
+    assert hubspot.refused("POST", "/crm/v3/objects/deals", {"properties": {"amount": long}})[0] == 400

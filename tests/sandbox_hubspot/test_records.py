@@ -182,3 +182,20 @@ def test_properties_are_defined_once_and_by_rule(hubspot: HubSpot) -> None:
     assert hubspot.refused("GET", "/crm/v3/properties/deals/own")[0] == 404
     assert hubspot.refused("DELETE", "/crm/v3/properties/deals/amount")[0] == 400
     assert "own" not in [one["name"] for one in hubspot.get("/crm/v3/properties/deals")["results"]]
+
+
+def test_pages_neither_lose_nor_repeat_while_records_change(hubspot: HubSpot) -> None:
+    ids = hubspot.load("deals", [{"properties": {"dealname": str(n)}} for n in range(50)])
+    seen: list[str] = []
+    after: dict[str, str] = {}
+    while True:
+        page = hubspot.get("/crm/v3/objects/deals", limit=10, **after)
+        seen += [one["id"] for one in page["results"]]
+        hubspot.ok("DELETE", f"/crm/v3/objects/deals/{seen[0 if len(seen) <= 10 else 5]}")
+        hubspot.ok("PATCH", f"/crm/v3/objects/deals/{ids[-1]}", {"properties": {"dealname": "changed"}})
+        if "paging" not in page:
+            break
+        after = {"after": page["paging"]["next"]["after"]}
+        if len(seen) == 20:  # the very record at which the next page was to begin
+            hubspot.ok("DELETE", f"/crm/v3/objects/deals/{after['after']}")
+    assert seen == ids[:20] + ids[21:]
