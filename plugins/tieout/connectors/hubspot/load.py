@@ -12,7 +12,7 @@ from tieout.connectors import exact_json
 from tieout.connectors.base import Record
 from tieout.connectors.hubspot import associations
 from tieout.connectors.hubspot.bodies import text
-from tieout.connectors.hubspot.objects import pipeline_properties
+from tieout.connectors.hubspot.objects import OWN_STAGE, PIPED, pipeline_properties
 from tieout.connectors.hubspot.operations import BATCH
 from tieout.connectors.hubspot.pipelines import Pipeline, Pipelines
 from tieout.connectors.hubspot.reasons import error_of, message_of, reason_of
@@ -69,6 +69,8 @@ def _input(pipelines: Pipelines, obj: str, record: Record, unique: str | None, t
 
 def _placed(pipelines: Pipelines, obj: str, record: Record) -> dict[str, str]:
     """The properties that put a record into a pipeline's stage, both by their labels."""
+    if obj not in PIPED:
+        return {OWN_STAGE: str(record.get("stage") or "")}
     every = pipelines.of(obj)
     name = record.get("pipeline")
     chosen: Pipeline | None = pipelines.find(obj, str(name)) if name else next(iter(every.values()), None)

@@ -19,6 +19,9 @@ VIRTUAL = ("product_prices", "price_books", "currencies", "exchange_rates")
 MERGED = ("companies", "contacts", "deals", "tickets")
 #: Never merged.
 UNMERGED = ("line_items", "products", "quotes", "orders")
+#: Objects with pipelines. Of any other, the stage is a property of ours, whose value is its label.
+PIPED = ("deals", "tickets", "orders")
+OWN_STAGE = "tieout_stage"
 PARENT = "parent"
 STAGE = ("id", "label", "won", "closed")
 _KIND = re.compile(r"([A-Za-z0-9_-]{1,80})(?: of ([A-Za-z0-9_-]{1,80}))?(?: in pipeline (\S[^/]{0,120}))?")
@@ -93,6 +96,8 @@ def wanted(entity: StagedEntity, kind: Kind) -> Wanted:
                 f"HubSpot: {entity.object} has no {field.path!r}; expected properties.<name>, associations.<object>,"
                 f" stage.<{'|'.join(STAGE)}> or one of {', '.join(sorted(_PLAIN))}"
             )
-    if stage or kind.pipeline:
+    if kind.object in PIPED and (stage or kind.pipeline):
         properties |= dict.fromkeys(pipeline_properties(kind.object))
+    elif stage:
+        properties[OWN_STAGE] = None
     return Wanted(tuple(properties), tuple(associations), stage)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tieout.connectors.hubspot.objects import pipeline_properties
+from tieout.connectors.hubspot.objects import OWN_STAGE, PIPED, pipeline_properties
 from tieout.connectors.hubspot.sign_in import HubSpotSession
 from tieout.model.errors import ConfigurationFault, VendorFault
 
@@ -72,6 +72,9 @@ class Pipelines:
 
     def stage_of(self, object_name: str, properties: Mapping[str, Any]) -> Stage | None:
         """The stage that a record is in; None where its pipeline does not have it (any more)."""
+        if object_name not in PIPED:
+            label = properties.get(OWN_STAGE)
+            return Stage(str(label), str(label), "false", "false") if label else None
         names = pipeline_properties(object_name)
         pipeline = self.of(object_name).get(str(properties.get(names[0])))
         return pipeline.stages.get(str(properties.get(names[1]))) if pipeline else None

@@ -66,7 +66,7 @@ def _property(wanted: Mapping[str, Any]) -> dict[str, Any]:
         "hasUniqueValue": bool(wanted.get("unique")),
     }
     options = [("Yes", "true"), ("No", "false")] if type_ == "bool" else []
-    options += [(str(value).capitalize(), str(value)) for value in wanted.get("options") or ()]
+    options += [(str(value), str(value)) for value in wanted.get("options") or ()]
     if options:
         made["options"] = [
             {"label": label, "value": value, "displayOrder": at} for at, (label, value) in enumerate(options)
