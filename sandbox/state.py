@@ -168,11 +168,13 @@ class Table:
             index = self._indexes[name] = Index(self, key or (lambda record: record.get(name)))
         return index
 
-    def attach(self, name: str, index: AnyIndex) -> None:
-        """Keeps an index of a vendor's own making up to date from now on; what is there already is added to it."""
-        for id_, record in self._records.items():
-            index.add(id_, record)
-        self._indexes[name] = index
+    def attach(self, name: str, index: AnyIndex) -> AnyIndex:
+        """Keeps an index of a vendor's own making up to date; the one that has the name already, when there is one."""
+        if name not in self._indexes:
+            for id_, record in self._records.items():
+                index.add(id_, record)
+            self._indexes[name] = index
+        return self._indexes[name]
 
     def restore(self, id_: str, record: Record | None) -> None:
         """Memory only; for State and for put and delete."""

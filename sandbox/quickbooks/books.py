@@ -50,8 +50,7 @@ class Books:
         for name in (*TRANSACTIONS, *LISTS):
             self._index(name)
         self.deleted = self._table("Deleted")
-        self.deleted_at = Ordered(lambda record: record["at"])
-        self.deleted.attach("at", self.deleted_at)
+        self.deleted_at = self._attached(self.deleted, "at", Ordered(lambda record: record["at"]))
         self.postings = self._table("Postings")
         self.rates = self._table("Rates")
 
@@ -69,9 +68,14 @@ class Books:
         ordered["Id"] = Ordered(lambda _: 0)  # the entries' second part, the number, is the order
         if name in TRANSACTIONS:
             ordered["TxnDate"] = Ordered(lambda r: r["TxnDate"])
-        for field, index in ordered.items():
-            table.attach(f"by {field}", index)
-        self.equal[name], self.sorted[name] = equal, ordered
+        self.equal[name] = equal
+        self.sorted[name] = {field: self._attached(table, f"by {field}", index) for field, index in ordered.items()}
+
+    @staticmethod
+    def _attached(table: Table, name: str, index: Ordered) -> Ordered:
+        kept = table.attach(name, index)
+        assert isinstance(kept, Ordered)
+        return kept
 
     def _table(self, name: str) -> Table:
         return self.state.table(f"{self.realm}/{name}")
@@ -213,5 +217,3 @@ def reference(record: Record) -> Record:
     """{value, name} of a record of a list."""
     name = record.get("DisplayName") or record.get("FullyQualifiedName") or record.get("Name")
     return {"value": record["Id"], "name": name}
-
-

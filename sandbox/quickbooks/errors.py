@@ -37,8 +37,6 @@ class Refused(Exception):
         return {"Error": [error], "type": self.kind}
 
 
-
-
 def business(detail: str) -> Refused:
     return Refused("6000", _BUSINESS, f"Business Validation Error: {detail}")
 
@@ -70,7 +68,9 @@ def bad_number(element: str, given: object) -> Refused:
 
 
 def bad_date(element: str, given: object) -> Refused:
-    detail = f"Property Name:{element} specified is unsupported or invalid; a date is YYYY-MM-DD. Supplied value:{given}"
+    detail = (
+        f"Property Name:{element} specified is unsupported or invalid; a date is YYYY-MM-DD. Supplied value:{given}"
+    )
     return unsupported(detail)
 
 

@@ -120,8 +120,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "TxnTaxDetail": "TxnTaxDetail",
         "any": "TxnApprovalInfo RecurringInfo CheckPayment CreditCardPayment DeliveryInfo CreditMemoEx",
         "boolean": (
-            "AutoDocNumber FreeFormAddress ApplyTaxAfterDiscount ShippingTaxIncludedInTotalTax FinanceCharge "
-            "sparse"
+            "AutoDocNumber FreeFormAddress ApplyTaxAfterDiscount ShippingTaxIncludedInTotalTax FinanceCharge sparse"
         ),
         "MemoRef": "CustomerMemo",
         "PhysicalAddress": "BillAddr ShipAddr ShipFromAddr",
@@ -151,8 +150,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "TxnTaxDetail": "TxnTaxDetail",
         "any": "TxnApprovalInfo RecurringInfo CheckPayment CreditCardPayment DeliveryInfo RefundReceiptEx",
         "boolean": (
-            "AutoDocNumber FreeFormAddress ApplyTaxAfterDiscount ShippingTaxIncludedInTotalTax FinanceCharge "
-            "sparse"
+            "AutoDocNumber FreeFormAddress ApplyTaxAfterDiscount ShippingTaxIncludedInTotalTax FinanceCharge sparse"
         ),
         "MemoRef": "CustomerMemo",
         "PhysicalAddress": "BillAddr ShipAddr ShipFromAddr",
@@ -198,10 +196,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
     },
     "SalesItemLineDetail": {
         "ReferenceType": "ItemRef ClassRef PriceLevelRef ItemAccountRef InventorySiteRef TaxCodeRef TaxClassificationRef",
-        "decimal": (
-            "UnitPrice UnitCostPrice RatePercent Qty TaxInclusiveAmt DiscountRate DiscountAmt "
-            "RetainageAmount"
-        ),
+        "decimal": ("UnitPrice UnitCostPrice RatePercent Qty TaxInclusiveAmt DiscountRate DiscountAmt RetainageAmount"),
         "any": "MarkupInfo UOMRef SalesItemLineDetailEx",
         "date": "ServiceDate",
         "boolean": "DeferredRevenue",

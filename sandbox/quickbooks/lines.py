@@ -63,7 +63,9 @@ def build(books: Books, given: Record, day: str) -> Lines:
         elif kind == "DescriptionOnly":
             shown.append({"DescriptionLineDetail": {}} | kept | {"Amount": ZERO})
         else:
-            raise unsupported(f"Property Name:DetailType specified is unsupported or invalid. Supplied value:{kind}", "2180")
+            raise unsupported(
+                f"Property Name:DetailType specified is unsupported or invalid. Supplied value:{kind}", "2180"
+            )
     if not parts:
         raise missing("Line.SalesItemLineDetail")
     subtotal = sum((part.net for part in parts), ZERO)

@@ -133,5 +133,3 @@ def customer_of(books: Books, given: Record) -> Record:
     if customer is None:
         raise missing("CustomerRef")
     return customer
-
-

@@ -167,7 +167,9 @@ def build_account(books: Books, given: Record, old: Record | None) -> Record:
     if kind is None and given.get("AccountSubType") is None:
         raise missing("AccountType")
     if kind not in _CLASSES:
-        raise unsupported(f"Property Name:AccountType specified is unsupported or invalid. Supplied value:{kind}", "2180")
+        raise unsupported(
+            f"Property Name:AccountType specified is unsupported or invalid. Supplied value:{kind}", "2180"
+        )
     blank = {"Active": True, "SubAccount": False, "CurrentBalance": Decimal(0), "CurrencyRef": currency_ref(books.home)}
     blank |= {"AccountSubType": str(kind).replace(" ", "")}
     return blank | given | {"FullyQualifiedName": name, "AccountType": kind, "Classification": _CLASSES[kind]}

@@ -47,7 +47,8 @@ def build(books: Books, given: Record, lines: Lines, customer: Record) -> tuple[
     calculation = given.get("GlobalTaxCalculation") or "TaxExcluded"
     if calculation not in CALCULATIONS:
         raise unsupported(
-            f"Property Name:GlobalTaxCalculation specified is unsupported or invalid. Supplied value:{calculation}", "2180"
+            f"Property Name:GlobalTaxCalculation specified is unsupported or invalid. Supplied value:{calculation}",
+            "2180",
         )
     shares = [] if calculation == "NotApplicable" else _by_codes(books, lines, calculation == "TaxInclusive")
     total = sum((share.tax for share in shares), ZERO)

@@ -141,7 +141,9 @@ def read_date(value: Any, path: str) -> str | None:
 
 
 def _not_a(path: str, kind: str) -> Refused:
-    return unsupported(f"Property Name:Can not construct instance of {kind}; {path} specified is unsupported or invalid")
+    return unsupported(
+        f"Property Name:Can not construct instance of {kind}; {path} specified is unsupported or invalid"
+    )
 
 
 _SCALARS = {"string": _string, "boolean": _boolean, "decimal": read_number, "date": read_date}
