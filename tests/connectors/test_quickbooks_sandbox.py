@@ -1,0 +1,335 @@
+"""QuickBooks' connector against the sandbox, over real HTTP: documents from creation to void, what comes back, refusals,
+SyncTokens, deletions, limits, tokens that rotate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.engine import Engine
+
+from tests.connectors.wires import item
+from tests.support.sandbox import ROOT, SandboxProcess
+from tieout.connectors import exact_json
+from tieout.connectors.base import Answer, Request
+from tieout.connectors.oauth import MemoryRefresh, TokenShelf
+from tieout.connectors.quickbooks.connector import QuickBooksConnector
+from tieout.connectors.requirements import Required
+from tieout.delivery.refresh import StoredRefresh
+from tieout.mapping.load import load_system
+from tieout.model.connection import Connection
+from tieout.model.errors import AuthenticationFailed, Fatal, RateLimited
+from tieout.model.staged import StagedEntity
+
+pytestmark = pytest.mark.slow
+US, GB = "4620816365", "4620816366"
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def entities() -> dict[str, StagedEntity]:
+    mappings = load_system(ROOT / "include" / "mappings", "quickbooks")
+    return {name: mapping.staged_entity() for name, mapping in mappings.items() if mapping.is_staged}
+
+
+ENTITIES = entities()
+
+
+def connection(sandbox: SandboxProcess, realm: str = GB) -> Connection:
+    extra = {"realm_id": realm, "refresh_token": "sandbox-refresh", "allowed_hosts": "127.0.0.1"}
+    return Connection("books", "quickbooks", f"{sandbox.url}/quickbooks", "sandbox-client", "sandbox-secret", extra)
+
+
+class Books:
+    """A company with what its tests need, and the hand of finance in it."""
+
+    def __init__(self, sandbox: SandboxProcess, realm: str = GB) -> None:
+        self.sandbox = sandbox
+        self.connection = connection(sandbox, realm)
+        self.shelf = TokenShelf(refresh=MemoryRefresh())
+        self.connector = QuickBooksConnector(self.connection, shelf=self.shelf)
+        self.currency, self.tax = ("GBP", "2") if realm == GB else ("USD", "NON")
+        self.api = f"{self.connection.host}/v3/company/{realm}"
+        income = next(one for one in self.read("Account") if one["Name"] == "Sales")
+        given = {"Name": "Tea", "Sku": "TEA", "Type": "Service", "IncomeAccountRef": {"value": income["Id"]}}
+        self.item = self.hand("item", given)["Item"]["Id"]
+
+    def read(self, obj: str) -> list[dict[str, Any]]:
+        entity = StagedEntity("quickbooks", "x", obj, "Id", "MetaData.LastUpdatedTime", ())
+        pages = self.connector.changed(entity, None, FAR)
+        return [dict(record) for page in pages for record in page.records]
+
+    def hand(self, path: str, body: dict[str, Any], **params: str) -> dict[str, Any]:
+        """What finance does, past the connector."""
+        token = self.connector._session.raw.tokens.current().value
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
+        reply = httpx.post(
+            f"{self.api}/{path}", params={"minorversion": "75", **params}, headers=headers,
+            content=exact_json.dumps(body), timeout=30,
+        )  # fmt: skip
+        assert reply.status_code == 200, reply.text
+        found: dict[str, Any] = exact_json.loads(reply.content)
+        return found
+
+    def send(self, name: str, *bodies: dict[str, Any]) -> list[Answer]:
+        operation = self.connector.operation(name)
+        return list(self.connector.send(operation, [item(n, name, body) for n, body in enumerate(bodies)]))
+
+    def done(self, name: str, body: dict[str, Any]) -> str:
+        (answer,) = self.send(name, body)
+        assert answer.outcome == "applied" and answer.vendor_id, (answer.outcome, answer.reason, answer.message)
+        return answer.vendor_id
+
+    def customer(self, name: str = "Ann Ltd") -> str:
+        return self.done("contacts.create", {"DisplayName": name})
+
+    def line(self, net: str = "100.00", **more: Any) -> dict[str, Any]:
+        return {
+            "DetailType": "SalesItemLineDetail", "Description": "Tee 🍵", "Amount": Decimal(net),
+            "SalesItemLineDetail": {
+                "ItemRef": {"value": self.item}, "Qty": Decimal("2"), "UnitPrice": Decimal(net) / 2,
+                "TaxCodeRef": {"value": self.tax},
+            },
+            **more,
+        }  # fmt: skip
+
+    def document(self, customer: str, number: str, net: str = "100.00", **more: Any) -> dict[str, Any]:
+        return {
+            "DocNumber": number, "CustomerRef": {"value": customer}, "TxnDate": "2026-05-01",
+            "CurrencyRef": {"value": self.currency}, "GlobalTaxCalculation": "TaxExcluded", "Line": [self.line(net)],
+            **more,
+        }  # fmt: skip
+
+    def one(self, entity: str, id_: str) -> dict[str, Any]:
+        (found,) = [dict(r) for page in self.connector.fetch(ENTITIES[entity], [id_]) for r in page.records]
+        return found
+
+
+@pytest.fixture
+def make(sandbox: SandboxProcess) -> Iterator[Callable[..., Books]]:
+    made: list[Books] = []
+
+    def one(realm: str = GB) -> Books:
+        made.append(Books(sandbox, realm))
+        return made[-1]
+
+    yield one
+    for books in made:
+        books.connector.close()
+
+
+def application(customer: str, invoice: str, memo: str, amount: str, currency: str = "GBP") -> dict[str, Any]:
+    lines = [
+        {"Amount": Decimal(amount), "LinkedTxn": [{"TxnId": id_, "TxnType": kind}]}
+        for id_, kind in ((invoice, "Invoice"), (memo, "CreditMemo"))
+    ]
+    head = {"CustomerRef": {"value": customer}, "TotalAmt": 0, "TxnDate": "2026-05-03"}
+    return {**head, "CurrencyRef": {"value": currency}, "Line": lines}
+
+
+def test_every_mapped_entity_is_read_whole_since_and_by_id(make: Callable[..., Books]) -> None:
+    for realm in (US, GB):
+        books = make(realm)
+        customer = books.customer()
+        books.done("invoices.create", books.document(customer, "I-1"))
+        for entity in ENTITIES.values():
+            records = [r for page in books.connector.changed(entity, None, FAR) for r in page.records]
+            assert all(record[entity.key] for record in records), entity.object
+            again = [
+                r for page in books.connector.fetch(entity, [str(r[entity.key]) for r in records]) for r in page.records
+            ]
+            assert {r[entity.key] for r in again} == {r[entity.key] for r in records}, entity.object
+            if entity.modified:
+                assert [
+                    p for p in books.connector.changed(entity, FAR - timedelta(days=1), FAR) for _ in p.records
+                ] == []
+        company = books.one("organisation", realm)
+        assert company["HomeCurrency"] == books.currency
+    assert {"TAX", "NON"} <= {one["Id"] for one in make(US).read("TaxCode")}
+    assert {one["Id"]: one.get("SalesRate") for one in make(GB).read("TaxCode")}["2"] == 20
+
+
+def test_a_document_from_its_creation_to_its_void(make: Callable[..., Books]) -> None:
+    books = make()
+    customer = books.customer()
+    invoice = books.done("invoices.create", books.document(customer, "I-1", PrivateNote="https://crm/801"))
+    assert (
+        books.connector.look_up(
+            books.connector.operation("invoices.create"),
+            [item(0, "invoices.create", books.document(customer, "I-1", PrivateNote="https://crm/801"))],
+        )["doc-0"][0].differences
+        == ()
+    )
+    assert (books.one("invoice", invoice)["TotalAmt"], books.one("invoice", invoice)["Standing"]) == (120, "open")
+    memo = books.done("credit_notes.create", books.document(customer, "C-1", "20.00", PrivateNote="tieout:uid"))
+    body = application(customer, invoice, memo, "24.00")
+    applied = books.done("credit_notes.allocate", body)
+    (found,) = books.connector.look_up(
+        books.connector.operation("credit_notes.allocate"), [item(0, "credit_notes.allocate", body)]
+    )["doc-0"]
+    assert (found.vendor_id, found.differences) == (applied, ())
+    paid = books.hand("payment", {
+        "CustomerRef": {"value": customer}, "TotalAmt": Decimal("100.00"), "TxnDate": "2026-05-09",
+        "Line": [{"Amount": Decimal("96.00"), "LinkedTxn": [{"TxnId": invoice, "TxnType": "Invoice"}]}],
+    })["Payment"]["Id"]  # fmt: skip
+    settled = books.one("invoice", invoice)
+    assert (settled["Balance"], settled["Credited"], settled["Paid"]) == (0, 24, 96)
+    assert (settled["Standing"], settled["PaidOn"]) == ("settled", "2026-05-09")
+    note = books.one("credit_memo", memo)
+    assert [(one["InvoiceId"], one["Amount"]) for one in note["Allocations"]] == [(invoice, 24)]
+    assert note["Standing"] == "settled" and books.one("payment", applied)["Kind"] == "application"
+    money = books.one("payment", paid)
+    assert (money["Applications"], money["UnappliedStanding"]) == ([{"InvoiceId": invoice, "Amount": 96}], "open")
+    assert books.connector.receivables(date(2026, 12, 31)).amount == -4
+    assert books.connector.receivables(date(2026, 5, 1)).amount == 96
+    books.done("payments.void", {"Id": paid})
+    books.done("payments.void", {"Id": applied})
+    books.done("credit_notes.void", {"Id": memo})
+    books.done("invoices.void", {"Id": invoice})
+    gone = books.one("invoice", invoice)
+    assert (gone["Standing"], gone["TotalAmt"], gone["Note"]) == ("void", 0, "https://crm/801")
+    assert books.one("payment", paid)["Standing"] == "void"
+    now = datetime.now(UTC)
+    told = books.connector.deleted(ENTITIES["credit_memo"], now - timedelta(hours=1), now + timedelta(minutes=1))
+    assert [id_ for some in told for id_ in some] == [memo]
+    with pytest.raises(Fatal, match="30 days"):
+        list(books.connector.deleted(ENTITIES["credit_memo"], now - timedelta(days=31), now))
+    assert books.connector.receivables(date(2026, 12, 31)).amount == 0
+
+
+def test_refusals_have_our_reasons_and_each_item_its_own(make: Callable[..., Books]) -> None:
+    books = make()
+    customer = books.customer()
+    books.done("invoices.create", books.document(customer, "I-1"))
+    wrong = books.document(customer, "I-5")
+    wrong["Line"][0]["Amount"] = Decimal("99.00")
+    answers = books.send(
+        "invoices.create",
+        books.document(customer, "I-1"),
+        books.document(customer, "I-2"),
+        books.document("99999", "I-3"),
+        books.document(customer, "I-4", Line=[]),
+        wrong,
+    )
+    assert [one.outcome for one in answers] == ["refused", "applied", "refused", "refused", "refused"]
+    reasons = [one.reason for one in answers]
+    assert reasons[0] == "duplicate_number" and reasons[2] == "contact_not_found"
+    assert reasons[3] == "missing_field" and reasons[4] == "total_mismatch"
+    assert [one.reason for one in books.send("contacts.create", {"DisplayName": "Ann Ltd"})] == ["duplicate_name"]
+    books.sandbox.settings("quickbooks", companies={GB: {"book_close_date": "2026-05-31"}})
+    assert [one.reason for one in books.send("invoices.create", books.document(customer, "I-9"))] == ["period_locked"]
+    assert books.one("organisation", GB)["BookCloseDate"] == "2026-05-31"
+
+
+def test_an_update_reads_its_sync_token_and_repeats_what_somebody_was_faster_than(make: Callable[..., Books]) -> None:
+    books = make()
+    customer = books.customer()
+    books.hand("customer", {"Id": customer, "SyncToken": "0", "sparse": True, "GivenName": "Bo"})
+    assert [one.outcome for one in books.send("contacts.update", {"Id": customer, "FamilyName": "Lee"})] == ["applied"]
+    changed = books.one("account", customer)
+    assert (changed["GivenName"], changed["FamilyName"]) == ("Bo", "Lee")
+    assert [one.reason for one in books.send("contacts.update", {"Id": "99999", "FamilyName": "Lee"})] == ["not_found"]
+
+
+def test_the_same_batch_again_makes_nothing_new(make: Callable[..., Books]) -> None:
+    books = make()
+    customer = books.customer()
+    bodies = [books.document(customer, f"C-{n}", PrivateNote=f"tieout:{n}") for n in range(3)]
+    first, again = (books.send("credit_notes.create", *bodies) for _ in range(2))
+    assert [one.vendor_id for one in first] == [one.vendor_id for one in again]
+    assert len(books.read("CreditMemo")) == 3
+
+
+def test_a_lost_answer_is_uncertain_and_the_look_up_finds_the_document(make: Callable[..., Books]) -> None:
+    books = make()
+    customer = books.customer()
+    rule = {
+        "system": "quickbooks",
+        "method": "POST",
+        "path": "*/batch",
+        "fault": "lost_response",
+        "times": 1,
+        "params": {},
+    }
+    books.sandbox.faults(rule)
+    body = books.document(customer, "I-1")
+    (answer,) = books.send("invoices.create", body)
+    assert answer.outcome == "uncertain"
+    found = books.connector.look_up(books.connector.operation("invoices.create"), [item(0, "invoices.create", body)])
+    assert [one.differences for one in found["doc-0"]] == [()]
+
+
+def test_the_minutes_allowance_hands_writes_back_and_stops_reads(make: Callable[..., Books]) -> None:
+    books = make()
+    customer = books.customer()
+    books.sandbox.settings("quickbooks", limits={"minute": 1})
+    books.send("invoices.create", books.document(customer, "I-1"))
+    (answer,) = books.send("invoices.create", books.document(customer, "I-2"))
+    assert answer.outcome == "throttled" and (answer.retry_after or 0) > 0
+    with pytest.raises(RateLimited):
+        fresh = QuickBooksConnector(
+            Connection(**{**_fields(books.connection), "extra": {**books.connection.extra}}), shelf=books.shelf
+        )
+        fresh._session.raw.http.limits = _impatient(fresh)
+        list(fresh.changed(ENTITIES["invoice"], None, FAR))
+
+
+def _fields(connection: Connection) -> dict[str, Any]:
+    return {name: getattr(connection, name) for name in ("name", "system", "host", "login", "password", "extra")}
+
+
+def _impatient(connector: QuickBooksConnector) -> Any:
+    from dataclasses import replace
+
+    return replace(connector._session.raw.http.limits, longest_wait=1.0, attempts=1)
+
+
+def test_connectors_at_once_share_a_token_that_rotates_through_the_store(
+    engine: Engine, sandbox: SandboxProcess
+) -> None:
+    def ask(_: int) -> str:
+        conn = connection(sandbox)
+        connector = QuickBooksConnector(conn, shelf=TokenShelf(refresh=StoredRefresh(engine, conn)))
+        try:
+            (company,) = [r for page in connector.changed(ENTITIES["organisation"], None, FAR) for r in page.records]
+            return str(company["HomeCurrency"])
+        finally:
+            connector.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(ask, range(8))) == {"GBP"}
+    lost = QuickBooksConnector(connection(sandbox), shelf=TokenShelf(refresh=MemoryRefresh()))
+    with pytest.raises(AuthenticationFailed, match="join the app again"):
+        list(lost.changed(ENTITIES["organisation"], None, FAR))  # the first token was used long ago
+    lost.close()
+
+
+def test_a_token_that_ends_in_the_middle_is_replaced(make: Callable[..., Books]) -> None:
+    books = make()
+    customer = books.customer()
+    token = books.shelf.token
+    httpx.post(
+        f"{books.connection.host}/v2/oauth2/tokens/revoke", auth=("sandbox-client", "sandbox-secret"),
+        json={"token": token.value if token else ""}, timeout=30,
+    ).raise_for_status()  # fmt: skip
+    books.done("invoices.create", books.document(customer, "I-1"))
+    assert books.shelf.token is not token
+
+
+def test_findings_name_what_is_missing(make: Callable[..., Books]) -> None:
+    books = make()
+    assert all(one.ok for one in books.connector.findings() if "credits that are applied" not in one.what)
+    books.sandbox.settings("quickbooks", companies={GB: {"custom_txn_numbers": False}})
+    needs = Required(
+        currencies=frozenset({"GBP", "XTS"}), tax_types=frozenset({"2", "77"}), accounts=frozenset({"Sales"})
+    )
+    wrong = " ".join(one.what for one in books.connector.findings(needs) if not one.ok)
+    assert "custom transaction numbers: off" in wrong and "XTS" in wrong and "77" in wrong and "Sales" not in wrong
+
+
+def requests_of(bodies: list[dict[str, Any]], name: str) -> list[Request]:
+    return [item(n, name, body) for n, body in enumerate(bodies)]
