@@ -332,3 +332,20 @@ def test_findings_name_what_is_missing(make: Callable[..., Books]) -> None:
     needs = Required(currencies=frozenset({"GBP", "XTS"}), tax_types=codes, accounts=frozenset({"Sales"}))
     wrong = " ".join(one.what for one in books.connector.findings(needs) if not one.ok)
     assert "custom transaction numbers: off" in wrong and "XTS" in wrong and "77" in wrong and "Sales" not in wrong
+
+
+def test_more_records_than_a_page_that_were_made_within_seconds(make: Callable[..., Books]) -> None:
+    books = make()
+    books.sandbox.settings("quickbooks", limits={"minute": 100_000, "second": 1000, "batch_minute": 1000})
+    free = {**books.connection.extra, "calls_per_minute": 0, "calls_per_second": 0}
+    books.connector = QuickBooksConnector(replace(books.connection, extra=free), shelf=books.shelf)
+    made: set[str] = set()
+    for start in range(0, 2400, 30):
+        answers = books.send(
+            "contacts.create", *({"DisplayName": f"Kunde Ü {n:05d}"} for n in range(start, start + 30))
+        )
+        made |= {str(one.vendor_id) for one in answers}
+    calls = books.connector.counters.calls
+    got = [record["Id"] for page in books.connector.changed(ENTITIES["account"], None, FAR) for record in page.records]
+    assert len(got) == len(set(got)) == 2400 and set(got) == made
+    assert books.connector.counters.calls - calls < 20
