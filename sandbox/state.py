@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 Record = dict[str, Any]
 
@@ -81,6 +81,14 @@ def _untag(value: Record) -> Any:
     return value
 
 
+class AnyIndex(Protocol):
+    """What a table tells of its records as they come and go."""
+
+    def add(self, id_: str, record: Record) -> None: ...
+
+    def remove(self, id_: str) -> None: ...
+
+
 class Index:
     """Equality look-up over one table: value -> records, kept by the table as records come and go."""
 
@@ -127,7 +135,7 @@ class Table:
         self.name = name
         self._state = state
         self._records: dict[str, Record] = {}
-        self._indexes: dict[str, Index] = {}
+        self._indexes: dict[str, AnyIndex] = {}
 
     def get(self, id_: str) -> Record | None:
         return self._records.get(id_)
@@ -166,17 +174,18 @@ class Table:
     def index(self, name: str, key: Callable[[Record], Any] | None = None) -> Index:
         """The equality index of that name: over the field `name`, or over what `key` gives for a record."""
         index = self._indexes.get(name)
-        if index is None:
+        if not isinstance(index, Index):
             index = self._indexes[name] = Index(self, key or (lambda record: record.get(name)))
         return index
 
-    def watch(self, name: str, index: Index) -> None:
-        """From now on the table keeps this index of a vendor's own kind as it keeps those of `index`."""
-        self._indexes[name] = index
-
-    def watched(self, name: str) -> Index | None:
-        """The index that was given to `watch` or made by `index`, if there is one."""
-        return self._indexes.get(name)
+    def attach(self, name: str, make: Callable[[], AnyIndex]) -> AnyIndex:
+        """Keeps an index of a vendor's own making up to date; made, empty, where there is none of the name yet."""
+        if name not in self._indexes:
+            index = make()
+            for id_, record in self._records.items():
+                index.add(id_, record)
+            self._indexes[name] = index
+        return self._indexes[name]
 
     def restore(self, id_: str, record: Record | None) -> None:
         """Memory only; for State and for put and delete."""

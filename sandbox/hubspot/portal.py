@@ -12,19 +12,20 @@ from sandbox.hubspot.catalog import STANDARD, ObjectType
 from sandbox.hubspot.errors import Problem, not_found
 from sandbox.hubspot.settings import setting
 from sandbox.hubspot.wire import millis
-from sandbox.state import Index, Record, State, Table
+from sandbox.state import Record, State, Table
 
 FIRST_ID = 9_000_000_001
 _BY_NAME = {name: kind for kind in STANDARD for name in (kind.id, kind.name, kind.singular)}
 
 
-class Ordered(Index):
+class Ordered:
     """The ids of a table by a key that can be ordered; records whose key is None are left out."""
 
-    def __init__(self, table: Table, key: Callable[[Record], Any]) -> None:
+    def __init__(self, key: Callable[[Record], Any]) -> None:
         self.keys: list[tuple[Any, int]] = []
         self.version = 0  # changes with the table
-        super().__init__(table, key)
+        self._key = key
+        self._value_of: dict[str, Any] = {}
 
     def add(self, id_: str, record: Record) -> None:
         self.remove(id_)
@@ -112,11 +113,8 @@ class Portal:
         return self._ordered(kind, f"by id {archived}", lambda r: 0 if r["archived"] is archived else None)
 
     def _ordered(self, kind: ObjectType, name: str, key: Callable[[Record], Any]) -> Ordered:
-        table = self.records(kind)
-        found = table.watched(name)
-        if not isinstance(found, Ordered):
-            found = Ordered(table, key)
-            table.watch(name, found)
+        found = self.records(kind).attach(name, lambda: Ordered(key))
+        assert isinstance(found, Ordered)
         return found
 
     def by_value(self, kind: ObjectType, name: str, value: str) -> Record | None:

@@ -165,13 +165,20 @@ def admit(pace: Pace, allowance: Allowance, ask: Ask, now: datetime) -> tuple[Pa
     kept = tuple(at for at in pace.calls if at > now - 2 * allowance.span)
     return replace(
         pace,
-        calls=(*kept, *(now,) * ask.weight) if paced else (),
+        calls=_with_call(kept, ask, now) if paced else (),
         slots={**pace.slots, ask.ticket: now + timedelta(seconds=ask.seconds)},
         urgent_until=None if ask.priority > 0 else pace.urgent_until,
         day=now.astimezone(UTC).date(),
         day_calls=_calls_today(pace, now) + 1,
         total_calls=pace.total_calls + 1,
     ), None
+
+
+def _with_call(calls: tuple[datetime, ...], ask: Ask, now: datetime) -> tuple[datetime, ...]:
+    """The call in the log. What it counts for beyond one stands before the last second: it has one beginning."""
+    if ask.weight == 1:
+        return (*calls, now)
+    return tuple(sorted((*calls, *(now - _SECOND,) * (ask.weight - 1), now)))
 
 
 def answered(pace: Pace, allowance: Allowance, ticket: str, heard: Heard, now: datetime) -> Pace:
@@ -232,8 +239,7 @@ def _second_wait(pace: Pace, allowance: Allowance, now: datetime) -> float:
     """Seconds until another call may begin where only so many may in one second."""
     if allowance.per_second is None or not pace.has_window:
         return 0.0
-    # A call that counts as several has one beginning.
-    begun = sorted({at for at in pace.calls if at > now - _SECOND})
+    begun = [at for at in pace.calls if at > now - _SECOND]
     return _seconds(begun[-allowance.per_second] + _SECOND - now) if len(begun) >= allowance.per_second else 0.0
 
 

@@ -432,7 +432,9 @@ def part(columns: Columns, settings: Part, link: Link | None) -> Result:
                 inside = inside.get(step) if isinstance(inside, dict) else None
         return None if inside is None else str(inside)
 
-    return each(columns[0], find, dtype=object)
+    # An element of a list (`each`) is an object: nothing that a table of different values could be made of.
+    made = [None if value is None or value is pd.NA else find(value) for value in columns[0]]
+    return Result(pd.Series(made, index=columns[0].index, dtype=object))
 
 
 # The neighbour enters its transforms into the same table.

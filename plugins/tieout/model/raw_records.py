@@ -7,6 +7,7 @@ staging takes the bytes (store/staging_chunks.py) and the values at the declared
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, overload
 
@@ -119,9 +120,18 @@ def _columns(structs: list[Any], tree: Mapping[str, Any], kind: Any) -> Columns:
 
 
 def values_at(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The values of these names in each record; None where a record has none."""
-    if not isinstance(records, RawRecords):
-        return [tuple([record.get(name) for name in names]) for record in records]
-    read = columns_reader([(name,) for name in names])
-    assert read is not None
-    return list(zip(*read(records), strict=True)) if len(records) else []
+    """The values at these paths (`Id`, `MetaData.LastUpdatedTime`) in each record; None where a record has none."""
+    paths = [tuple(name.split(".")) for name in names]
+    if isinstance(records, RawRecords) and len(records):
+        read = columns_reader(paths)
+        # A path that leads through a text or a number in one of them: that one has no value there.
+        with suppress(msgspec.DecodeError):
+            if read is not None:
+                return list(zip(*read(records), strict=True))
+    return [tuple([_at(record, path) for path in paths]) for record in records]
+
+
+def _at(record: Any, path: Path) -> Any:
+    for step in path:
+        record = record.get(step) if isinstance(record, dict) else None
+    return record

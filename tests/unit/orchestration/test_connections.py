@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tieout.connectors import systems
 from tieout.connectors.base import Finding
 from tieout.model.errors import ConfigurationFault
 from tieout.orchestration.connections import translate
@@ -54,8 +55,8 @@ def test_an_address_that_is_none_is_refused(host: str | None) -> None:
 
 
 def test_another_type_of_connection_is_refused_by_name() -> None:
-    every = "tieout_hubspot or tieout_quickbooks or tieout_salesforce or tieout_xero"
-    with pytest.raises(ConfigurationFault, match=f"'crm' is of type 'http'; expected {every}"):
+    expected = " or ".join(f"tieout_{name}" for name in systems.names())
+    with pytest.raises(ConfigurationFault, match=f"'crm' is of type 'http'; expected {expected}"):
         translate(Stored(conn_type="http"))
 
 
