@@ -1,4 +1,4 @@
-"""Fiscal periods of Northwind through Airflow's scheduler: a backfill of 24 periods of 4-4-5 from an empty store, killed
+"""Fiscal periods of Northwind through Airflow's scheduler: 24 periods of 4-4-5 backfilled from an empty store, killed
 twice, plans approved by people, against plain arithmetic over the CSV files; what is run anew, and by which choice; and
 what a backfill that cannot be says. Calendar months, without Airflow, are in tests/proofs/test_periods.py.
 

@@ -49,7 +49,12 @@ def links() -> None:
     found = load_links(load_settings().include / "links")
     rows = [
         (
-            link.name, link.crm, link.ledger, link.base_currency, link.calendar, link.policies.trigger,
+            link.name,
+            link.crm,
+            link.ledger,
+            link.base_currency,
+            link.calendar,
+            link.policies.trigger,
             link.schedules.quote_to_cash,
         )
         for link in found.values()

@@ -67,7 +67,8 @@ class Flow:
         days: days that whoever starts a run may give, name -> one sentence; the scenario's `start` takes those given.
         texts, switches: further ones, a word each, or on and off.
         by_period: a run for each fiscal period of the link. With TIEOUT_SCHEDULES=off none is made by itself; the
-            timetable is there nevertheless: without one nobody could ask for a backfill. Several may be at work at once, as the link says.
+            timetable is there nevertheless: without one nobody could ask for a backfill. Several may be at work at
+            once, as the link says.
     """
 
     scenario: Scenario

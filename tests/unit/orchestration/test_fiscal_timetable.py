@@ -196,7 +196,10 @@ def test_switched_off_it_has_runs_for_a_backfill_only_and_names_them_alike() -> 
     assert off.infer_manual_data_interval(run_after=moment("2026-02-15")) == interval
     named = off.generate_run_id(run_type=DagRunType.MANUAL, run_after=moment("2026-02-15"), data_interval=interval)
     assert named.startswith("manual__FY2026-P01__")
-    assert off.description == "For each period of the fiscal calendar months, in Europe/London; by backfill or by hand only"
+    assert (
+        off.description
+        == "For each period of the fiscal calendar months, in Europe/London; by backfill or by hand only"
+    )
     old = {name: value for name, value in off.serialize().items() if name != "by_itself"}
     assert FiscalPeriodTimetable.deserialize(old).by_itself
 
