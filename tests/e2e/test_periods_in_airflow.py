@@ -173,7 +173,7 @@ def test_24_periods_of_445_from_an_empty_store_killed_twice_come_to_the_cent(per
     # Tasks in the middle of posting are killed, and later the scheduler with all that it runs.
     faults = f"{periods.system.sandbox_url}/_sandbox/faults"
     httpx.post(faults, json={"seed": 1, "rules": [SLOW]}, timeout=30).raise_for_status()
-    for share, blow in ((0.05, _tasks), (0.4, _scheduler_and_all_of_its)):
+    for share, blow in ((0.05, _tasks), (0.2, _scheduler_and_all_of_its)):
         posted = int(len(periods.expected.orders) * share)
         until(lambda least=posted: _confirmed(periods.system) >= least, 0.05)  # type: ignore[misc]
         # A task that delivers may have ended when the blow falls: then the next one is struck.
