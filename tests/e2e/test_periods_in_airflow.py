@@ -269,6 +269,7 @@ def test_a_dry_run_posts_nothing_and_asks_nobody(periods: Periods) -> None:
     assert periods.api.run_state(DAG_ID, run_id) == "success"
     (row,) = periods.ask("select label, state from tieout.period_plan order by plan_id desc limit 1")
     assert (row.label, row.state) == ("FY1998-P03", "dry")
+    assert periods.runs("scheduled") == []  # schedules are off, and the DAG was never paused again
 
 
 def _ended(periods: Periods) -> None:
