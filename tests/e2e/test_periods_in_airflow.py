@@ -248,7 +248,8 @@ def test_only_the_period_whose_run_failed_is_run_again_by_reprocess_failed(perio
     assert _sync_runs(periods) == runs
     _ended(periods)
     began = _starts(periods)
-    mended = periods.backfill(**WHOLE, reprocess_behavior="failed")
+    # Without parameters the run would keep the wrong one; empty ones take its place.
+    mended = periods.backfill(**WHOLE, reprocess_behavior="failed", dag_run_conf={})
     assert mended.status_code == 200, mended.text
     until(lambda: bad in _anew(periods, began) and periods.over())
     assert _anew(periods, began) == [bad]
