@@ -91,6 +91,11 @@ def test_scheduler_makes_one_run_for_each_period_and_none_after_a_restart(schedu
     assert {one["state"] for one in found} == {"success"}
 
 
+def next_execution(airflow: Airflow, dag_id: str) -> str:
+    done = airflow("dags", "next-execution", dag_id)
+    return done.stdout + done.stderr
+
+
 def test_without_catch_up_the_scheduler_runs_the_last_period_and_shows_the_next(scheduled: Airflow) -> None:
     months, zone = parse("months", {"kind": "months"}), ZoneInfo("Europe/London")
     now = months.period_of(datetime.now(zone).date())
@@ -102,7 +107,10 @@ def test_without_catch_up_the_scheduler_runs_the_last_period_and_shows_the_next(
     assert datetime.fromisoformat(shown) == now.bounds(zone)[0]
 
 
-def test_backfill_makes_one_run_for_each_period_of_the_dates(airflow: Airflow) -> None:
+def test_what_does_nothing_by_itself_has_a_backfill_with_one_run_for_each_period(scheduled: Airflow) -> None:
+    airflow = scheduled
+    assert runs(airflow, "backfilled") == []
+    assert "No following schedule" in next_execution(airflow, "backfilled")
     dates = ("--from-date", "2025-06-01", "--to-date", "2025-08-31")
     dry = airflow("backfill", "create", "--dag-id", "backfilled", *dates, "--dry-run")
     begins = ["2025-05-31 23:00:00+00:00", "2025-06-30 23:00:00+00:00", "2025-07-31 23:00:00+00:00"]

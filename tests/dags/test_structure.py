@@ -113,6 +113,22 @@ def test_parsing_brings_in_neither_pandas_nor_great_expectations() -> None:
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("switch", ["off", "on"])
+def test_schedules_off_leave_periods_to_backfills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+    from tieout.orchestration.dag_kit import Flow, Step, dags_for_links
+    from tieout.orchestration.step import Scenario
+
+    monkeypatch.setenv("TIEOUT_SCHEDULES", switch)
+    (tmp_path / "good.yaml").write_text("name: good\nschedules: {quote_to_cash: '15 2 * * *'}\ncalendar: weeks_445\n")
+    steps = (Step("extract", "x"),), Step("summarise", "y")
+    (hourly,) = dags_for_links(Flow(Scenario("quote_to_cash", "no.such.module"), *steps), "Card.", tmp_path)
+    by_period = Flow(Scenario("fiscal_period", "no.such.module"), *steps, by_period=True)
+    (periods,) = dags_for_links(by_period, "Card.", tmp_path)
+    assert (hourly.schedule is None) == (switch == "off")
+    assert periods.timetable.periodic and not periods.catchup
+    assert (periods.timetable.calendar.name, periods.timetable.by_itself) == ("weeks_445", switch == "on")
+
+
 def test_a_broken_link_file_leaves_a_dag_that_says_so(tmp_path: Path) -> None:
     from tieout.orchestration.dag_kit import Flow, Step, dags_for_links
     from tieout.orchestration.step import Scenario

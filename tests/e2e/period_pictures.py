@@ -46,7 +46,10 @@ def take(url: str, password: str, dag_id: str, run_id: str, plan: int, folder: P
         page.goto(f"{url}/dags/{dag_id}")
         page.get_by_role("button", name="Trigger", exact=False).first.click()
         dialog = page.get_by_role("dialog")
+        # The card listens once the dialog has what it shows of the DAG.
+        dialog.get_by_text("Logical Date").first.wait_for()
         dialog.get_by_text("Run this Dag for a range of dates").click()
+        dialog.get_by_text("Reprocess Behavior").wait_for()
         page.wait_for_timeout(1500)
         made.append(_picture(page, folder, "backfill-dialog"))
         browser.close()

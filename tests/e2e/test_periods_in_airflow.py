@@ -1,5 +1,6 @@
-"""Fiscal periods of Northwind through Airflow's scheduler: a backfill of 24 calendar months from an empty store, killed
-twice, plans approved by people, against plain arithmetic over the CSV files; and what a backfill that cannot be says.
+"""Fiscal periods of Northwind through Airflow's scheduler: 24 periods of 4-4-5 backfilled from an empty store, killed
+twice, plans approved by people, against plain arithmetic over the CSV files; what is run anew, and by which choice; and
+what a backfill that cannot be says. Calendar months, without Airflow, are in tests/proofs/test_periods.py.
 
 One system for all of it; the tests build on each other in their order.
 """
@@ -32,7 +33,7 @@ from tests.chaos.in_airflow import (
 )
 from tests.e2e.company import company_up, ledger_invoices, link_of, opened, query, until
 from tests.e2e.period_pictures import take
-from tests.proofs.northwind_arithmetic import Expected, expected_northwind, order_months
+from tests.proofs.northwind_arithmetic import Expected, expected_northwind, order_weeks
 from tests.support.demo import end, new_home
 from tests.support.shared import require_shared
 from tieout.model.errors import Retriable
@@ -43,16 +44,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.shared, pytest.mark.timeout(1800)]
 
 LINK = "northwind"
 DAG_ID = f"fiscal_period__{LINK}"
-WHOLE = {"from_date": "1996-07-01T00:00:00Z", "to_date": "1998-06-30T00:00:00Z"}
+#: FY1996-P07 to FY1998-P06, by their first days; and the first three of them.
+WHOLE = {"from_date": "1996-06-30T00:00:00Z", "to_date": "1998-06-30T00:00:00Z"}
+THREE = {"from_date": "1996-06-30T00:00:00Z", "to_date": "1996-09-28T00:00:00Z"}
 #: Seconds for what is left of 24 runs on a machine that others load, too.
 LONGEST = 900
-#: A month of more documents asks for an approval (include/links/northwind.yaml).
+#: A period of more documents asks for an approval (include/links/northwind.yaml).
 MOST_UNASKED = 60
 ENVIRONMENT = {
     # Forks of a killed scheduler seem to hold its sockets: without a bound PostgreSQL would keep its locks.
     "PGOPTIONS": "-c idle_in_transaction_session_timeout=10s",
     # What a killed scheduler left behind is looked for so often, in seconds; by default each five minutes.
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
 }
 
 
@@ -72,7 +75,7 @@ class Periods:
         return self.api._client
 
     def backfill(self, **more: Any) -> httpx.Response:
-        return self.http.post("/api/v2/backfills", json={"dag_id": DAG_ID, "max_active_runs": 2, **more})
+        return self.http.post("/api/v2/backfills", json={"dag_id": DAG_ID, "max_active_runs": 4, **more})
 
     def runs(self, kind: str = "backfill") -> list[dict[str, Any]]:
         found = self.http.get(
@@ -157,7 +160,7 @@ def test_a_backfill_that_cannot_be_makes_nothing(
     assert periods.http.get("/api/v2/backfills", params={"dag_id": DAG_ID}).json()["total_entries"] == 0
 
 
-def test_24_months_from_an_empty_store_killed_twice_come_to_the_cent(periods: Periods) -> None:
+def test_24_periods_of_445_from_an_empty_store_killed_twice_come_to_the_cent(periods: Periods) -> None:
     # Paused: the runs are there and wait.
     made = periods.backfill(**WHOLE, run_backwards=False)
     assert made.status_code == 200, made.text
@@ -170,7 +173,7 @@ def test_24_months_from_an_empty_store_killed_twice_come_to_the_cent(periods: Pe
     # Tasks in the middle of posting are killed, and later the scheduler with all that it runs.
     faults = f"{periods.system.sandbox_url}/_sandbox/faults"
     httpx.post(faults, json={"seed": 1, "rules": [SLOW]}, timeout=30).raise_for_status()
-    for share, blow in ((0.05, _tasks), (0.4, _scheduler_and_all_of_its)):
+    for share, blow in ((0.05, _tasks), (0.2, _scheduler_and_all_of_its)):
         posted = int(len(periods.expected.orders) * share)
         until(lambda least=posted: _confirmed(periods.system) >= least, 0.05)  # type: ignore[misc]
         # A task that delivers may have ended when the blow falls: then the next one is struck.
@@ -183,14 +186,14 @@ def test_24_months_from_an_empty_store_killed_twice_come_to_the_cent(periods: Pe
         assert time.monotonic() < give_up, [(run["dag_run_id"], run["state"]) for run in periods.runs()]
         time.sleep(1)
     _books_are_right(periods)
-    # Every month of more than 60 orders was asked for, and no other.
-    months = order_months(periods.folder, periods.expected)
-    large = {month for month, orders in months.items() if len(orders) > MOST_UNASKED}
+    # Every period of more than 60 orders was asked for, and no other.
+    weeks = order_weeks(periods.folder, periods.expected)
+    large = {label for label, orders in weeks.items() if len(orders) > MOST_UNASKED}
     asked = {row.label for row in periods.ask(
         "select distinct label from tieout.period_plan where link = :link and needs_approval", link=LINK)}  # fmt: skip
-    assert large and asked == {f"FY{month[:4]}-P{month[5:]}" for month in large}
+    assert large and asked == large
     assert len(periods.approved) >= len(large)
-    # Each period has what the files have of its month, and the periods come to the whole.
+    # Each period has what the files have of its days, and the periods come to the whole.
     nets: dict[str, Decimal] = defaultdict(Decimal)
     for row in periods.ask(
         "select p.label, sum(l.after_minor) as minor from tieout.period_plan p join tieout.period_plan_line l "
@@ -198,29 +201,29 @@ def test_24_months_from_an_empty_store_killed_twice_come_to_the_cent(periods: Pe
     ):  # fmt: skip
         nets[row.label] = Decimal(row.minor) / 100
     assert nets == {
-        f"FY{month[:4]}-P{month[5:]}": sum((periods.expected.orders[order] for order in orders), Decimal(0))
-        for month, orders in months.items()
+        label: sum((periods.expected.orders[order] for order in orders), Decimal(0))
+        for label, orders in weeks.items()
+        if orders
     }
     assert sum(nets.values()) == periods.expected.total
 
 
 def test_a_second_backfill_and_the_hourly_run_post_nothing_more(periods: Periods) -> None:
     intents = periods.ask("select count(*) as n from tieout.intent")[0].n
-    until(lambda: not _active(periods))  # Airflow looks from time to time whether all runs of a backfill have ended
-    made = periods.backfill(from_date="1996-07-01T00:00:00Z", to_date="1996-09-30T00:00:00Z",
-                            reprocess_behavior="none")  # fmt: skip
-    assert made.status_code in (200, 422), made.text  # nothing is left to be made
-    before = len(periods.ask("select plan_id from tieout.period_plan"))
-    until(lambda: not _active(periods))
-    again = periods.backfill(from_date="1996-07-01T00:00:00Z", to_date="1996-09-30T00:00:00Z",
-                             reprocess_behavior="completed", run_backwards=True)  # fmt: skip
+    _ended(periods)
+    left = periods.backfill(**WHOLE, reprocess_behavior="none")
+    assert left.status_code in (200, 422), left.text  # nothing is left to be made
+    _ended(periods)
+    before, began = _plans(periods), _starts(periods)
+    again = periods.backfill(**THREE, reprocess_behavior="completed", run_backwards=True)
     assert again.status_code == 200, again.text
     with opened(periods.system, f"quote_to_cash__{LINK}") as (api, dag_id):
         run_id = api.trigger(dag_id)  # beside the backfill, on the same orders
         until(lambda: api.run_state(dag_id, run_id) in ("success", "failed"))
         assert api.run_state(dag_id, run_id) == "success"
-    until(lambda: len(periods.ask("select plan_id from tieout.period_plan")) >= before + 3 and periods.over())
+    until(lambda: _plans(periods) >= before + 3 and periods.over())
     assert {run["state"] for run in periods.runs()} == {"success"}
+    assert sorted(_anew(periods, began)) == [run["dag_run_id"] for run in periods.runs()[:3]]
     assert periods.ask(
         "select count(*) as n from tieout.intent where kind in ('invoice', 'customer', 'credit_memo', 'void')"
     )[0].n == periods.ask(
@@ -228,6 +231,33 @@ def test_a_second_backfill_and_the_hourly_run_post_nothing_more(periods: Periods
         "where kind in ('invoice', 'customer', 'credit_memo', 'void')")[0].n  # fmt: skip
     assert periods.ask("select count(*) as n from tieout.intent")[0].n == intents
     _books_are_right(periods)
+
+
+def test_only_the_period_whose_run_failed_is_run_again_by_reprocess_failed(periods: Periods) -> None:
+    intents, runs = periods.ask("select count(*) as n from tieout.intent")[0].n, _sync_runs(periods)
+    _ended(periods)
+    # An operator gives a backfill of the first period a label that there is not: its run fails, and reads nothing.
+    first = {"from_date": WHOLE["from_date"], "to_date": WHOLE["from_date"]}
+    wrong = periods.backfill(**first, reprocess_behavior="completed", dag_run_conf={"period": "FY1998-P14"})
+    assert wrong.status_code == 200, wrong.text
+    until(lambda: periods.runs()[0]["state"] == "failed")
+    bad = periods.runs()[0]["dag_run_id"]
+    folder = periods.system.places.logs / "airflow" / f"dag_id={DAG_ID}" / f"run_id={bad}" / "task_id=start"
+    log = "\n".join(file.read_text() for file in folder.glob("*.log"))
+    assert "no period is named 'FY1998-P14'; fiscal year 1998 has FY1998-P01 to FY1998-P12" in log
+    assert _sync_runs(periods) == runs
+    _ended(periods)
+    began = _starts(periods)
+    # Without parameters the run would keep the wrong one; empty ones take its place.
+    mended = periods.backfill(**WHOLE, reprocess_behavior="failed", dag_run_conf={})
+    assert mended.status_code == 200, mended.text
+    until(lambda: bad in _anew(periods, began) and periods.over())
+    assert _anew(periods, began) == [bad]
+    assert {run["state"] for run in periods.runs()} == {"success"}
+    assert _sync_runs(periods) == runs + 1
+    (row,) = periods.ask("select label, state from tieout.period_plan order by plan_id desc limit 1")
+    assert (row.label, row.state) == ("FY1996-P07", "applied")
+    assert periods.ask("select count(*) as n from tieout.intent")[0].n == intents
 
 
 def test_a_dry_run_posts_nothing_and_asks_nobody(periods: Periods) -> None:
@@ -240,20 +270,29 @@ def test_a_dry_run_posts_nothing_and_asks_nobody(periods: Periods) -> None:
     assert periods.api.run_state(DAG_ID, run_id) == "success"
     (row,) = periods.ask("select label, state from tieout.period_plan order by plan_id desc limit 1")
     assert (row.label, row.state) == ("FY1998-P03", "dry")
+    assert periods.runs("scheduled") == []  # schedules are off, and the DAG was never paused again
 
 
-def test_a_run_of_no_period_says_so_and_does_nothing(periods: Periods) -> None:
-    runs = len(periods.ask("select run_id from tieout.sync_run"))
-    made = periods.http.post(
-        f"/api/v2/dags/{DAG_ID}/dagRuns", json={"logical_date": None, "conf": {"period": "FY1998-P14"}}
-    )
-    run_id = made.json()["dag_run_id"]
-    until(lambda: periods.api.run_state(DAG_ID, run_id) in ("success", "failed"))
-    assert periods.api.run_state(DAG_ID, run_id) == "failed"
-    folder = periods.system.places.logs / "airflow" / f"dag_id={DAG_ID}" / f"run_id={run_id}" / "task_id=start"
-    log = "\n".join(file.read_text() for file in folder.glob("*.log"))
-    assert "no period is named 'FY1998-P14'; fiscal year 1998 has FY1998-P01 to FY1998-P12" in log
-    assert len(periods.ask("select run_id from tieout.sync_run")) == runs
+def _ended(periods: Periods) -> None:
+    """Airflow looks from time to time whether all runs of a backfill have ended; before, there can be no other one."""
+    until(lambda: not _active(periods))
+
+
+def _plans(periods: Periods) -> int:
+    return int(periods.ask("select count(*) as n from tieout.period_plan")[0].n)
+
+
+def _sync_runs(periods: Periods) -> int:
+    return int(periods.ask("select count(*) as n from tieout.sync_run")[0].n)
+
+
+def _starts(periods: Periods) -> dict[str, str | None]:
+    return {run["dag_run_id"]: run["start_date"] for run in periods.runs()}
+
+
+def _anew(periods: Periods, before: dict[str, str | None]) -> list[str]:
+    """The runs that have begun anew since `_starts`."""
+    return [name for name, began in _starts(periods).items() if began and began != before.get(name)]
 
 
 def _active(periods: Periods) -> bool:

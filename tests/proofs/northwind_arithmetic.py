@@ -15,7 +15,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
@@ -106,6 +106,24 @@ def order_months(folder: Path, expected: Expected) -> dict[str, list[str]]:
     for order, day in order_days(folder, expected).items():
         months[f"{day:%Y-%m}"].append(order)
     return dict(months)
+
+
+#: Lengths in weeks from the seventh period of fiscal 1996 on: 4-4-5, and 1997 has 53 weeks (it ends on 3 January 1998,
+#: which is nearer to the end of December than the Saturday before).
+WEEKS = [4, 4, 5] * 5 + [4, 4, 6] + [4, 4, 5] * 2
+
+
+def order_weeks(folder: Path, expected: Expected) -> dict[str, list[str]]:
+    """`FY1996-P07` and the 23 periods after it, in a 4-4-5 calendar -> the good orders of its days."""
+    days, first = order_days(folder, expected), date(1996, 6, 30)
+    found: dict[str, list[str]] = {}
+    for number, weeks in enumerate(WEEKS, start=6):
+        after = first + timedelta(weeks=weeks)
+        label = f"FY{1996 + number // 12}-P{number % 12 + 1:02}"
+        found[label] = [order for order, day in days.items() if first <= day < after]
+        first = after
+    assert sum(len(orders) for orders in found.values()) == len(expected.orders)
+    return found
 
 
 if __name__ == "__main__":

@@ -48,10 +48,18 @@ def links() -> None:
     """The links of include/links."""
     found = load_links(load_settings().include / "links")
     rows = [
-        (link.name, link.crm, link.ledger, link.base_currency, link.policies.trigger, link.schedules.quote_to_cash)
+        (
+            link.name,
+            link.crm,
+            link.ledger,
+            link.base_currency,
+            link.calendar,
+            link.policies.trigger,
+            link.schedules.quote_to_cash,
+        )
         for link in found.values()
     ]
-    show.table("Links", ("link", "CRM", "ledger", "books in", "bills", "quote-to-cash runs"), rows)
+    show.table("Links", ("link", "CRM", "ledger", "books in", "fiscal calendar", "bills", "quote-to-cash runs"), rows)
 
 
 def migrate() -> None:

@@ -66,8 +66,9 @@ class Flow:
         closing: the step that ends every run: it fails when any other did not succeed.
         days: days that whoever starts a run may give, name -> one sentence; the scenario's `start` takes those given.
         texts, switches: further ones, a word each, or on and off.
-        by_period: a run for each fiscal period of the link, whatever schedules there are: without the timetable nobody
-            could ask for a backfill. Several may be at work at once, as the link says.
+        by_period: a run for each fiscal period of the link. With TIEOUT_SCHEDULES=off none is made by itself; the
+            timetable is there nevertheless: without one nobody could ask for a backfill. Several may be at work at
+            once, as the link says.
     """
 
     scenario: Scenario
@@ -213,16 +214,20 @@ def _timetable(flow: Flow, link: LinkCard) -> CronDataIntervalTimetable | Timeta
 def cron_of(link: LinkCard, flow: str) -> CronDataIntervalTimetable | None:
     """When the link's file has the flow run; None: by hand only."""
     cron = getattr(link.schedule, flow, None)
-    # The demo starts its runs itself: an hour's run beside them would blur what each of them did.
-    if not cron or link.fault or os.environ.get("TIEOUT_SCHEDULES") == "off":
+    if not cron or link.fault or not _by_themselves():
         return None
     return CronDataIntervalTimetable(cron, timezone=link.time_zone)
+
+
+def _by_themselves() -> bool:
+    """The demo starts its runs itself: an hour's run beside them would blur what each of them did."""
+    return os.environ.get("TIEOUT_SCHEDULES") != "off"
 
 
 def _by_period(link: LinkCard) -> Timetable:
     from tieout.orchestration.fiscal_timetable import FiscalPeriodTimetable
 
-    return FiscalPeriodTimetable(link.calendar, link.time_zone)
+    return FiscalPeriodTimetable(link.calendar, link.time_zone, by_itself=_by_themselves())
 
 
 def link_paragraph(link: LinkCard) -> str:

@@ -35,21 +35,29 @@ class FiscalPeriodTimetable(Timetable):  # type: ignore[misc]  # airflow is not 
     Args:
         calendar: whose periods.
         time_zone: IANA name; the periods' days are days there.
+        by_itself: False: the scheduler makes no run of its own; a backfill and a trigger do, as ever.
         now: the clock, which says what is over.
     """
 
     def __init__(
-        self, calendar: Calendar, time_zone: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        calendar: Calendar,
+        time_zone: str,
+        by_itself: bool = True,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.calendar = calendar
         self.time_zone = time_zone
+        self.by_itself = by_itself
         self._now = now
-        self.description = f"After each period of the fiscal calendar {calendar.name}, in {time_zone}"
+        periods = f"each period of the fiscal calendar {calendar.name}, in {time_zone}"
+        self.description = f"After {periods}" if by_itself else f"For {periods}; by backfill or by hand only"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FiscalPeriodTimetable):
             return NotImplemented
-        return (self.calendar, self.time_zone) == (other.calendar, other.time_zone)
+        mine, others = ((one.calendar, one.time_zone, one.by_itself) for one in (self, other))
+        return mine == others
 
     def __hash__(self) -> int:
         return hash((self.calendar.name, self.time_zone))
@@ -70,12 +78,16 @@ class FiscalPeriodTimetable(Timetable):  # type: ignore[misc]  # airflow is not 
 
     def serialize(self) -> dict[str, Any]:
         """All that `deserialize` needs, as JSON can hold it."""
-        return {"name": self.calendar.name, "calendar": self.calendar.plain(), "time_zone": self.time_zone}
+        return {
+            "name": self.calendar.name, "calendar": self.calendar.plain(), "time_zone": self.time_zone,
+            "by_itself": self.by_itself,
+        }  # fmt: skip
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> FiscalPeriodTimetable:
         """The timetable as it was. Raises ConfigurationFault for a definition that no version of ours has written."""
-        return cls(parse(data["name"], data["calendar"]), data["time_zone"])
+        # DAGs that were serialised before there was this choice ran by themselves.
+        return cls(parse(data["name"], data["calendar"]), data["time_zone"], data.get("by_itself", True))
 
     def interval(self, period: Period) -> DataInterval:
         """[begin, end) of the period, in UTC."""
@@ -105,8 +117,13 @@ class FiscalPeriodTimetable(Timetable):  # type: ignore[misc]  # airflow is not 
         Without catch-up, the periods that are over but for the last are left out. After a change of the calendar the
         next run is for the period in which the last one ended; where that begins no later than the last run's, Airflow
         would take it for the same run or an older one, so it is the one after it, and the other is for a backfill.
+
+        A timetable that does nothing by itself has a next run for a backfill only, which asks with catch-up whatever
+        the DAG says (3.3.2, SerializedDAG.iter_dagrun_infos_between); the scheduler asks as the DAG says, without.
         """
         earliest, latest, catchup = restriction
+        if not (self.by_itself or catchup):
+            return None
         bounds: list[Period | None] = []
         if earliest:
             bounds.append(next(iter(self.calendar.between(self._day(earliest), date.max)), None))

@@ -14,7 +14,7 @@ from tieout.connectors.registry import capabilities
 from tieout.connectors.registry import connect as connect_system
 from tieout.connectors.requirements import FieldNeed, Required
 from tieout.mapping.lint import lint
-from tieout.mapping.load import apply_overrides, load_system
+from tieout.mapping.load import apply_overrides, load_calendar, load_system
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.connection import Connection
 from tieout.model.errors import TieoutError
@@ -22,6 +22,7 @@ from tieout.model.link import Link
 from tieout.model.settings import Settings
 from tieout.scenarios import pairs
 from tieout.scenarios.credentials import from_environment
+from tieout.scenarios.periods import locks
 from tieout.scenarios.services import find_link
 from tieout.scenarios.sweep import last_sweep, overdue
 from tieout.scenarios.tokens import opened_shelf
@@ -49,6 +50,7 @@ def examine(
         yield from _guarded(f"mappings of {system}", _mappings(settings, link, system))
         yield from _guarded(name, _system(settings, link, name, get, needs))
     yield from _guarded("sweep", _sweep(settings, link))
+    yield from _guarded("fiscal periods", _periods(settings, link))
 
 
 def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -86,6 +88,26 @@ def _sweep(settings: Settings, link: Link) -> Iterator[Finding]:
         when = f"up to {last.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if last else "never"
         promise = f"duplicates are found within {link.sweep_within_hours} h"
         yield Finding(not late, f"{promise}: swept {when}", f"run `tieout sweep {link.name}`" if late else "")
+
+
+def _periods(settings: Settings, link: Link) -> Iterator[Finding]:
+    """The fiscal calendar, and whether our closed periods and the ledger's lock dates (as read last) go together."""
+    calendar = load_calendar(settings.include, link.calendar)
+    engine = connect_store(settings.require_database_url())
+    try:
+        with engine.connect() as conn:
+            found = locks.standing(conn, settings, link, calendar)
+    finally:
+        engine.dispose()
+    yield Finding(True, f"fiscal calendar {calendar.name}. {locks.in_words(found.lock_dates)}")
+    until = max(found.lock_dates.values(), default=None)
+    if wrong := locks.left_open(found.lines, until):
+        yield Finding(False, wrong, "finance sets the ledger's lock date, Tieout never does")
+    if wrong := locks.locked_ahead(until, found.today):
+        yield Finding(False, wrong, "finance sets the ledger's lock date, Tieout never does")
+    # Not wrong: what is dated there waits, or goes into the next open period, as the link says.
+    if told := locks.left_unclosed(found.lines, until):
+        yield Finding(True, told)
 
 
 def _mappings(settings: Settings, link: Link, system: str) -> Iterator[Finding]:

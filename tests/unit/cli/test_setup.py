@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 
 from tests.support.crm_ledger import ledger_connection
 from tests.support.sandbox import SandboxProcess
+from tests.support.standings import closed, locked
 from tests.unit.cli.conftest import SECRET, Command
+from tieout.model.calendar import parse
 from tieout.model.settings import PROJECT
 from tieout.scenarios.demo_doors import CRM_SETUP, Doors
 from tieout.scenarios.ledger_hand import LedgerHand
@@ -21,6 +27,7 @@ Connect = Callable[..., None]
 def test_links_are_listed(command: Command) -> None:
     shown = command("links").stdout
     assert "salesforce_demo" in shown and "xero_demo" in shown and "0 * * * *" in shown
+    assert "fiscal calendar" in shown and "weeks_445" in shown and "calendar_months" in shown
 
 
 def test_the_shipped_mappings_have_no_errors(command: Command) -> None:
@@ -123,6 +130,36 @@ def test_the_doctor_names_the_tax_type_that_is_not_active(
     assert result.exit_code == 65
     bad = [line for line in result.stdout.splitlines() if line.startswith("BAD")]
     assert bad == ["BAD   xero_demo: TaxRates that do not exist or are not active: RROUTPUT"]
+
+
+def test_the_doctor_holds_closed_periods_against_the_ledgers_lock_dates(
+    command: Command, sandbox: SandboxProcess, connect_demo: Connect, engine: Engine
+) -> None:
+    _ready(sandbox)
+    connect_demo(sandbox)
+    months = parse("calendar_months", {"kind": "months"})
+    with engine.connect() as conn:
+        today = conn.execute(sa.text("select (now() at time zone 'Europe/London')::date")).scalar_one()
+    last = months.before(months.period_of(today))
+    assert last is not None
+    assert "fiscal calendar calendar_months. The ledger has no lock date" in command("doctor", "demo").stdout
+    closed(engine, last)
+
+    def bad() -> list[str]:
+        result = command("doctor", "demo")
+        lines = [line.removeprefix("BAD   ") for line in result.stdout.splitlines() if line.startswith("BAD")]
+        assert result.exit_code == (65 if lines else 0)
+        return lines
+
+    (one,) = bad()
+    assert one.startswith(f"{last.label} is closed here, and the ledger is not locked at all")
+    locked(engine, last.last)
+    assert bad() == []
+    # Eleven months before it are open here: no fault, and told.
+    assert re.search(r"ok    11 periods from .* are not closed here", command("doctor", "demo").stdout)
+    locked(engine, today + timedelta(days=1))
+    (one,) = bad()
+    assert one.startswith(f"the ledger is locked up to {today + timedelta(days=1)}, and today is {today}")
 
 
 def test_the_doctor_goes_on_after_what_is_missing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

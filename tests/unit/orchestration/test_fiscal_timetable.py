@@ -185,6 +185,25 @@ def test_what_people_read() -> None:
     assert timetable.description == "After each period of the fiscal calendar weeks, in Europe/London"
 
 
+def test_switched_off_it_has_runs_for_a_backfill_only_and_names_them_alike() -> None:
+    off = FiscalPeriodTimetable(MONTHS, LONDON, by_itself=False, now=lambda: moment("2026-07-15T12:00"))
+    restored = FiscalPeriodTimetable.deserialize(json.loads(json.dumps(off.serialize())))
+    assert restored == off and off != FiscalPeriodTimetable(MONTHS, LONDON) and restored.periodic
+    assert after(off, None, catchup=False) is None
+    assert after(off, MONTHS.period("FY2026-P02"), catchup=False) is None
+    assert runs(restored, "2026-01-01", "2026-02-28") == ["FY2026-P01", "FY2026-P02"]
+    interval = off.interval(MONTHS.period("FY2026-P01"))
+    assert off.infer_manual_data_interval(run_after=moment("2026-02-15")) == interval
+    named = off.generate_run_id(run_type=DagRunType.MANUAL, run_after=moment("2026-02-15"), data_interval=interval)
+    assert named.startswith("manual__FY2026-P01__")
+    assert (
+        off.description
+        == "For each period of the fiscal calendar months, in Europe/London; by backfill or by hand only"
+    )
+    old = {name: value for name, value in off.serialize().items() if name != "by_itself"}
+    assert FiscalPeriodTimetable.deserialize(old).by_itself
+
+
 @pytest.mark.parametrize("calendar", [MONTHS, WEEKS, SHORT])
 def test_it_is_restored_from_json_without_any_file(calendar: Calendar) -> None:
     timetable = FiscalPeriodTimetable(calendar, LONDON)

@@ -16,12 +16,11 @@ from sqlalchemy.engine import Engine
 from tests.support import pages
 from tests.support.delivery import RUN, intent
 from tests.support.pages import as_, token
+from tests.support.standings import closed, locked
 from tieout.delivery import intents
-from tieout.mapping.load import load_system
 from tieout.model.calendar import Calendar, Period, parse
-from tieout.model.settings import load_settings
 from tieout.scenarios.periods.locks import Line, findings
-from tieout.store import audit, periods, staging
+from tieout.store import audit, periods
 
 LINK = "demo"
 MONTHS: Calendar = parse("calendar_months", {"kind": "months"})
@@ -42,21 +41,6 @@ def month(engine: Engine) -> Period:
 def client(engine: Engine, tmp_path: Path) -> Iterator[TestClient]:
     with TestClient(pages.app(engine, tmp_path), follow_redirects=False) as opened:
         yield opened
-
-
-def closed(engine: Engine, month: Period) -> None:
-    with engine.begin() as conn:
-        periods.begin_closing(conn, LINK, month, "petra")
-        periods.close(conn, LINK, month.label, "rex", {"report": 7})
-
-
-def locked(engine: Engine, until: date) -> None:
-    """The ledger's lock date, as an extract stages it."""
-    entity = load_system(load_settings().include / "mappings", "xero")["organisation"].staged_entity()
-    with engine.begin() as conn:
-        staging.ensure(conn, entity)
-    organisation = {"OrganisationID": "org", "BaseCurrency": "GBP", "PeriodLockDate": until.isoformat()}
-    staging.stage(engine, entity, "xero_demo", [[organisation]], RUN)
 
 
 def read(client: TestClient, person: str = "vera", path: str = PAGE) -> str:
@@ -113,18 +97,25 @@ def test_the_ledgers_locks_stand_beside_and_what_differs_is_a_finding(
     assert "is closed here, and the ledger" not in read(client)
 
 
+#: In March.
+TODAY = date(2026, 3, 20)
+
+
 def test_findings_name_one_period_or_the_first_and_the_last() -> None:
     january, february, march = MONTHS.between(date(2026, 1, 1), date(2026, 3, 1))
 
     def line(period: Period, state: str, ledger: str) -> Line:
         return Line(period, state, None, None, ledger, None)
 
-    assert findings([line(january, "closed", "locked"), line(february, "open", "open")], january.last) == []
-    (one,) = findings([line(february, "closed", "partly locked"), line(march, "closing", "open")], date(2026, 2, 14))
+    assert findings([line(january, "closed", "locked"), line(february, "open", "open")], january.last, TODAY) == []
+    until = date(2026, 2, 14)
+    (one,) = findings([line(february, "closed", "partly locked"), line(march, "closing", "open")], until, TODAY)
     assert one.startswith("FY2026-P02 is closed here, and the ledger is locked up to 2026-02-14 only")
     assert one.endswith("set the ledger's lock date to 2026-02-28")
-    (other,) = findings([line(january, "open", "locked"), line(february, "closing", "locked")], february.last)
+    (other,) = findings([line(january, "open", "locked"), line(february, "closing", "locked")], february.last, TODAY)
     assert other.startswith("2 periods from FY2026-P01 to FY2026-P02 are not closed here")
+    (ahead,) = findings([line(march, "open", "partly locked")], TODAY, TODAY)
+    assert ahead.startswith("the ledger is locked up to 2026-03-20, and today is 2026-03-20: nothing dated up to then")
 
 
 def test_who_prepares_begins_and_stops_closing(client: TestClient, engine: Engine, month: Period) -> None:

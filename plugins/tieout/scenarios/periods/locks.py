@@ -81,30 +81,50 @@ def standing(conn: Connection, settings: Settings, link: Link, calendar: Calenda
     waiting = {one.label: one for one in periods.reopenings(conn, link.name, undecided=True)}
     until = max(locks.values(), default=None)
     lines = [_line(period, states.get(period.label), until, waiting) for period in _shown(calendar, today, states)]
-    return Standing(link.name, calendar.name, today, locks, lines, findings(lines, until))
+    return Standing(link.name, calendar.name, today, locks, lines, findings(lines, until, today))
 
 
-def findings(lines: Sequence[Line], until: date | None) -> list[str]:
-    """Where the link's periods and the ledger's lock (up to `until`) say different things.
+def findings(lines: Sequence[Line], until: date | None, today: date) -> list[str]:
+    """Where the link's periods and the ledger's lock (up to `until`) say different things, a sentence each.
 
     Args:
         lines: by first day.
     """
-    found = []
+    found = (left_open(lines, until), left_unclosed(lines, until), locked_ahead(until, today))
+    return [one for one in found if one]
+
+
+def left_open(lines: Sequence[Line], until: date | None) -> str | None:
+    """What is closed here and can still be changed in the ledger."""
     unlocked = [line for line in lines if line.state == "closed" and line.ledger != "locked"]
-    if unlocked:
-        how = "not locked at all" if until is None else f"locked up to {until} only"
-        found.append(
-            f"{_named(unlocked)} closed here, and the ledger is {how}: whoever may enter documents there can still "
-            f"change it; set the ledger's lock date to {unlocked[-1].period.last}"
-        )
-    open_ = [line for line in lines if line.state != "closed" and line.ledger == "locked"]
-    if open_:
-        found.append(
-            f"{_named(open_)} not closed here, and the ledger is locked up to {until}: nothing can be posted there; "
-            "close what is finished, or have the ledger unlocked"
-        )
-    return found
+    if not unlocked:
+        return None
+    how = "not locked at all" if until is None else f"locked up to {until} only"
+    return (
+        f"{_named(unlocked)} closed here, and the ledger is {how}: whoever may enter documents there can still "
+        f"change it; set the ledger's lock date to {unlocked[-1].period.last}"
+    )
+
+
+def left_unclosed(lines: Sequence[Line], until: date | None) -> str | None:
+    """What is locked in the ledger and not closed here."""
+    unclosed = [line for line in lines if line.state != "closed" and line.ledger == "locked"]
+    if not unclosed:
+        return None
+    return (
+        f"{_named(unclosed)} not closed here, and the ledger is locked up to {until}: nothing can be posted there; "
+        "close what is finished, or have the ledger unlocked"
+    )
+
+
+def locked_ahead(until: date | None, today: date) -> str | None:
+    """A lock date that is not past: nothing of today can be posted."""
+    if until is None or until < today:
+        return None
+    return (
+        f"the ledger is locked up to {until}, and today is {today}: nothing dated up to then can be posted; have the "
+        "ledger's lock date set to a day that is past"
+    )
 
 
 def _named(lines: Sequence[Line]) -> str:
