@@ -141,7 +141,7 @@ class QuickBooks:
         return Connection(
             name, "quickbooks", url, "sandbox-client", "sandbox-secret",
             {"token_url": f"{url}/oauth2/v1/tokens/bearer", "allowed_hosts": "127.0.0.1", "realm_id": REALM,
-             "refresh_token": "sandbox-refresh"},
+             "refresh_token": "sandbox-refresh", "calls_per_minute": 0, "calls_per_second": 0},
         )  # fmt: skip
 
     def prepare(self, sandbox: SandboxProcess, connection: Connection, items: Iterable[tuple[str, str]]) -> None:

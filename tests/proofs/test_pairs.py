@@ -66,6 +66,13 @@ class Pair:
         with self.engine.connect() as conn:
             return int(conn.execute(sa.text("select coalesce(sum(sends), 0) from tieout.intent")).scalar_one())
 
+    def reasons(self) -> list[Any]:
+        """Why records wait, and how often."""
+        query = "select stage, reason, count(*), max(message) from tieout.dead_letter group by 1, 2"
+        intents = "select state, reason, count(*), max(message) from tieout.intent group by 1, 2"
+        with self.engine.connect() as conn:
+            return [tuple(row) for one in (query, intents) for row in conn.execute(sa.text(one))]
+
     def reconcile(self, *areas: str) -> list[Mapping[str, Any]]:
         """Ties out; the breaks of these areas."""
         with self.services() as services:
@@ -102,7 +109,7 @@ def test_a_pair_ends_in_the_same_books_and_ties_out(
 
 def _bills_to_the_cent(pair: Pair, folder: Path, expected: Expected) -> None:
     first = pair.run()
-    assert (first["posted"], first["read"]) == (len(expected.orders), len(expected.orders))
+    assert (first["posted"], first["read"]) == (len(expected.orders), len(expected.orders)), pair.reasons()
     invoices = pair.invoices()
     assert not [number for number, count in Counter(one.number for one in invoices).items() if count > 1]
     assert {one.reference: one.net for one in invoices} == expected.orders

@@ -233,7 +233,8 @@ on conflict do nothing
 """
 _TAKEN = """
 select vendor_id, doc_uid from tieout.crosswalk
-where target = %(target)s and (vendor_id = %(vendor_id)s or doc_uid = %(doc_uid)s)
+where target = %(target)s and (doc_uid = %(doc_uid)s or (vendor_id = %(vendor_id)s
+    and entity = (select entity from tieout.intent where intent_id = %(id)s)))
 """
 # Uncertain sends before the refusal were settled by a look-up that found nothing after their quiet period.
 _MAY_TRY = f"""

@@ -103,8 +103,10 @@ on conflict do nothing
 returning doc_uid
 """
 _CROSSED = """
-select vendor_id, doc_uid from tieout.crosswalk
-where target = %(target)s and (vendor_id = any(%(vendor_ids)s) or doc_uid = any(%(uids)s))
+select c.vendor_id, c.doc_uid from tieout.crosswalk c
+where c.target = %(target)s and (c.doc_uid = any(%(uids)s) or exists (
+    select from unnest(%(id)b::bigint[], %(vendor_ids)b::text[]) as t(intent_id, vendor_id)
+    join tieout.intent i using (intent_id) where t.vendor_id = c.vendor_id and i.entity = c.entity))
 """
 
 
@@ -129,6 +131,7 @@ def _cross(conn: Connection, outcomes: list[Outcome], journal: Journal) -> list[
         return outcomes
     values = {
         "target": journal.target,
+        "id": [each.claimed.intent_id for each in left],
         "vendor_ids": [each.verdict.vendor_id for each in left],
         "uids": [each.claimed.doc_uid for each in left],
     }

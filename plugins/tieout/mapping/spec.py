@@ -151,6 +151,14 @@ class Mapping(_Part):
             return [str(word) for word in meant]
         return [word for word, value in spec.settings.get("values", {}).items() if value in meant]
 
+    def is_sql(self, field: str, *meant: Scalar, table: str) -> str:
+        """SQL: the common field of a staged row of `table` is one of these words. Raises as `words`."""
+        constant = self.read[field].value
+        if constant is not None:
+            return "true" if constant in meant else "false"
+        listed = ", ".join("'" + word.replace("'", "''") + "'" for word in self.words(field, *meant))
+        return f"{table}.{self.read[field].source[0]} in ({listed or 'null'})"
+
     def ids_sql(self, field: str) -> str:
         """SQL of a text array: what a staged row has in a field that names other records, none, one or, with `each`,
         several. Names come from the mapping alone.

@@ -120,6 +120,7 @@ class Rules:
         today: the run's day in the link's time zone: the date of credit notes.
         closed: the link's closed periods, by first day; nothing may be dated in them either.
         line_discounts: whether the ledger's lines take a percentage.
+        unrated: active tax types whose rate the ledger keeps to itself.
     """
 
     link: Link
@@ -131,6 +132,7 @@ class Rules:
     today: date
     closed: tuple[Closed, ...] = ()
     line_discounts: bool = True
+    unrated: frozenset[str] = frozenset()
 
 
 def bill(
@@ -384,7 +386,7 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
 
 def _tax(net: int, tax_type: str, currency: str, rules: Rules) -> int | None:
     """The ledger computes the tax; only where it would come to fractions of the smallest coin is it given."""
-    if exponent(currency) >= LEDGER_DECIMALS:
+    if exponent(currency) >= LEDGER_DECIMALS or tax_type in rules.unrated:
         return None
     return int(tax_minor(net, rules.tax_rates[tax_type]))
 
@@ -407,7 +409,7 @@ def _product(code: str | None, rules: Rules) -> str | Hold | None:
 def _tax_code(code: str | None, rules: Rules) -> str | Hold:
     named = code or rules.link.policies.default_tax_code
     tax_type = rules.link.tax_codes.get(named or "")
-    if tax_type is not None and tax_type in rules.tax_rates:
+    if tax_type is not None and (tax_type in rules.tax_rates or tax_type in rules.unrated):
         return tax_type
     return Hold(
         "unknown_tax_code", f"tax code {named!r} has no counterpart in the ledger",

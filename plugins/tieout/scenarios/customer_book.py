@@ -196,13 +196,14 @@ class CustomerBook:
         for rejection in rejections:
             parties[rejection.source_id] = hold_of(rejection)
         names = {str(row["name"]).casefold(): str(row["account_id"]) for row in self._customers if row.get("name")}
-        for planned in native.to_dict("records"):
-            account_id = str(planned["_key"])
-            other = names.setdefault(str(planned["Name"]).casefold(), account_id)
+        mapping = services.ledger.mappings["account"]
+        field = next(field for field, spec in mapping.write.items() if spec.source[:1] == ("name",))
+        for account_id, name in zip(native["_key"].astype(str), native[field].astype(str), strict=True):
+            other = names.setdefault(name.casefold(), account_id)
             if other != account_id:
                 parties[account_id] = Hold(
-                    "customer_name_taken", f"after mapping its name is {planned['Name']!r}, which {other} has already",
-                    "a name of its own", str(planned["Name"]), "tell the two apart in the CRM, or approve the customer",
+                    "customer_name_taken", f"after mapping its name is {name!r}, which {other} has already",
+                    "a name of its own", name, "tell the two apart in the CRM, or approve the customer",
                 )  # fmt: skip
         good = native[~native["_key"].isin(list(parties))]
         frozen = {str(note.source_id): note.message for note in notes}

@@ -125,8 +125,11 @@ def close_mended(conn: Connection, services: Services) -> None:
         rows = common_rows(services, services.ledger, entity, ids=ids)[0]
         live = {row["_source_id"] for row in rows if row["standing"] != VOID}
         named = conn.execute(
-            text("select vendor_id from tieout.crosswalk where target = :target and vendor_id = any(:ids)"),
-            {"target": services.ledger.name, "ids": sorted(live)},
+            text(
+                "select vendor_id from tieout.crosswalk where target = :target and vendor_id = any(:ids) "
+                "and entity = :entity"
+            ),
+            {"target": services.ledger.name, "ids": sorted(live), "entity": entity},
         ).scalars()
         mended = sorted(ids - (live - set(named)))
         dead_letters.close_mended(

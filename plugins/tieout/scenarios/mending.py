@@ -119,7 +119,10 @@ class _Seen:
 
     def linked(self, ids: Sequence[str]) -> set[str]:
         """Those of the ledger's documents that stand for a record already."""
-        return self._ids("select vendor_id from tieout.crosswalk where target = :target and vendor_id = any(:ids)", ids)
+        return self._ids(
+            "select vendor_id from tieout.crosswalk where target = :target and vendor_id = any(:ids) "
+            "and entity in ('invoice', 'credit_memo', 'payment')", ids,
+        )  # fmt: skip
 
     def _ids(self, query: str, ids: Sequence[str]) -> set[str]:
         with self.services.engine.connect() as conn:

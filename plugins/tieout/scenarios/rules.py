@@ -26,15 +26,13 @@ def load_rules(services: Services) -> Rules:
         now: datetime = conn.execute(text("select now()")).scalar_one()
         closed = closed_periods(conn, link.name)
         locks = lock_dates(conn, ledger.name, ledger.mappings["organisation"])
+    active = [row for row in rates if row.get("status") in (None, ACTIVE)]
     return Rules(
         link=link,
         items={row["code"]: row["product_id"] for row in items if row.get("code")},
         currencies=frozenset(row["code"] for row in currencies if row.get("code")),
-        tax_rates={
-            row["tax_code"]: row["rate_percent"]
-            for row in rates
-            if row.get("status") in (None, ACTIVE) and row.get("rate_percent") is not None
-        },
+        tax_rates={row["tax_code"]: row["rate_percent"] for row in active if row.get("rate_percent") is not None},
+        unrated=frozenset(row["tax_code"] for row in active if row.get("rate_percent") is None),
         aliases=approved,
         locked_until=max(locks.values(), default=None),
         today=now.astimezone(ZoneInfo(link.time_zone)).date(),
@@ -57,7 +55,10 @@ def lock_dates(conn: Connection, connection: str, organisation: Mapping) -> dict
     table = f"staging.{organisation.staged_entity().table}"
     if conn.execute(text("select to_regclass(:name)"), {"name": table}).scalar_one() is None:
         return {}
-    columns = ", ".join(f"max({organisation.read[name].source[0]}) as {name}" for name in LOCK_DATES)
+    named = [name for name in LOCK_DATES if name in organisation.read]
+    if not named:
+        return {}
+    columns = ", ".join(f"max({organisation.read[name].source[0]}) as {name}" for name in named)
     query = text(f"select {columns} from {table} where _connection = :connection and not _deleted")  # noqa: S608
     row = conn.execute(query, {"connection": connection}).one()
     return {name: day for name, day in row._mapping.items() if day is not None}

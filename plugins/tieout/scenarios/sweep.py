@@ -152,9 +152,10 @@ def _unnamed(conn: Connection, services: Services, entity: str, after: int, upto
             f"select s._source_id, s._version from staging.{table} s where s._connection = :connection "  # noqa: S608
             # The scalar subquery goes by the index; as an anti-join the whole crosswalk may be read for a few rows.
             "and s._version > :after and s._version <= :upto and not s._deleted and (select c.doc_uid "
-            "from tieout.crosswalk c where c.target = :connection and c.vendor_id = s._source_id) is null"
+            "from tieout.crosswalk c where c.target = :connection and c.vendor_id = s._source_id "
+            "and c.entity = :entity) is null"
         ),
-        {"connection": services.ledger.name, "after": after, "upto": upto},
+        {"connection": services.ledger.name, "after": after, "upto": upto, "entity": entity},
     )
     return {row._source_id: row._version for row in rows}
 

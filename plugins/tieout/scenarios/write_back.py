@@ -168,7 +168,8 @@ def _raised_by_hand(services: Services) -> list[Fact]:
     """Sales invoices that finance raised in the ledger for customers that the CRM knows."""
     mapping = services.ledger.mappings["invoice"]
     table = mapping.staged_entity().table
-    kind, customer, number = (mapping.read[name].source[0] for name in ("kind", "customer_id", "number"))
+    customer, number = (mapping.read[name].source[0] for name in ("customer_id", "number"))
+    of_sales = mapping.is_sql("kind", "invoice", table="s")
     with services.engine.connect() as conn:
         join_whole_tables(conn)
         rows = conn.execute(
@@ -184,7 +185,7 @@ def _raised_by_hand(services: Services) -> list[Fact]:
                 left join tieout.intent shown on shown.target = :crm and shown.kind = 'write_back'
                     and shown.source = :ledger and shown.source_object = :object and shown.source_id = s._source_id
                     and shown.revision = 1
-                where s._connection = :ledger and s.{kind} = 'ACCREC' and not s._deleted
+                where s._connection = :ledger and {of_sales} and not s._deleted
                   and (s._version > :after or shown.intent_id is null)
                   and not exists (select from ours where ours.vendor_id = s._source_id)
                   and not exists (select from ours where ours.natural_key = s.{number})

@@ -129,7 +129,10 @@ def _in_the_way(conn: Connection, wanted: NewLink) -> Link:
         sa.select(*_COLUMNS)
         .where(
             crosswalk.c.target == wanted.target,
-            sa.or_(crosswalk.c.vendor_id == wanted.vendor_id, crosswalk.c.doc_uid == wanted.doc_uid),
+            sa.or_(
+                sa.and_(crosswalk.c.vendor_id == wanted.vendor_id, crosswalk.c.entity == wanted.entity),
+                crosswalk.c.doc_uid == wanted.doc_uid,
+            ),
         )
         .limit(1)
     ).one()

@@ -91,7 +91,7 @@ crosswalk = Table(
     Column("evidence", JSONB, nullable=False, server_default=text("'{}'")),
     Column("decided_by", Text),
     _now("created_at"),
-    UniqueConstraint("target", "vendor_id", name="crosswalk_vendor"),
+    UniqueConstraint("target", "vendor_id", "entity", name="crosswalk_vendor"),
     UniqueConstraint("target", "doc_uid", name="crosswalk_doc"),
     Index("crosswalk_source", "source", "source_object", "source_id"),
 )

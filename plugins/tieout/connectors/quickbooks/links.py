@@ -24,6 +24,8 @@ from tieout.connectors.base import Record
 from tieout.connectors.comparing import number_of
 from tieout.connectors.quickbooks.operations import is_void
 
+#: Entities that the connector completes.
+LINKED = ("Invoice", "CreditMemo", "Payment")
 #: Reads Payments by their ids.
 Payments = Callable[[Sequence[str]], Iterable[Record]]
 _ZERO = Decimal(0)

@@ -14,7 +14,7 @@ from typing import Any
 from tieout.connectors.base import Page, Record
 from tieout.connectors.pages_by_time import OVERLAP, Dated, Item, in_order, of_days, until_settled
 from tieout.connectors.quickbooks import settings
-from tieout.connectors.quickbooks.links import with_links
+from tieout.connectors.quickbooks.links import LINKED, with_links
 from tieout.connectors.quickbooks.query import PAGE_SIZE, STAMP, among, at, on, quoted, select
 from tieout.connectors.quickbooks.sign_in import QuickBooksSession
 from tieout.connectors.wire import chunks
@@ -28,7 +28,6 @@ OBJECTS = (*TOLD, "TaxCode", "TaxRate", "CompanyCurrency", "Term", "ExchangeRate
 DATED = ("Invoice", "CreditMemo", "Payment", "RefundReceipt", "SalesReceipt")
 CDC_DAYS = 30  # how far back change data capture goes
 CDC_MOST = 1000  # objects of one answer
-_LINKED = ("Invoice", "CreditMemo", "Payment")
 
 
 def known(entity: StagedEntity) -> str:
@@ -92,7 +91,7 @@ def _items(entity: StagedEntity, found: Sequence[Record]) -> list[Item]:
 
 def _finished(session: QuickBooksSession, obj: str, records: Sequence[Record]) -> Sequence[Record]:
     """The records with what stands only in their payments."""
-    if obj not in _LINKED:
+    if obj not in LINKED:
         return records
     return with_links(obj, list(records), lambda ids: by_ids(session, "Payment", ids))
 

@@ -87,6 +87,8 @@ def _tax_codes(session: QuickBooksSession) -> list[Record]:
     rates = {str(one.get("Id")): number_of(one.get("RateValue")) for one in every(session, "TaxRate")}
     found: list[Record] = [{**one, "SalesRate": _rate(one, rates)} for one in every(session, "TaxCode")]
     if company(session)["Country"] in ("US", "USA"):
+        # What bears no tax bears none of 0 percent; of TAX the rate is Intuit's own.
+        found = [{**one, "SalesRate": Decimal(0)} if one.get("Id") == "NON" else one for one in found]
         there = {str(one.get("Id")) for one in found}
         found += [one for one in _US if one["Id"] not in there]
     return found

@@ -14,6 +14,7 @@ from tieout.connectors import exact_json
 from tieout.connectors.answers import all_of, answered, body_object, unsent
 from tieout.connectors.base import Answer, Operation, Request
 from tieout.connectors.http import Reply
+from tieout.connectors.quickbooks.links import LINKED, with_links
 from tieout.connectors.quickbooks.operations import SHAPES, VOIDS, Shape, is_void, key_of
 from tieout.connectors.quickbooks.query import among, select
 from tieout.connectors.quickbooks.reasons import NOT_FOUND, OTHER, STALE, THROTTLED_WAIT, FaultSeen, fault_in
@@ -193,7 +194,8 @@ def _answer(shape: Shape, request: Request, element: Mapping[str, Any], status: 
         "applied",
         vendor_id=str(record["Id"]),
         number=str(number) if number else None,
-        content=record,
+        # As reading gives it: what has just been written is settled by nothing yet.
+        content=with_links(shape.object, [record], lambda _: ())[0] if shape.object in LINKED else record,
         http_status=status,
     )
 

@@ -24,8 +24,13 @@ def disagreements(services: Services, credits: Sequence[str]) -> dict[str, tuple
     ledger = services.ledger
     invoice = ledger.mappings["invoice"]
     number, customer, credited = (_column(invoice, name) for name in ("number", "customer_id", "credited_minor"))
-    sales, live = _is(invoice, "kind", "invoice"), _is(invoice, "standing", DRAFT, OPEN, SETTLED)
-    applied = " union all ".join(_applied(ledger.mappings[entity]) for entity in credits)
+    sales, live = (
+        invoice.is_sql(name, *words, table="i")
+        for name, words in (("kind", ("invoice",)), ("standing", (DRAFT, OPEN, SETTLED)))
+    )
+    # Some ledgers say of a kind of credit only what is left of it.
+    told = [one for one in (ledger.mappings[entity] for entity in credits) if "allocated_to" in one.read]
+    applied = " union all ".join(_applied(one) for one in told)
     with services.engine.connect() as conn:
         found = conn.execute(
             text(
@@ -60,16 +65,7 @@ def _applied(mapping: EntityMapping) -> str:
         from staging.{mapping.staged_entity().table} c
         cross join lateral jsonb_array_elements(case jsonb_typeof(c.{column}) when 'array' then c.{column} end) a
         where c._connection = :ledger and not c._deleted
-            and {_is(mapping, "standing", DRAFT, OPEN, SETTLED, table="c")}"""  # noqa: S608 - names come from the mapping
-
-
-def _is(mapping: EntityMapping, field: str, *words: str, table: str = "i") -> str:
-    """SQL: the record's common field is one of these words."""
-    constant = mapping.read[field].value
-    if constant is not None:
-        return "true" if constant in words else "false"
-    listed = ", ".join("'" + word.replace("'", "''") + "'" for word in mapping.words(field, *words))
-    return f"{table}.{_column(mapping, field)} in ({listed})"
+            and {mapping.is_sql("standing", DRAFT, OPEN, SETTLED, table="c")}"""  # noqa: S608 - names come from the mapping
 
 
 def _path(mapping: EntityMapping, field: str) -> str:

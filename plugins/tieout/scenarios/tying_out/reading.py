@@ -97,6 +97,7 @@ class Books:
         """Documents of the ledger that belong to another link."""
         frame = self._query(
             "select vendor_id from tieout.crosswalk where target = :ledger and link <> :link "  # noqa: S608 - as above
+            "and entity <> 'account' "
             f"and created_at <= :known_at {self._only}"
         )
         return frozenset(frame["vendor_id"])
