@@ -30,9 +30,7 @@ class QuickBooks:
         self.realm = realm
         self.token = token
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        self.http = httpx.Client(
-            base_url=f"{sandbox.url}/quickbooks/v3/company/{realm}/", headers=headers, timeout=30
-        )
+        self.http = httpx.Client(base_url=f"{sandbox.url}/quickbooks/v3/company/{realm}/", headers=headers, timeout=30)
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
         content = None if body is None else json.dumps(body, default=str)

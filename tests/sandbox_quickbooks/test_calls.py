@@ -26,7 +26,11 @@ def test_refresh_tokens_rotate(us: QuickBooks) -> None:
     assert fresh_tokens(us.sandbox, issued["refresh_token"]).status_code == 200
     us.sandbox.settings("quickbooks", clock_offset_seconds=7200)
     status, answer = us.call("GET", "preferences")
-    assert (status, answer["Fault"]["Error"][0]["code"], answer["Fault"]["type"]) == (401, "3200", "AuthenticationFault")
+    assert (status, answer["Fault"]["Error"][0]["code"], answer["Fault"]["type"]) == (
+        401,
+        "3200",
+        "AuthenticationFault",
+    )
 
 
 def test_queries(us: QuickBooks) -> None:
@@ -62,7 +66,17 @@ def test_queries(us: QuickBooks) -> None:
 
 def test_all_entities_can_be_queried(us: QuickBooks, gb: QuickBooks) -> None:
     for company in (us, gb):
-        for name in ("Account", "TaxCode", "TaxRate", "Term", "CompanyCurrency", "ExchangeRate", "CompanyInfo", "Preferences", "Item"):
+        for name in (
+            "Account",
+            "TaxCode",
+            "TaxRate",
+            "Term",
+            "CompanyCurrency",
+            "ExchangeRate",
+            "CompanyInfo",
+            "Preferences",
+            "Item",
+        ):
             assert company.query(f"select * from {name}")[name], name
         assert company.get(f"companyinfo/{company.realm}")["CompanyInfo"]["CompanyName"]
         assert company.get("exchangerate", sourcecurrencycode="EUR")["ExchangeRate"]["Rate"] > 0
@@ -114,9 +128,14 @@ def test_change_data_capture(us: QuickBooks) -> None:
     kept, gone = us.document("Invoice", ann), us.document("Invoice", ann)
     us.write("Invoice", {"Id": gone["Id"], "SyncToken": "0"}, operation="delete")
     since = kept["MetaData"]["LastUpdatedTime"]
-    customers, invoices = us.get("cdc", entities="Customer,Invoice", changedSince=since)["CDCResponse"][0]["QueryResponse"]
+    customers, invoices = us.get("cdc", entities="Customer,Invoice", changedSince=since)["CDCResponse"][0][
+        "QueryResponse"
+    ]
     assert [row["Id"] for row in customers["Customer"]] == [ann["Id"]]
-    assert [(row["Id"], row.get("status")) for row in invoices["Invoice"]] == [(kept["Id"], None), (gone["Id"], "Deleted")]
+    assert [(row["Id"], row.get("status")) for row in invoices["Invoice"]] == [
+        (kept["Id"], None),
+        (gone["Id"], "Deleted"),
+    ]
     us.sandbox.settings("quickbooks", cdc_objects=2)
     parts = us.get("cdc", entities="Customer,Invoice", changedSince=since)["CDCResponse"][0]["QueryResponse"]
     assert [part.get("maxResults") for part in parts] == [1, 1]

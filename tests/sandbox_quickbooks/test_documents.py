@@ -34,7 +34,9 @@ def test_tax_codes_by_line(gb: QuickBooks) -> None:
     ann = gb.customer()
     lines = [line("100.00", "2"), line("10.00", "3"), line("5.00", "4")]
     assert gb.document("Invoice", ann, *lines)["TotalAmt"] == Decimal("135.50")
-    inclusive = gb.document("Invoice", ann, line("83.33", "2", TaxInclusiveAmt="100"), GlobalTaxCalculation="TaxInclusive")
+    inclusive = gb.document(
+        "Invoice", ann, line("83.33", "2", TaxInclusiveAmt="100"), GlobalTaxCalculation="TaxInclusive"
+    )
     assert inclusive["TotalAmt"] == 100
     none = gb.document("Invoice", ann, line("7.00", None), GlobalTaxCalculation="NotApplicable")
     assert none["TotalAmt"] == 7
