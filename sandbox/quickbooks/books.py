@@ -183,7 +183,7 @@ class Books:
         return {self.home} | {record["Code"] for record in self.table("CompanyCurrency").values() if record["Active"]}
 
     def day_rate(self, currency: str, day: str) -> Decimal | None:
-        """Home units for one unit of the currency: the rate set for the day or the last before it, else the setting's."""
+        """Home units for one unit: as set for the day or the last before it, else the setting's."""
         if currency == self.home:
             return Decimal(1)
         kept = self.rates.get(currency)

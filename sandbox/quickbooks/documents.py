@@ -1,4 +1,4 @@
-"""Invoices, credit memos and refund receipts: made, changed, voided, deleted, with what follows for balances and stock."""
+"""Invoices, credit memos and refund receipts: made, changed, voided, deleted; balances and stock follow."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _head(
         if len(number) > MAX_NUMBER:
             raise too_long("DocNumber", MAX_NUMBER, len(number))
         known = books.equal[entity]["DocNumber"].first(number.lower())
-        same = known is None or (old is not None and known["Id"] == old["Id"])
+        same = old is not None and old.get("DocNumber") == number
         if known is not None and not same and books.company("warn_duplicate_numbers") and not allow_duplicate:
             raise duplicate_number(number, entity, known["Id"])
         head["DocNumber"] = number
@@ -98,7 +98,7 @@ def _left(entity: str, left: Decimal, rate: Decimal) -> Record:
 
 def _put(books: Books, entity: str, record: Record, old: Record | None, kept_lines: document_lines.Lines) -> Record:
     sign = -1 if entity != "Invoice" else 1
-    moves = {}
+    moves: dict[str, Decimal] = {}
     for part in kept_lines.parts:
         if part.item["Type"] == "Inventory":
             moves[part.item["Id"]] = moves.get(part.item["Id"], Decimal(0)) - sign * part.quantity

@@ -195,7 +195,9 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "any*": "CustomExtensions",
     },
     "SalesItemLineDetail": {
-        "ReferenceType": "ItemRef ClassRef PriceLevelRef ItemAccountRef InventorySiteRef TaxCodeRef TaxClassificationRef",
+        "ReferenceType": (
+            "ItemRef ClassRef PriceLevelRef ItemAccountRef InventorySiteRef TaxCodeRef TaxClassificationRef"
+        ),
         "decimal": ("UnitPrice UnitCostPrice RatePercent Qty TaxInclusiveAmt DiscountRate DiscountAmt RetainageAmount"),
         "any": "MarkupInfo UOMRef SalesItemLineDetailEx",
         "date": "ServiceDate",

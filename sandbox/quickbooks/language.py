@@ -1,4 +1,4 @@
-"""Intuit's query language: its grammar and the tree made of it. AND only; no OR, no brackets, no joins, as with Intuit."""
+"""Intuit's query language: its grammar and the tree made of it. AND only; no OR, no brackets, no joins."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Query:
 class _Builder(Transformer[Any, Query]):
     def query(self, children: list[Any]) -> Query:
         entity = next(one for one in children if isinstance(one, Token) and one.type == "NAME")
-        clauses = dict(one for one in children if isinstance(one, tuple))
+        clauses: dict[str, Any] = dict(one for one in children if isinstance(one, tuple))
         fields = tuple(str(one) for one in children if type(one) is str)
         return Query(str(entity), fields, **clauses)
 

@@ -16,7 +16,7 @@ DEFAULT_ITEM = "1"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One line that sells: `code` is the id of its tax code, `net` its amount without tax in the document's currency."""
+    """One line that sells: `code` is its tax code's id, `net` its amount without tax in the document's currency."""
 
     line: Record
     item: Record

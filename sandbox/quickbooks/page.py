@@ -41,7 +41,7 @@ def _table(books: Books, entity: str, fields: Sequence[str]) -> str:
     head = "".join(f"<th>{field}</th>" for field in fields)
     rows = "".join(
         f"<tr>{''.join(f'<td>{_cell(table[id_], field)}</td>' for field in fields)}</tr>"
-        for id_ in islice(reversed(table.keys()), MAX_ROWS)
+        for id_ in islice(reversed(list(table.keys())), MAX_ROWS)
     )
     return f"<h2>{entity} ({len(table)})</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 

@@ -72,7 +72,7 @@ def opening(books: Books, item: Record) -> None:
 
 
 def trial_balance(books: Books, query: Mapping[str, str]) -> dict[str, Any]:
-    """reports/TrialBalance: balance sheet accounts up to end_date, income and expense since start_date. Raises Refused."""
+    """Balance sheet accounts up to end_date, income and expense since start_date. Raises Refused."""
     end = read_date(query.get("end_date", ""), "end_date") or books.today()
     start = read_date(query.get("start_date", ""), "start_date") or f"{end[:4]}-01-01"
     accounts = books.table("Account")
@@ -85,7 +85,8 @@ def trial_balance(books: Books, query: Mapping[str, str]) -> dict[str, Any]:
             earlier = posting["date"] < start and accounts[account]["Classification"] in ("Revenue", "Expense")
             key = retained if earlier else account
             sums[key] = sums.get(key, ZERO) + amount
-    rows, debit, credit = [], ZERO, ZERO
+    rows: list[Record] = []
+    debit = credit = ZERO
     for id_, account in accounts.items():
         amount = sums.get(id_, ZERO)
         if amount:
@@ -95,7 +96,7 @@ def trial_balance(books: Books, query: Mapping[str, str]) -> dict[str, Any]:
     rows.append({"Summary": {"ColData": total}, "type": "Section", "group": "GrandTotal"})
     columns = [{"ColTitle": "", "ColType": "Account"}]
     columns += [{"ColTitle": title, "ColType": "Money"} for title in ("Debit", "Credit")]
-    header = {
+    header: Record = {
         "Time": books.local(books.now()), "ReportName": "TrialBalance", "ReportBasis": "Accrual",
         "StartPeriod": start, "EndPeriod": end, "SummarizeColumnsBy": "Total", "Currency": books.home,
         "Option": [{"Name": "NoReportData", "Value": str(not sums).lower()}],

@@ -145,7 +145,8 @@ def _candidates(books: Books, entity: str, query: Query) -> tuple[Iterable[Recor
             places = index_.span(low, high)
             ids = index_.ids(places[::-1] if down else places)
             return (table[id_] for id_ in ids), [(field, down)]
-    ids = reversed(table.keys()) if entity in TRANSACTIONS else iter(table.keys())
+    everything = ordered["Id"].span(None, None)
+    ids = ordered["Id"].ids(everything[::-1] if entity in TRANSACTIONS else everything)
     return (table[id_] for id_ in ids), []
 
 

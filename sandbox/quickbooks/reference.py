@@ -40,7 +40,7 @@ def refresh(books: Books, entity: str) -> None:
     wanted = dict(us_rates(books).items())
     table = books.table("TaxRate")
     kept = {record["Name"]: record["RateValue"] for record in table.values()}
-    if kept == {name: value for name, value in wanted.values()}:
+    if kept == dict(wanted.values()):
         return
     with books.state.transaction():
         for id_ in list(table.keys()):

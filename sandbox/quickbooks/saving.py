@@ -24,7 +24,7 @@ WRITABLE = (*_DOCUMENTS, "Payment", *_BUILDERS, "ExchangeRate")
 
 
 def write(books: Books, entity: str, operation: str, body: Any, options: str = "") -> Record:
-    """One write; the answer's object. `options` are `include` of the URL and `optionsData` of a batch. Raises Refused."""
+    """One write; the answer's object. `options`: `include` of the URL, `optionsData` of a batch. Raises Refused."""
     if entity not in WRITABLE:
         raise unknown_operation(f"{operation or 'create'} of {entity}")
     if not isinstance(body, dict):
@@ -42,14 +42,14 @@ def write(books: Books, entity: str, operation: str, body: Any, options: str = "
     given = typed(entity, body)
     if operation == "update" and not given.get("Id"):
         raise missing("Id")
-    old = _old(books, entity, given) if given.get("Id") and operation != "create" else None
+    known = _old(books, entity, given) if given.get("Id") and operation != "create" else None
     sent = set(given)
     given = {key: value for key, value in given.items() if key not in (*_SERVERS, "Id")}
-    if old is not None and body.get("sparse") in (True, "true"):
-        given = {key: value for key, value in old.items() if key not in _SERVERS and key[0] != "_"} | given
+    if known is not None and body.get("sparse") in (True, "true"):
+        given = {key: value for key, value in known.items() if key not in _SERVERS and key[0] != "_"} | given
     else:
         sent |= {"Line"}
-    return books.view(_save(books, entity, given, old, sent, "allowduplicatedocnum" in options.split(",")))
+    return books.view(_save(books, entity, given, known, sent, "allowduplicatedocnum" in options.split(",")))
 
 
 def _save(books: Books, entity: str, given: Record, old: Record | None, sent: set[str], allow: bool) -> Record:

@@ -62,8 +62,9 @@ def _company(books: Books) -> None:
         if code != books.home:
             put("CompanyCurrency", {"Code": code, "Name": currency_ref(code)["name"], "Active": True})
     income = {"value": "1", "name": "Services"}
-    put("Item", {"Name": "Services", "FullyQualifiedName": "Services", "Type": "Service", "Active": True,
-                 "Taxable": False, "UnitPrice": Decimal(0), "IncomeAccountRef": income, "TrackQtyOnHand": False})  # fmt: skip
+    item: Record = {"Name": "Services", "FullyQualifiedName": "Services", "Type": "Service", "Active": True}
+    item |= {"Taxable": False, "UnitPrice": Decimal(0), "IncomeAccountRef": income, "TrackQtyOnHand": False}
+    put("Item", item)
     if books.is_us:
         reference.refresh(books, "TaxRate")
         rates = list(reference.us_rates(books))

@@ -69,7 +69,7 @@ def setting(state: State, name: str) -> Any:
 
 
 def check_settings(state: State, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The changes with `companies` (each one too), `limits` and `clients` merged into what is set. Raises ValueError."""
+    """The changes with `companies` (and each one), `limits`, `clients` merged into what is set. Raises ValueError."""
     checked: dict[str, Any] = {}
     for name, value in changes.items():
         if name not in DEFAULTS:

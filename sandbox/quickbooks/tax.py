@@ -99,10 +99,10 @@ def _by_codes(books: Books, lines: Lines, inclusive: bool) -> list[Share]:
             bases[rate_id] = bases.get(rate_id, ZERO) + net
             if inclusive:
                 gross[rate_id] = gross.get(rate_id, ZERO) + _gross(part, percents[rate_id]) - (part.net - net)
-    return [
-        Share(id_, percents[id_], base, gross[id_] - base if inclusive and not lines.discount else cents(base * percents[id_] / 100))
-        for id_, base in bases.items()
-    ]  # fmt: skip
+    taxes = {id_: cents(base * percents[id_] / 100) for id_, base in bases.items()}
+    if inclusive and not lines.discount:
+        taxes = {id_: gross[id_] - base for id_, base in bases.items()}
+    return [Share(id_, percents[id_], base, taxes[id_]) for id_, base in bases.items()]
 
 
 def _gross(part: Part, percent: Decimal) -> Decimal:

@@ -1,4 +1,4 @@
-"""Notifications of changes to a URL in the settings, signed as Intuit signs them. They go out after the answer, once."""
+"""Notifications of changes to a URL in the settings, signed as Intuit signs them; after the answer, and once."""
 
 from __future__ import annotations
 
