@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.connectors.vendors import LONG_AGO, Salesforce, Xero, _post, _spell
+from tests.connectors.vendor_salesforce import Salesforce
+from tests.connectors.vendor_xero import Xero
+from tests.connectors.vendors import LONG_AGO, post, spell
 from tests.connectors.wires import Time, entity
 from tests.support.sandbox import SandboxProcess
 from tieout.connectors.base import Connector, Page
@@ -46,7 +48,7 @@ class Orders:
         self.connector = self._vendor.connector()
 
     def put(self, days: list[date]) -> list[str]:
-        found: list[str] = _post(
+        found: list[str] = post(
             f"{self._vendor.root}/_sandbox/raw/Order",
             {"records": [{"AccountId": self._account, "EffectiveDate": day.isoformat(), "Status": "Draft"}
                          for day in days]},
@@ -54,11 +56,11 @@ class Orders:
         return found
 
     def move(self, id_: str, day: date) -> None:
-        _post(f"{self._vendor.root}/_sandbox/raw/Order", {"Id": id_, "EffectiveDate": day.isoformat()})
+        post(f"{self._vendor.root}/_sandbox/raw/Order", {"Id": id_, "EffectiveDate": day.isoformat()})
 
     def lines(self, orders: list[str]) -> list[str]:
         records = [{"OrderId": order, "Quantity": 1, "UnitPrice": 2} for order in orders]
-        found: list[str] = _post(f"{self._vendor.root}/_sandbox/raw/OrderItem", {"records": records})["ids"]
+        found: list[str] = post(f"{self._vendor.root}/_sandbox/raw/OrderItem", {"records": records})["ids"]
         return found
 
 
@@ -79,16 +81,16 @@ class Invoices:
             {"InvoiceNumber": f"D-{len(self._made) + n}", "Type": "ACCREC", "Contact": {"ContactID": self._contact},
              "Date": day.isoformat(), "Status": "DRAFT", "LineAmountTypes": "Exclusive", "CurrencyCode": "GBP",
              "LineItems": [], "Total": Decimal(1), "SubTotal": Decimal(1), "TotalTax": Decimal(0),
-             "UpdatedDateUTC": f"{_spell(LONG_AGO + timedelta(days=n % 3))}Z"}
+             "UpdatedDateUTC": f"{spell(LONG_AGO + timedelta(days=n % 3))}Z"}
             for n, day in enumerate(days)
         ]  # fmt: skip
-        found: list[str] = _post(f"{self._vendor.root}/_sandbox/raw/Invoices", records)["ids"]
+        found: list[str] = post(f"{self._vendor.root}/_sandbox/raw/Invoices", records)["ids"]
         self._made |= dict(zip(found, records, strict=True))
         return found
 
     def move(self, id_: str, day: date) -> None:
         record = self._made[id_] | {"InvoiceID": id_, "Date": day.isoformat()}
-        _post(f"{self._vendor.root}/_sandbox/raw/Invoices", [record])
+        post(f"{self._vendor.root}/_sandbox/raw/Invoices", [record])
 
 
 @pytest.fixture(params=[Orders, Invoices], ids=["salesforce", "xero"])

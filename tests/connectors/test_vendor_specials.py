@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.connectors.vendors import LONG_AGO, Salesforce, Xero, spread
+from tests.connectors.vendor_salesforce import Salesforce
+from tests.connectors.vendor_xero import Xero
+from tests.connectors.vendors import LONG_AGO, spread
 from tests.connectors.wires import Time, entity, item
 from tests.support.crm_ledger import ledger_connection
 from tests.support.sandbox import SandboxProcess

@@ -1,17 +1,23 @@
-"""The two sandboxes as the conformance suite sees them: the same questions, asked of each vendor's own records."""
+"""What the standard suite asks of a system's own records, and which systems there are.
+
+A system is `tests/connectors/vendor_<system>.py` with VENDOR, a class made as `VENDOR(sandbox, time)`; the suite
+(test_conformance_*.py) finds it there and runs unchanged. What a system cannot do stands in `lacks` with the reason,
+and the suite then looks that it is refused or said, instead of leaving it out.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import httpx
 
-from tests.connectors.wires import Time, entity, item
-from tests.support.sandbox import SandboxProcess
+from tests.connectors.wires import Time
+from tests.support.sandbox import ROOT, SandboxProcess
 from tieout.connectors import exact_json
 from tieout.connectors.base import Connector, Request
 from tieout.connectors.registry import connect
@@ -20,220 +26,150 @@ from tieout.model.staged import StagedEntity
 
 LONG_AGO = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 DRY = "sandbox-secret"
+#: An amount of 18 digits, the most of a currency field: no double holds it.
+EIGHTEEN = Decimal("1234567890123456.78")
+#: What a system may lack: nothing else is left to it.
+POINTS = {
+    "upsert": "no upsert by a key of ours",
+    "create": "no operation makes a record that is not there yet",
+    "deletions": "nobody tells which records are gone: a status does, in the record itself",
+    "decimals_18": "amounts of 18 digits are refused",
+    "retry_after": "an answer that asks to wait does not say how long",
+    "dated": "no entity can be chosen by a date",
+}
 
 
-class Vendor(Protocol):
-    """What the suite needs of a system."""
+class Vendor:
+    """One system's sandbox, as the suite uses it; each method speaks to the sandbox's own doors or the vendor's API.
+
+    Attributes:
+        lacks: a word of POINTS -> why.
+        login: the client id that the sandbox knows; `fields`: of the connection's form, beside what all have.
+        exact: an amount that no double holds, of 18 digits where the system takes them.
+        page: records of one page.
+        entity: what is read; `operation`: a write of several items, `bad_reasons`: of which one is refused.
+        read_path, write_path: globs of the calls that read `entity` and that write, below the mount.
+        upsert_operation, create_operation: None where `lacks` has the word.
+        dated_entity, dated_field: what is chosen by a date.
+        batch_minimum: calls that the vendor's own batches need for 1,000 documents (bench/connectors.py).
+    """
 
     name: str
-    exact: Decimal  # an amount that no double holds
-    page: int  # records of one page
+    lacks: Mapping[str, str] = {}
+    login = "sandbox-client"
+    fields: Mapping[str, Any] = {}
+    exact = EIGHTEEN
+    page: int
     entity: StagedEntity
-    operation: str  # a write of several items
-    read_path: str  # glob of the calls that read `entity`
+    operation: str
+    bad_reasons: tuple[str, ...] = ("text_too_long",)
+    read_path: str
     write_path: str
+    upsert_operation: str | None = None
+    create_operation: str | None = None
+    dated_entity: StagedEntity | None = None
+    dated_field = ""
 
-    def connector(self, login: str | None = None, password: str = DRY, **extra: Any) -> Connector: ...
+    def __init__(self, sandbox: SandboxProcess, time: Time) -> None:
+        self.root = f"{sandbox.url}/{self.name}"
+        self.sandbox, self.time = sandbox, time
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What the sandbox needs before anything else: limits off, custom fields."""
+
+    def connection(self, login: str | None = None, password: str = DRY, **extra: Any) -> Connection:
+        fields = {"allowed_hosts": "127.0.0.1", "time_out": "4", **self.fields, **extra}
+        return Connection(f"{self.name}_test", self.name, self.root, login or self.login, password, fields)
+
+    def connector(self, login: str | None = None, password: str = DRY, **extra: Any) -> Connector:
+        return connect(self.connection(login, password, **extra), clock=self.time.clock)
 
     def put(self, stamps: Sequence[datetime], amount: Decimal, text: str) -> list[str]:
-        """Records of `entity` as they are, one for each modification time; their ids."""
-        ...
+        """Records of `entity` as they are, one for each modification time; their ids. No rule is asked."""
+        raise NotImplementedError
 
-    def touch(self, id_: str, stamp: datetime) -> None: ...
+    def touch(self, id_: str, stamp: datetime) -> None:
+        """Somebody changes the record at that time."""
+        raise NotImplementedError
 
-    def read_back(self, record: Any) -> tuple[Decimal, str]:
+    def delete(self, id_: str) -> None:
+        """Somebody deletes the record, or voids it where nothing is ever deleted."""
+        raise NotImplementedError
+
+    def is_gone(self, record: Mapping[str, Any]) -> bool:
+        """Where `lacks` has `deletions`: what is read of a deleted record says so."""
+        raise NotImplementedError
+
+    def missing(self, id_: str) -> str:
+        """An id of the same form that nothing has."""
+        raise NotImplementedError
+
+    def read_back(self, record: Mapping[str, Any]) -> tuple[Decimal, str]:
         """(amount, text) of a record that was read."""
-        ...
+        raise NotImplementedError
+
+    def put_dated(self, days: Sequence[date]) -> list[str]:
+        """Records of `dated_entity`, one for each day."""
+        raise NotImplementedError
 
     def requests(self, count: int, bad: Sequence[int] = ()) -> list[Request]:
-        """Writes that are good, but for the numbers in `bad`."""
-        ...
+        """Writes of `operation` that are good, but for the numbers in `bad`; the same ones each time."""
+        raise NotImplementedError
 
     def applied(self) -> int:
         """How many of the writes of `requests` are in the system."""
-        ...
+        raise NotImplementedError
+
+    def with_amount(self, amount: Decimal) -> Request:
+        """A write of any operation that carries the amount."""
+        raise NotImplementedError
+
+    def upserts(self, count: int, text: str) -> list[Request]:
+        """Of `upsert_operation`: `count` records by keys of ours, which hold `text`."""
+        raise NotImplementedError
+
+    def upserted(self) -> list[str]:
+        """The texts of all records that `upserts` made."""
+        raise NotImplementedError
+
+    def creates(self, count: int) -> list[Request]:
+        """Of `create_operation`; the same ones each time."""
+        raise NotImplementedError
+
+    def created(self) -> int:
+        """How many records of `creates` are in the system."""
+        raise NotImplementedError
 
 
-def _post(url: str, body: Any) -> Any:
-    reply = httpx.post(url, content=exact_json.dumps(body), timeout=60)
+def systems() -> list[str]:
+    """The systems that have a vendor file, in alphabetical order."""
+    return sorted(file.stem.removeprefix("vendor_") for file in Path(__file__).parent.glob("vendor_*.py"))
+
+
+def vendor_of(system: str) -> type[Vendor]:
+    """The VENDOR of a system."""
+    found: type[Vendor] = import_module(f"tests.connectors.vendor_{system}").VENDOR
+    return found
+
+
+def post(url: str, body: Any) -> Any:
+    """The answer to a JSON body with exact numbers."""
+    reply = httpx.post(url, content=exact_json.dumps(body), timeout=120)
     assert reply.status_code == 200, reply.text
     return reply.json()
 
 
-def _spell(stamp: datetime) -> str:
+def spell(stamp: datetime) -> str:
+    """2024-01-02T03:04:05.678 in UTC, without a zone."""
     return stamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}"
-
-
-class Salesforce:
-    """Accounts are read; write-backs go to accounts."""
-
-    name = "salesforce"
-    exact = Decimal("1234567890123456.78")  # 18 digits, the most of a currency field
-    page = 2000
-    operation = "accounts.write_back"
-    read_path = "/services/data/*/query*"
-    write_path = "/services/data/*/composite/sobjects*"
-    entity = entity(
-        "salesforce",
-        "Account",
-        "Id",
-        "SystemModstamp",
-        account_id=("Id", "text"),
-        name=("Name", "text"),
-        revenue=("AnnualRevenue", "decimal"),
-    )
-
-    def __init__(self, sandbox: SandboxProcess, time: Time) -> None:
-        self.root = f"{sandbox.url}/salesforce"
-        self.sandbox, self.time = sandbox, time
-        setup = json.loads((sandbox_root() / "include" / "crm_setup" / "salesforce.json").read_text())
-        _post(f"{self.root}/_sandbox/metadata", setup)
-        self.targets: list[str] = []
-
-    def connector(self, login: str | None = None, password: str = DRY, **extra: Any) -> Connector:
-        fields = {"allowed_hosts": "127.0.0.1", "time_out": "4", **extra}
-        conn = Connection("crm", self.name, self.root, login or "sandbox-consumer", password, fields)
-        return connect(conn, clock=self.time.clock)
-
-    def put(self, stamps: Sequence[datetime], amount: Decimal, text: str) -> list[str]:
-        records = [
-            {"Name": f"{text} {n}", "AnnualRevenue": amount, "SystemModstamp": f"{_spell(stamp)}+0000"}
-            for n, stamp in enumerate(stamps)
-        ]
-        found: list[str] = _post(f"{self.root}/_sandbox/raw/Account", {"records": records})["ids"]
-        return found
-
-    def touch(self, id_: str, stamp: datetime) -> None:
-        _post(f"{self.root}/_sandbox/raw/Account", {"Id": id_, "SystemModstamp": f"{_spell(stamp)}+0000"})
-
-    def read_back(self, record: Any) -> tuple[Decimal, str]:
-        return record["AnnualRevenue"], record["Name"].rsplit(" ", 1)[0]
-
-    def requests(self, count: int, bad: Sequence[int] = ()) -> list[Request]:
-        self.targets = self.targets or self.put([LONG_AGO] * count, Decimal(1), "write")
-        return [
-            item(
-                n,
-                self.operation,
-                {"Tieout_Ledger_Number__c": ("x" * 51 if n in bad else f"N-{n} é"), "Tieout_Ledger_Id__c": f"L-{n}"},
-                id_,
-            )
-            for n, id_ in enumerate(self.targets[:count])
-        ]
-
-    def applied(self) -> int:
-        rows = httpx.get(f"{self.root}/_sandbox/raw/Account", timeout=60).json()
-        return sum(1 for row in rows if row.get("Tieout_Ledger_Id__c"))
-
-
-class Xero:
-    """Invoices are read and created."""
-
-    name = "xero"
-    exact = Decimal("900719925474099.31")  # the largest magnitude that the sandbox takes
-    page = 1000
-    operation = "invoices.create"
-    read_path = "/api.xro/2.0/Invoices"
-    write_path = "/api.xro/2.0/Invoices"
-    entity = entity(
-        "xero", "Invoices", "InvoiceID", "UpdatedDateUTC", invoice_id=("InvoiceID", "text"), total=("Total", "decimal")
-    )
-
-    def __init__(self, sandbox: SandboxProcess, time: Time) -> None:
-        self.root = f"{sandbox.url}/xero"
-        self.sandbox, self.time = sandbox, time
-        limits: dict[str, Any] = {"minute": None, "day": None, "concurrent": None, "app_minute": None}
-        sandbox.settings("xero", limits=limits)
-        self.contact = ""
-
-    def connector(self, login: str | None = None, password: str = DRY, **extra: Any) -> Connector:
-        fields = {"allowed_hosts": "127.0.0.1", "time_out": "4", **extra}
-        conn = Connection("ledger", self.name, self.root, login or "sandbox-client", password, fields)
-        return connect(conn, clock=self.time.clock)
-
-    def put(self, stamps: Sequence[datetime], amount: Decimal, text: str) -> list[str]:
-        contact = self._contact()
-        records = [
-            {
-                "InvoiceNumber": f"RAW-{n}-{stamp.timestamp()}",
-                "Type": "ACCREC",
-                "Reference": text,
-                "Contact": {"ContactID": contact},
-                "Date": "2024-01-01",
-                "Status": "DRAFT",
-                "LineAmountTypes": "Exclusive",
-                "CurrencyCode": "GBP",
-                "LineItems": [],
-                "Total": amount,
-                "SubTotal": amount,
-                "TotalTax": Decimal("0.00"),
-                "UpdatedDateUTC": f"{_spell(stamp)}Z",
-            }
-            for n, stamp in enumerate(stamps)
-        ]
-        found: list[str] = _post(f"{self.root}/_sandbox/raw/Invoices", records)["ids"]
-        self.raw = dict(zip(found, records, strict=True))
-        return found
-
-    def touch(self, id_: str, stamp: datetime) -> None:
-        record = self.raw[id_] | {"InvoiceID": id_, "UpdatedDateUTC": f"{_spell(stamp)}Z"}
-        _post(f"{self.root}/_sandbox/raw/Invoices", [record])
-
-    def read_back(self, record: Any) -> tuple[Decimal, str]:
-        return record["Total"], record["Reference"]
-
-    def requests(self, count: int, bad: Sequence[int] = ()) -> list[Request]:
-        contact = self._contact()
-        return [
-            item(
-                n,
-                self.operation,
-                {
-                    "Type": "ACCREC",
-                    "InvoiceNumber": f"INV-{n} é",
-                    "Contact": {"ContactID": contact},
-                    "Date": "2024-05-01",
-                    "DueDate": "2024-05-31",
-                    "CurrencyCode": "GBP",
-                    "LineAmountTypes": "Exclusive",
-                    "Status": "AUTHORISED",
-                    "LineItems": [
-                        {
-                            "Description": "日本語 🍵",
-                            "Quantity": Decimal("3"),
-                            "UnitAmount": Decimal("3.3335"),
-                            "AccountCode": "999" if n in bad else "200",
-                            "TaxType": "OUTPUT2",
-                        }
-                    ],
-                },
-                f"INV-{n} é",
-            )
-            for n in range(count)
-        ]
-
-    def applied(self) -> int:
-        rows = httpx.get(f"{self.root}/_sandbox/raw/Invoices", timeout=60).json()
-        return sum(1 for row in rows if row["InvoiceNumber"].startswith("INV-"))
-
-    def _contact(self) -> str:
-        if not self.contact:
-            connector = self.connector()
-            request = item(0, "contacts.create", {"ContactNumber": "C-1", "Name": "Acme"}, "C-1")
-            (answer,) = connector.send(connector.operation("contacts.create"), [request])
-            assert answer.vendor_id, answer.message
-            self.contact = answer.vendor_id
-            connector.close()
-        return self.contact
-
-
-def sandbox_root() -> Any:
-    """The checkout."""
-    from tests.support.sandbox import ROOT
-
-    return ROOT
 
 
 def spread(count: int, start: datetime = LONG_AGO) -> list[datetime]:
     """Times a quarter of a second apart."""
     return [start + timedelta(milliseconds=250 * n) for n in range(count)]
+
+
+def project() -> Path:
+    """The checkout."""
+    return ROOT
