@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+from tieout.connectors import systems
+from tieout.connectors.registry import of_role
 from tieout.model.settings import Settings
 
 HEAD = "<!-- Written by `make docs`; edit its source instead. -->\n\n"
@@ -18,8 +20,12 @@ def pages(settings: Settings) -> dict[str, str]:
     from tieout.cli.setup import matrix_text
 
     return {
-        "MAPPINGS.md": f"{HEAD}# Which field goes where\n\n## Salesforce and Xero\n\n"
-        f"{matrix_text(settings, 'salesforce', 'xero').rstrip()}\n",
+        "MAPPINGS.md": f"{HEAD}# Which field goes where\n\n"
+        + "\n".join(
+            f"## {systems.label(crm)} and {systems.label(ledger)}\n\n{matrix_text(settings, crm, ledger).rstrip()}\n"
+            for crm in of_role("crm")
+            for ledger in of_role("ledger")
+        ),
         "CLI.md": HEAD + _commands(),
         "DAGS.md": HEAD + _dags(settings),
     }

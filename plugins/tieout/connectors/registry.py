@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import Literal
 
 import httpx
 
@@ -33,6 +34,11 @@ def system(name: str) -> System:
 def capabilities(name: str) -> Capabilities:
     """What a system can do. Raises ConfigurationFault for one that is not there."""
     return system(name).capabilities
+
+
+def of_role(role: Literal["crm", "ledger"]) -> tuple[str, ...]:
+    """The systems that can be this side of a link, in alphabetical order."""
+    return tuple(name for name in systems.names() if capabilities(name).role == role)
 
 
 def connect(

@@ -8,11 +8,12 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from tieout.connectors.registry import of_role
+from tieout.connectors.systems import label
 from tieout.web import safety
 from tieout.web.pages import Dependency, Pages, Visitor
 
 _STATIC = {"tieout.css": "text/css", "tieout.js": "text/javascript"}
-_SYSTEMS = {"crm": ("salesforce",), "ledger": ("xero",)}
 
 
 def add(app: FastAPI, reader: Dependency, operator: Dependency, pages: Pages) -> None:
@@ -30,13 +31,20 @@ def add(app: FastAPI, reader: Dependency, operator: Dependency, pages: Pages) ->
     def mappings(
         request: Request,
         visitor: Visitor = Depends(reader),
-        crm: str = _SYSTEMS["crm"][0],
-        ledger: str = _SYSTEMS["ledger"][0],
+        crm: str = "salesforce",
+        ledger: str = "xero",
     ) -> HTMLResponse:
-        if crm not in _SYSTEMS["crm"] or ledger not in _SYSTEMS["ledger"]:
+        crms, ledgers = of_role("crm"), of_role("ledger")
+        if crm not in crms or ledger not in ledgers:
             raise HTTPException(404, "There are no mappings of these systems.")
-        rows = sources.matrix(crm, ledger)
-        return pages.render("mappings.html", request, visitor, crm=crm, ledger=ledger, rows=rows)
+        others = [
+            (one, other, f"{label(one)} and {label(other)}")
+            for one in crms for other in ledgers if (one, other) != (crm, ledger)
+        ]  # fmt: skip
+        return pages.render(
+            "mappings.html", request, visitor, crm=label(crm), ledger=label(ledger), rows=sources.matrix(crm, ledger),
+            others=others,
+        )  # fmt: skip
 
     @app.get("/static/{name}")
     def static(name: str, visitor: Visitor = Depends(reader)) -> Response:
