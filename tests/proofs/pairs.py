@@ -20,6 +20,8 @@ from tieout.connectors import exact_json
 from tieout.connectors.hubspot.connector import HubSpotConnector
 from tieout.model.connection import Connection
 from tieout.model.settings import PROJECT
+from tieout.scenarios.crm_load import KEY_FIELD
+from tieout.scenarios.crm_loaders import open_crm
 from tieout.scenarios.demo_doors import Doors
 from tieout.scenarios.demo_ledger import FREIGHT, MAX_NAME, make_items
 from tieout.scenarios.frames import chunks
@@ -52,6 +54,10 @@ class Crm(Protocol):
         """What an administrator sets up."""
         ...
 
+    def send_back(self, connection: Connection, order: str, product: str, quantity: Decimal) -> None:
+        """A customer sends a line of Northwind's order back, and somebody approves it."""
+        ...
+
 
 class Ledger(Protocol):
     """A ledger to bill in."""
@@ -70,6 +76,10 @@ class Ledger(Protocol):
         """A customer pays."""
         ...
 
+    def credited(self, connection: Connection) -> list[tuple[str, Decimal, Decimal]]:
+        """(customer, net, what is left of it) of all credit notes in force."""
+        ...
+
 
 class Salesforce:
     """Sales in Salesforce."""
@@ -81,6 +91,20 @@ class Salesforce:
 
     def prepare(self, sandbox: SandboxProcess, connection: Connection) -> None:
         Doors(sandbox.url).custom_fields()
+
+    def send_back(self, connection: Connection, order: str, product: str, quantity: Decimal) -> None:
+        with open_crm(connection) as crm:
+            orders = {row[KEY_FIELD]: row["Id"] for row in crm.rows("Order", [KEY_FIELD])}
+            lines = {row[KEY_FIELD]: row["Id"] for row in crm.rows("OrderItem", [KEY_FIELD])}
+            (head,) = crm.insert("ReturnOrder", [
+                {"OrderId": orders[f"northwind:order:{order}"], "Status": "Approved", "CurrencyIsoCode": "USD"}
+            ])  # fmt: skip
+            assert head.id, head.error
+            (line,) = crm.insert("ReturnOrderLineItem", [
+                {"ReturnOrderId": head.id, "OrderItemId": lines[f"northwind:line:{order}:{product}"],
+                 "CurrencyIsoCode": "USD", "QuantityReturned": quantity, "ReasonForReturn": "Not Satisfied"}
+            ])  # fmt: skip
+            assert line.id, line.error
 
 
 class HubSpot:
@@ -100,6 +124,22 @@ class HubSpot:
             connector.set_up(json.loads((PROJECT / "include" / "crm_setup" / "hubspot.json").read_text("utf-8")))
         finally:
             connector.close()
+
+    def send_back(self, connection: Connection, order: str, product: str, quantity: Decimal) -> None:
+        key = "tieout_source_key"
+        with open_crm(connection) as crm:
+            orders = {row[key]: row["id"] for row in crm.rows("orders", [key])}
+            lines = {row[key]: row["id"] for row in crm.rows("line_items", [key])}
+            (head,) = crm.insert("tickets", [
+                {"subject": f"Return of {order}", "tieout_currency": "USD", "pipeline": "Returns", "stage": "Approved",
+                 "associations.orders": orders[f"northwind:order:{order}"]}
+            ])  # fmt: skip
+            assert head.id, head.error
+            (line,) = crm.insert("line_items", [
+                {"name": f"NW-{product}", "quantity": quantity, "associations.tickets": head.id,
+                 "tieout_order_line_id": lines[f"northwind:line:{order}:{product}"]}
+            ])  # fmt: skip
+            assert line.id, line.error
 
 
 class Xero:
@@ -130,6 +170,13 @@ class Xero:
             hand.create("Payments", [
                 {"Invoice": {"InvoiceID": invoice.id}, "Account": {"Code": "090"}, "Amount": amount, "Date": day}
             ])  # fmt: skip
+
+    def credited(self, connection: Connection) -> list[tuple[str, Decimal, Decimal]]:
+        with LedgerHand(connection) as hand:
+            return [
+                (one["Contact"]["Name"], one["SubTotal"], one["RemainingCredit"])
+                for one in hand.all("CreditNotes") if one["Status"] not in ("VOIDED", "DELETED")
+            ]  # fmt: skip
 
 
 class QuickBooks:
@@ -176,6 +223,13 @@ class QuickBooks:
                 {"CustomerRef": customer["CustomerRef"], "TotalAmt": amount, "TxnDate": day,
                  "Line": [{"Amount": amount, "LinkedTxn": [{"TxnId": invoice.id, "TxnType": "Invoice"}]}]}
             ])  # fmt: skip
+
+    def credited(self, connection: Connection) -> list[tuple[str, Decimal, Decimal]]:
+        with _Books(connection) as books:
+            return [
+                (one["CustomerRef"]["name"], Decimal(one["TotalAmt"]), Decimal(one["RemainingCredit"]))
+                for one in books.query("CreditMemo")
+            ]  # fmt: skip
 
 
 class _Books:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.proofs.company import QUICK
-from tests.proofs.northwind_arithmetic import Expected, expected_northwind
+from tests.proofs.northwind_arithmetic import Expected, expected_northwind, line_net
 from tests.proofs.pairs import CRMS, LEDGERS, Crm, Ledger, Posted
 from tests.scenarios.world import services_of
 from tests.support.sandbox import SandboxProcess
@@ -28,13 +28,15 @@ from tieout.mapping.load import load_link
 from tieout.model.connection import Connection
 from tieout.model.link import Link
 from tieout.reconcile import lines
-from tieout.scenarios import credit_sync, product_sync, quote_to_cash, reconciliation
+from tieout.scenarios import credit_sync, fiscal_period, product_sync, quote_to_cash, reconciliation, returns
 from tieout.scenarios.load_csv import load_folder
+from tieout.scenarios.periods.calendar import calendar_of
 from tieout.scenarios.services import Services
 from tieout.store.engine import connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 LINKS = Path(__file__).parent / "links"
+AREAS = ("invoices", "tax", "payments", "credit_memos", "balances", "credit", "prices", "stock")
 PAIRS = [("salesforce", "quickbooks"), ("hubspot", "xero"), ("hubspot", "quickbooks")]
 
 
@@ -102,14 +104,18 @@ def test_a_pair_ends_in_the_same_books_and_ties_out(
     pair = Pair(crm, ledger, link, *quick, connect(database_url))
     try:
         _bills_to_the_cent(pair, folder, expected)
-        _the_other_scenarios(pair, expected)
+        _the_other_scenarios(pair, folder, expected)
     finally:
         pair.engine.dispose()
 
 
 def _bills_to_the_cent(pair: Pair, folder: Path, expected: Expected) -> None:
+    with pair.services() as services:
+        label = calendar_of(services).period_of(date(1996, 8, 15)).label
+        backfilled = fiscal_period.run(services, label)["applied"]
+    assert backfilled > 10
     first = pair.run()
-    assert (first["posted"], first["read"]) == (len(expected.orders), len(expected.orders)), pair.reasons()
+    assert (first["posted"], first["unchanged"]) == (len(expected.orders) - backfilled, backfilled), pair.reasons()
     invoices = pair.invoices()
     assert not [number for number, count in Counter(one.number for one in invoices).items() if count > 1]
     assert {one.reference: one.net for one in invoices} == expected.orders
@@ -119,18 +125,28 @@ def _bills_to_the_cent(pair: Pair, folder: Path, expected: Expected) -> None:
     assert (second["posted"], second["unchanged"]) == (0, len(expected.orders))
     assert pair.sends() == sent
     assert pair.invoices() == invoices
+    with pair.services() as services:
+        assert fiscal_period.run(services, label)["lines"] == {}
     assert not pair.reconcile(*reconciliation.SALES)
 
 
-def _the_other_scenarios(pair: Pair, expected: Expected) -> None:
-    """A payment, credit and products reach the CRM, and what both show still ties out."""
+def _the_other_scenarios(pair: Pair, folder: Path, expected: Expected) -> None:
+    """A payment, a return, credit and products: each has its effect, and what both show still ties out."""
     (paid,) = (one for one in pair.invoices() if one.reference == max(expected.orders))
     pair.ledger.pay(pair.ledger_connection, paid, Decimal("10.00"), datetime.now(UTC).date().isoformat())
     pair.run()
+    back = next(row for row in _good(folder / "order-details.csv") if row["orderID"] == min(expected.orders))
+    pair.crm.send_back(pair.crm_connection, back["orderID"], back["productID"], Decimal(back["quantity"]))
+    for _ in range(2):
+        with pair.services() as services:
+            returns.run(services)
+    ((_, net, left),) = pair.ledger.credited(pair.ledger_connection)
+    assert (net, left) == (line_net(back), 0), "credited once, and set against its invoice"
     with pair.services() as services:
+        quote_to_cash.run(services)
         credit_sync.run(services)
         product_sync.run(services)
-    found = pair.reconcile("invoices", "tax", "payments", "balances", "credit", "prices", "stock")
+    found = pair.reconcile(*AREAS)
     assert not found, found[:5]
 
 

@@ -14,8 +14,11 @@ from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity, StagedField
 from tieout.scenarios.crm_load import KEYS, ConnectorCrm, Crm, Saved
 
-#: Fields of a profile that are no properties: a record above, and the stage by its label.
-_ABOVE, _STAGE = "associations.", "stage"
+#: Fields of a profile that are no properties: a record above; the stage and its pipeline by their labels.
+_ABOVE, _STAGE, _PIPELINE = "associations.", "stage", "pipeline"
+
+
+_NO_PROPERTIES = ("id", _STAGE, _PIPELINE)
 
 
 @contextmanager
@@ -78,9 +81,9 @@ def _record(fields: Mapping[str, Any]) -> dict[str, Any]:
     """As connectors/hubspot/load.py takes it."""
     above = {name.removeprefix(_ABOVE): value for name, value in fields.items() if name.startswith(_ABOVE)}
     properties = {
-        name: value for name, value in fields.items() if not name.startswith(_ABOVE) and name not in ("id", _STAGE)
+        name: value for name, value in fields.items() if not name.startswith(_ABOVE) and name not in _NO_PROPERTIES
     }
-    whole = {name: fields[name] for name in ("id", _STAGE) if name in fields}
+    whole = {name: fields[name] for name in _NO_PROPERTIES if name in fields}
     return {**whole, "properties": properties, **({"associations": above} if above else {})}
 
 
