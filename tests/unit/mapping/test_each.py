@@ -16,7 +16,7 @@ XERO = mappings("xero")["payment"]
 
 def row(id_: str, applications: list[dict[str, object]] | None) -> dict[str, object]:
     return {
-        "id": id_, "kind": "payment", "standing": "settled", "currency": "USD", "total": "30",
+        "id": id_, "kind": "payment", "standing": "settled", "currency_ref": "USD", "total": "30",
         "applications": None if applications is None else json.dumps(applications),
     }  # fmt: skip
 
