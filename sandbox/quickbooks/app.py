@@ -54,7 +54,7 @@ def create_app(state: State, faults: Faults) -> FaultMiddleware:
         return Response(status_code=200)
 
     async def discovery(request: Request) -> Response:
-        root = str(request.base_url).rstrip("/")
+        root = str(request.url).partition("/.well-known")[0]  # below the mount
         return JSONResponse(
             {
                 "issuer": root,

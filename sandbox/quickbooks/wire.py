@@ -105,9 +105,11 @@ def _string(value: Any, path: str) -> str:
     return str(value)
 
 
-def _boolean(value: Any, path: str) -> bool:
+def _boolean(value: Any, path: str) -> bool | None:
     if isinstance(value, bool):
         return value
+    if value == "":  # as python-quickbooks sends what was not set
+        return None
     if value in ("true", "false"):
         return bool(value == "true")
     raise _not_a(path, "Boolean")
