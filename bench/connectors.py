@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import structlog
 
 from bench.row import Row, table
 from tests.connectors.standard import FAR
-from tests.connectors.vendors import DRY, LONG_AGO, Vendor, spread, systems, vendor_of
+from tests.connectors.vendors import DRY, LONG_AGO, Vendor, systems, vendor_of
 from tests.connectors.wires import Time
 from tests.support.sandbox import SandboxProcess
 
@@ -55,7 +54,7 @@ def _filled(system: str, records: int) -> Iterator[Vendor]:
         try:
             vendor = vendor_of(system)(sandbox, Time())
             for start in range(0, records, CHUNK):
-                stamps = spread(min(CHUNK, records - start), LONG_AGO + start * timedelta(milliseconds=250))
+                stamps = vendor.spread(min(CHUNK, records - start), LONG_AGO + start * vendor.step)
                 vendor.put(stamps, vendor.exact, "a")
             yield vendor
         finally:
@@ -124,8 +123,25 @@ def _hubspot(vendor: Vendor) -> Iterator[int]:
             params["after"] = page["paging"]["next"]["after"]
 
 
+def _quickbooks(vendor: Vendor) -> Iterator[int]:
+    realm = vendor.fields["realm_id"]
+    with httpx.Client(base_url=vendor.root, timeout=120, headers={"Accept": "application/json"}) as client:
+        grant = {"grant_type": "refresh_token", "refresh_token": vendor.fields["refresh_token"]}
+        token = client.post("/oauth2/v1/tokens/bearer", data=grant, auth=(vendor.login, DRY)).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        start = 1
+        while True:
+            query = f"select * from Invoice orderby MetaData.LastUpdatedTime startposition {start} maxresults 1000"
+            page = client.get(f"/v3/company/{realm}/query", params={"query": query, "minorversion": "75"}).json()
+            found = page["QueryResponse"].get("Invoice", [])
+            yield len(found)
+            if len(found) < 1000:
+                return
+            start += 1000
+
+
 PLAIN: Mapping[str, Callable[[Vendor], Iterator[int]]] = {
-    "salesforce": _salesforce, "xero": _xero, "hubspot": _hubspot,
+    "salesforce": _salesforce, "xero": _xero, "hubspot": _hubspot, "quickbooks": _quickbooks,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from sandbox.fault_middleware import FaultMiddleware
 from sandbox.faults import Faults
 from sandbox.quickbooks import auth, page
 from sandbox.quickbooks.api import PREFIX, Api
+from sandbox.quickbooks.doors import RawDoor
 from sandbox.quickbooks.errors import fault_answer
 from sandbox.quickbooks.limits import Limiter
 from sandbox.quickbooks.seed import seed
@@ -30,6 +31,7 @@ def create_app(state: State, faults: Faults) -> FaultMiddleware:
     limiter = Limiter()
     state.on_clear.append(limiter.reset)
     api = Api(state, faults, limiter, Webhooks())
+    raw = RawDoor(state, api.companies)
 
     async def token(request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
@@ -82,6 +84,8 @@ def create_app(state: State, faults: Faults) -> FaultMiddleware:
         Route("/oauth2/v1/tokens/bearer", token, methods=["POST"]),
         Route("/v2/oauth2/tokens/revoke", revoke, methods=["POST"]),
         Route("/_sandbox/consent", consent, methods=["POST"]),
+        Route("/_sandbox/raw/{entity}", raw.read, methods=["GET"]),
+        Route("/_sandbox/raw/{entity}", raw.write, methods=["POST"]),
         Route(PREFIX, api.handle, methods=["GET", "POST"]),
     ]
     return FaultMiddleware(Router(routes), faults, fault_answer)

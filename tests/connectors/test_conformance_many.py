@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import timedelta
 
 import pytest
 
-from tests.connectors.vendors import LONG_AGO, Vendor, project, spread
+from tests.connectors.vendors import LONG_AGO, Vendor, project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SOME, MANY = 10_000, 100_000
@@ -21,12 +20,12 @@ CHUNK = 5_000
 def fill(vendor: Vendor, count: int) -> None:
     """So many records, a quarter of a second apart."""
     for start in range(0, count, CHUNK):
-        vendor.put(spread(min(CHUNK, count - start), LONG_AGO + start * timedelta(milliseconds=250)), vendor.exact, "a")
+        vendor.put(vendor.spread(min(CHUNK, count - start), LONG_AGO + start * vendor.step), vendor.exact, "a")
 
 
 def test_100_000_records_are_read_in_flat_memory(vendor: Vendor) -> None:
     fill(vendor, MANY)
-    until = LONG_AGO + SOME * timedelta(milliseconds=250)
+    until = LONG_AGO + SOME * vendor.step
     child = subprocess.run(
         [sys.executable, "-m", "tests.connectors.reading", vendor.name, vendor.sandbox.url, until.isoformat()],
         capture_output=True, text=True, cwd=project(), timeout=500, check=False,

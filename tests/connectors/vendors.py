@@ -45,6 +45,7 @@ class Vendor:
     Attributes:
         lacks: a word of POINTS -> why.
         login: the client id that the sandbox knows; `fields`: of the connection's form, beside what all have.
+        step: the finest that modification times are told apart by.
         exact: an amount that no double holds, of 18 digits where the system takes them.
         page: records of one page.
         entity: what is read; `operation`: a write of several items, `bad_reasons`: of which one is refused.
@@ -58,6 +59,7 @@ class Vendor:
     lacks: Mapping[str, str] = {}
     login = "sandbox-client"
     fields: Mapping[str, Any] = {}
+    step = timedelta(milliseconds=250)
     exact = EIGHTEEN
     page: int
     entity: StagedEntity
@@ -84,6 +86,10 @@ class Vendor:
 
     def connector(self, login: str | None = None, password: str = DRY, **extra: Any) -> Connector:
         return connect(self.connection(login, password, **extra), clock=self.time.clock)
+
+    def spread(self, count: int, start: datetime = LONG_AGO) -> list[datetime]:
+        """Times a step apart."""
+        return [start + self.step * n for n in range(count)]
 
     def put(self, stamps: Sequence[datetime], amount: Decimal, text: str) -> list[str]:
         """Records of `entity` as they are, one for each modification time; their ids. No rule is asked."""
@@ -163,11 +169,6 @@ def post(url: str, body: Any) -> Any:
 def spell(stamp: datetime) -> str:
     """2024-01-02T03:04:05.678 in UTC, without a zone."""
     return stamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}"
-
-
-def spread(count: int, start: datetime = LONG_AGO) -> list[datetime]:
-    """Times a quarter of a second apart."""
-    return [start + timedelta(milliseconds=250 * n) for n in range(count)]
 
 
 def project() -> Path:
