@@ -18,7 +18,7 @@ CHUNK = 5_000
 
 
 def fill(vendor: Vendor, count: int) -> None:
-    """So many records, a quarter of a second apart."""
+    """So many records, a step apart."""
     for start in range(0, count, CHUNK):
         vendor.put(vendor.spread(min(CHUNK, count - start), LONG_AGO + start * vendor.step), vendor.exact, "a")
 

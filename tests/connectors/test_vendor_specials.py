@@ -12,7 +12,7 @@ import pytest
 
 from tests.connectors.vendor_salesforce import Salesforce
 from tests.connectors.vendor_xero import Xero
-from tests.connectors.vendors import LONG_AGO, spread
+from tests.connectors.vendors import LONG_AGO
 from tests.connectors.wires import Time, entity, item
 from tests.support.crm_ledger import ledger_connection
 from tests.support.sandbox import SandboxProcess
@@ -64,7 +64,7 @@ def do(connector: SalesforceConnector | XeroConnector, *requests: Request) -> li
 
 
 def test_a_job_gives_the_records_that_pages_give(crm_side: Salesforce, crm: SalesforceConnector) -> None:
-    crm_side.put(spread(40), Decimal("1234567890123456.78"), 'Ünï, "x"\nline')
+    crm_side.put(crm_side.spread(40), Decimal("1234567890123456.78"), 'Ünï, "x"\nline')
     crm.insert("Contact", [{"LastName": "Ro,e", "AccountId": next(crm.query("SELECT Id FROM Account"))["Id"]}])
     contacts = entity(
         "salesforce",

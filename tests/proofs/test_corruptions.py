@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from sqlalchemy import Engine
 from tests.proofs.corruptions import CASES, LAST, LIMIT, LOCKED, Case, Found, Hands
 from tests.scenarios.format import Given
 from tests.scenarios.world import World, services_of
+from tests.support.days import today
 from tests.support.sandbox import SandboxProcess
 from tieout.scenarios import credit_sync, product_sync, quote_to_cash, reconciliation, returns, steps
 
@@ -68,7 +68,7 @@ class Company:
         with self.engine.begin() as conn:
             conn.execute(sa.text("delete from tieout.watermark where kind = 'whole'"))
         with services_of(self.world.link, self.world._crm, self.world._ledger, self.engine) as services:
-            return reconciliation.run(services, as_of=datetime.now(UTC).date())
+            return reconciliation.run(services, as_of=today(self.world.link))
 
     def found(self) -> Counter[Found]:
         """Everything that differs now."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 
 from tests.proofs.company import Books, Company, company_of, load_company
 from tests.proofs.maven_arithmetic import Expected, expected_maven
+from tests.support.days import today
 from tests.support.shared import require_shared
 from tieout.reconcile import lines
 from tieout.scenarios import reconciliation
@@ -103,7 +103,7 @@ def _held(company: Company, reason: str) -> dict[str, Decimal]:
 def _ties_out(company: Company, billed: Mapping[str, Decimal], held: Mapping[str, Decimal]) -> None:
     """What is billed ties; each deal that is held is a break of its value, in the class that says so."""
     with company.services() as services:
-        numbers = reconciliation.run(services, as_of=datetime.now(UTC).date())
+        numbers = reconciliation.run(services, as_of=today(company.link))
         with services.engine.connect() as conn:
             breaks = lines.breaks(conn, company.link.name, area="invoices", most=10_000)
     [invoices] = [one for one in numbers["totals"] if one["area"] == "invoices"]

@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.proofs.company import Company, company_of, load_company
 from tests.proofs.credit_proof import prove_credit
 from tests.proofs.northwind_arithmetic import expected_northwind
 from tests.proofs.returns_proof import prove_returns
+from tests.support.days import today
 from tests.support.shared import require_shared
 from tieout.reconcile import lines
 from tieout.scenarios import reconciliation
@@ -77,7 +77,7 @@ def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_
 def _ties_out(company: Company, count: int, total: Decimal) -> None:
     """The reconciliation, which reads both systems anew, comes to the same books and finds nothing in the documents."""
     with company.services() as services:
-        numbers = reconciliation.run(services, as_of=datetime.now(UTC).date())
+        numbers = reconciliation.run(services, as_of=today(company.link))
         with services.engine.connect() as conn:
             breaks = lines.breaks(conn, company.link.name, most=10_000)
     sides = {one["area"]: one for one in numbers["totals"] if one["area"] in reconciliation.SALES}

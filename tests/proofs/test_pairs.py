@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.proofs.company import QUICK
 from tests.proofs.northwind_arithmetic import Expected, expected_northwind, line_net
 from tests.proofs.pairs import CRMS, LEDGERS, Crm, Ledger, Posted
 from tests.scenarios.world import services_of
+from tests.support.days import today
 from tests.support.sandbox import SandboxProcess
 from tests.support.shared import require_shared
 from tieout.mapping.load import load_link
@@ -78,7 +79,7 @@ class Pair:
     def reconcile(self, *areas: str) -> list[Mapping[str, Any]]:
         """Ties out; the breaks of these areas."""
         with self.services() as services:
-            numbers = reconciliation.run(services, as_of=datetime.now(UTC).date())
+            numbers = reconciliation.run(services, as_of=today(self.link))
             with services.engine.connect() as conn:
                 breaks = lines.breaks(conn, self.link.name, most=10_000)
         assert numbers["state"] == "tied"
@@ -133,7 +134,7 @@ def _bills_to_the_cent(pair: Pair, folder: Path, expected: Expected) -> None:
 def _the_other_scenarios(pair: Pair, folder: Path, expected: Expected) -> None:
     """A payment, a return, credit and products: each has its effect, and what both show still ties out."""
     (paid,) = (one for one in pair.invoices() if one.reference == max(expected.orders))
-    pair.ledger.pay(pair.ledger_connection, paid, Decimal("10.00"), datetime.now(UTC).date().isoformat())
+    pair.ledger.pay(pair.ledger_connection, paid, Decimal("10.00"), today(pair.link).isoformat())
     pair.run()
     back = next(row for row in _good(folder / "order-details.csv") if row["orderID"] == min(expected.orders))
     pair.crm.send_back(pair.crm_connection, back["orderID"], back["productID"], Decimal(back["quantity"]))
