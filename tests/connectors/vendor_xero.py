@@ -98,14 +98,14 @@ class Xero(Vendor):
     def _create(self, number: int, price: Decimal, account: str, quantity: str = "3") -> Request:
         line = {"Description": "日本語 🍵", "Quantity": Decimal(quantity), "UnitAmount": price, "AccountCode": account,
                 "TaxType": "OUTPUT2"}  # fmt: skip
-        body = {"Type": "ACCREC", "InvoiceNumber": f"INV-{number} é", "Contact": {"ContactID": self._contact()},
+        body = {"Type": "ACCREC", "InvoiceNumber": f"INV-{number} é", "Contact": {"ContactID": self.contact},
                 "Date": "2024-05-01", "DueDate": "2024-05-31", "CurrencyCode": "GBP", "LineAmountTypes": "Exclusive",
                 "Status": "AUTHORISED", "LineItems": [line]}  # fmt: skip
         return item(number, self.operation, body, f"INV-{number} é")
 
     def _invoice(self, number: str, day: date) -> dict[str, Any]:
         return {
-            "InvoiceNumber": number, "Type": "ACCREC", "Contact": {"ContactID": self._contact()}, "Status": "DRAFT",
+            "InvoiceNumber": number, "Type": "ACCREC", "Contact": {"ContactID": self.contact}, "Status": "DRAFT",
             "Date": day.isoformat(), "LineAmountTypes": "Exclusive", "CurrencyCode": "GBP", "LineItems": [],
             "Total": Decimal(1), "SubTotal": Decimal(1), "TotalTax": Decimal("0.00"),
         }  # fmt: skip
@@ -115,7 +115,9 @@ class Xero(Vendor):
         self.raw |= dict(zip(found, records, strict=True))
         return found
 
-    def _contact(self) -> str:
+    @property
+    def contact(self) -> str:
+        """The customer of the invoices."""
         if not self._buyer:
             connector = self.connector()
             request = item(0, "contacts.create", {"ContactNumber": "C-1", "Name": "Acme"}, "C-1")

@@ -37,7 +37,8 @@ def test_a_killed_delivery_of_returns_credits_and_pays_back_once(
     wanted = credits(backs, sold, expected, paid)
     pays_back(company)
     link = tmp_path / f"{company.link.name}.yaml"
-    link.write_text(company.link.model_dump_json())
+    # A link file by itself: no folder of calendars is beside it.
+    link.write_text(company.link.model_copy(update={"calendar": "calendar_months"}).model_dump_json())
     enter(company, backs)
     with company.services() as services:
         run_id = returns.start(services)
