@@ -6,17 +6,17 @@ number follows from it. GET gives all of an entity. `?realm=` names the company,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
+from datetime import date, datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox.quickbooks.books import Books
+from sandbox.quickbooks.books import TRANSACTIONS, Books
+from sandbox.quickbooks.errors import Refused
+from sandbox.quickbooks.ordered import MAX_ID
 from sandbox.quickbooks.settings import US_REALM
-from sandbox.quickbooks.wire import dump
+from sandbox.quickbooks.wire import dump, parse
 from sandbox.state import Record, State
 
 _STAMPS = ("CreateTime", "LastUpdatedTime")
@@ -38,10 +38,12 @@ class RawDoor:
 
     async def write(self, request: Request) -> Response:
         try:
-            given = json.loads(await request.body(), parse_float=Decimal)
-            records = [self._as_kept(one) for one in given]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return JSONResponse({"error": f"expected a list of records with MetaData: {error}"}, 400)
+            entity = str(request.path_params["entity"])
+            records = [self._as_kept(entity, one) for one in parse(await request.body())]
+        except (Refused, ValueError, TypeError, KeyError, AttributeError) as error:
+            return JSONResponse(
+                {"error": f"expected a list of records with MetaData, transactions with TxnDate: {error!r}"}, 400
+            )
         with self._state.lock, self._state.transaction():
             books, entity = self._of(request)
             if books is None:
@@ -55,8 +57,18 @@ class RawDoor:
         return (books if books is not None and entity in books.sorted else None), entity
 
     @staticmethod
-    def _as_kept(record: Record) -> Record:
+    def _as_kept(entity: str, record: Record) -> Record:
+        """The record with what the indexes need. Raises ValueError and what a value of another kind raises."""
         meta = {name: datetime.fromisoformat(record["MetaData"][name]) for name in _STAMPS}
+        if any(stamp.tzinfo is None for stamp in meta.values()):
+            raise ValueError(f"times of MetaData need an offset, such as +00:00; found {record['MetaData']}")
+        id_ = record.get("Id")
+        if id_ is not None and not (isinstance(id_, str) and id_.isdecimal() and len(id_) <= MAX_ID):
+            raise ValueError(f"Id must be a text of at most {MAX_ID} digits, or absent; found {id_!r}")
+        if entity in TRANSACTIONS:
+            date.fromisoformat(record["TxnDate"])
+            if not isinstance(record.get("DocNumber", ""), str):
+                raise ValueError(f"DocNumber must be a text; found {record['DocNumber']!r}")
         return {"SyncToken": "0", "domain": "QBO", "sparse": False, **record, "MetaData": meta}
 
     @staticmethod

@@ -8,6 +8,8 @@ from typing import Any
 
 from sandbox.state import Record
 
+MAX_ID = 18  # digits; Python itself refuses to read numbers of thousands of digits
+
 
 class Ordered:
     """Ids in order of (value, number of the id). Kept up by the table, see `Table.attach`."""

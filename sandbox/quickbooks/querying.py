@@ -14,7 +14,7 @@ from sandbox.quickbooks.books import ENTITIES, NAME_OF, TRANSACTIONS, Books, ref
 from sandbox.quickbooks.errors import query_invalid
 from sandbox.quickbooks.fields import FIELDS
 from sandbox.quickbooks.language import Condition, Query, parse
-from sandbox.quickbooks.ordered import number
+from sandbox.quickbooks.ordered import MAX_ID, number
 from sandbox.state import Record
 
 MAX_RESULTS = 1000
@@ -220,12 +220,17 @@ def _literal(books: Books, entity: str, field: str, value: str | Decimal | bool)
     wrong = query_invalid(f"Property {field} of Entity {entity} cannot be compared with {value}")
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if field == "Id":
-        return int(text) if text.isdecimal() else -2 if text not in ("TAX", "NON") else -1
+        if text in ("TAX", "NON"):
+            return -1
+        return int(text) if text.isdecimal() and len(text) <= MAX_ID else -2  # -2: no record has it
     try:
         if kind == "time":
             return read_time(books, text)
         if kind == "decimal":
-            return Decimal(text)
+            amount = Decimal(text)
+            if not amount.is_finite():  # nothing is more or less than NaN
+                raise wrong
+            return amount
         if kind == "date":
             return datetime.fromisoformat(text).date().isoformat()
         if kind == "boolean":

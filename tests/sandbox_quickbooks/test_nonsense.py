@@ -47,7 +47,8 @@ QUERIES = (
     "select * from Invoice where Id = 1 or Id = 2", "select count(*) from", "select * from Invoice startposition x",
     "select * from Invoice maxresults 5000", "select Nope from Invoice", "select * from Invoice where Nope = '1'", "'",
     "select * from Invoice where TxnDate > 'soon'", "delete from Invoice", "select * from Customer where Id in ()",
-    "\x00",
+    "\x00", "select * from Invoice where Balance > 'NaN'", "select * from Invoice where TotalAmt = 'sNaN'",
+    f"select * from Invoice where Id = '{'9' * 5000}'", f"select * from Invoice startposition {'9' * 5000}",
 )  # fmt: skip
 
 
@@ -80,12 +81,29 @@ def test_each_field_of_a_body_may_be_anything(us: QuickBooks, name: str) -> None
 
 
 @pytest.mark.slow
+def test_the_door_for_raw_records_refuses_nonsense(us: QuickBooks) -> None:
+    url = f"{us.sandbox.url}/quickbooks/_sandbox/raw"
+    whole = {"TxnDate": "2026-03-01", "MetaData": dict.fromkeys(("CreateTime", "LastUpdatedTime"), "2026-03-01T00:00Z")}
+    naive = dict.fromkeys(whole["MetaData"], "2026-03-01T00:00")
+    one_wrong: list[dict[str, Any]] = [{"TxnDate": 3}, {"MetaData": naive}, {"MetaData": 3}, {"DocNumber": 5},
+                                       {"Id": "x"}, {"Id": "9" * 5000}]  # fmt: skip
+    nonsense = [json.dumps([{**whole, **wrong}]).encode() for wrong in one_wrong]
+    for content in (b"", b"{", b"3", b"[3]", b"\xff", b"[{}]", b"[" * 5000, *nonsense):
+        assert us.http.post(f"{url}/Invoice", content=content).status_code == 400, content[:80]
+    assert us.http.post(f"{url}/Secrets", content=b"[]").status_code == 404
+    assert us.query("select count(*) from Invoice") == {"totalCount": 0}
+    assert us.http.post(f"{url}/Invoice", content=json.dumps([whole])).status_code == 200
+    assert us.query("select count(*) from Invoice") == {"totalCount": 1}
+
+
+@pytest.mark.slow
 def test_what_is_no_request_is_refused_in_intuits_words(us: QuickBooks) -> None:
     for content in (b"", b"{", b"[]", b"null", b"1", b'"x"', b"\xff\xfe", b'{"a":' * 2000, b"NaN"):
         for path in ("invoice", "batch", "customer?operation=update", "payment?operation=void", "nothing"):
             is_intuits(us, "POST", path, content=content)
     for text in QUERIES:
         is_intuits(us, "GET", "query", params={"query": text})
+        is_intuits(us, "POST", "batch", content=json.dumps({"BatchItemRequest": [{"bId": "1", "Query": text}]}))
     for path in ("invoice/999999", "invoice/x", "nothing/1", "cdc", "cdc?entities=Nope&changedSince=2026-01-01",
                  "cdc?entities=Invoice&changedSince=soon", "reports/Nothing", "reports/TrialBalance?end_date=soon",
                  "invoice/1?minorversion=1", "query", "companyinfo/1"):  # fmt: skip
