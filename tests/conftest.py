@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.support.postgres", "tests.support.sandbox", "tests.support.demo"]
 
@@ -19,6 +20,9 @@ def pytest_configure() -> None:
     from tieout.model import logs
 
     logs.configure()
+    # How long an example takes says nothing of the code: the machines are shared.
+    settings.register_profile("shared machines", deadline=None)
+    settings.load_profile("shared machines")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -73,7 +73,7 @@ class Invoices:
     def __init__(self, sandbox: SandboxProcess) -> None:
         self._vendor = Xero(sandbox, Time())
         self.connector = self._vendor.connector()
-        self._contact = self._vendor._contact()
+        self._contact = self._vendor.contact
         self._made: dict[str, dict[str, Any]] = {}
 
     def put(self, days: list[date]) -> list[str]:

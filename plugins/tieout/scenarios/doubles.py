@@ -15,7 +15,8 @@ from tieout.model.standing import DRAFT, VOID
 from tieout.scenarios.approval import frozen_intents
 from tieout.scenarios.billing import Row, Rules, shut
 from tieout.scenarios.frames import common_rows
-from tieout.scenarios.plans import in_the_books, void_body
+from tieout.scenarios.making import void_body
+from tieout.scenarios.plans import in_the_books
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
 from tieout.scenarios.stamped import Verdict

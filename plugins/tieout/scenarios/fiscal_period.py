@@ -25,11 +25,11 @@ from tieout.scenarios import checking, quote_to_cash, reconciliation, steps
 from tieout.scenarios.extraction import Reads, extract_side
 from tieout.scenarios.periods import days, planning, report, rereading
 from tieout.scenarios.periods.calendar import calendar_of
-from tieout.scenarios.posting import Subject, subject_of
 from tieout.scenarios.quote_to_cash import READS, STOPPED
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
 from tieout.scenarios.steps import Numbers, OnStep, finish, step
+from tieout.scenarios.subjects import Subject, subject_of
 from tieout.store import period_plans, runs
 from tieout.store.period_plans import Plan
 

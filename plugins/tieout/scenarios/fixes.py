@@ -21,8 +21,8 @@ from tieout.reconcile import people
 from tieout.scenarios import mending
 from tieout.scenarios.extraction import extract_side, read_again
 from tieout.scenarios.mending import Fix, Mended
-from tieout.scenarios.posting import subject_of
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import subject_of
 from tieout.store import proposals, runs
 from tieout.store.proposals import NotAllowed, Proposal
 

@@ -21,11 +21,13 @@ from tieout.scenarios import doubles, write_off
 from tieout.scenarios.approval import frozen_intents
 from tieout.scenarios.billing import Hold, Row, Rules, posting_date, shut
 from tieout.scenarios.frames import common_rows
-from tieout.scenarios.plans import Plan, Planned, plan_intents
-from tieout.scenarios.posting import billed_anew, live_documents, subject_of
+from tieout.scenarios.making import plan_intents
+from tieout.scenarios.plans import Plan, Planned
+from tieout.scenarios.posting import billed_anew
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
 from tieout.scenarios.stamped import Verdict
+from tieout.scenarios.subjects import live_documents, subject_of
 from tieout.scenarios.write_off import WriteOff
 from tieout.store.proposals import Action, Item
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from tieout.delivery import intents
 from tieout.model.errors import Rejection, Retriable
@@ -24,64 +24,21 @@ from tieout.scenarios import ready
 from tieout.scenarios.billing import Bill, Hold, Row, Rules, bill
 from tieout.scenarios.credit import gate
 from tieout.scenarios.customer_book import CustomerBook, Customers, Party
-from tieout.scenarios.frames import chunks, common_rows, grouped, many_rows, parent_column
-from tieout.scenarios.plans import Intents, Plan, Planned, moved, plan_intents, refused
-from tieout.scenarios.quarantine import hold_of, letters_of, parents_of
-from tieout.scenarios.quotes import accepted_quotes
+from tieout.scenarios.frames import chunks, many_rows
+from tieout.scenarios.making import Intents, plan_intents, refused
+from tieout.scenarios.plans import Plan, Planned, moved
+from tieout.scenarios.quarantine import letters_of
 from tieout.scenarios.reversal import in_open_period
 from tieout.scenarios.revisions import Live, Step, decide
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import Chunk, Subject, invoice_intents, parts_of, read_chunk, subject_of
 from tieout.store import crosswalk, dead_letters, documents
 from tieout.store.documents import Judgement
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What the link bills: orders, or won opportunities. `entity` is also the word in `tieout.document`."""
-
-    entity: str
-    lines: str
-
-
-SUBJECTS = {
-    "order_activated": Subject("order", "order_line"),
-    "opportunity_won": Subject("opportunity", "opportunity_line"),
-}
-
-
-def subject_of(services: Services) -> Subject:
-    """What this link bills."""
-    return SUBJECTS[services.link.policies.trigger]
-
-
-def parts_of(services: Services, subject: Subject) -> documents.Parts:
-    """Where the subject's records and their lines are staged."""
-    return documents.Parts(
-        head=services.crm.mappings[subject.entity].staged_entity().table,
-        lines=services.crm.mappings[subject.lines].staged_entity().table,
-        parent_column=parent_column(services.crm, subject.lines),
-    )
-
 
 #: States of a reversal of which nobody knows the end yet.
 UNDER_WAY = ("READY", "CLAIMED", "IN_FLIGHT", "UNKNOWN", "HELD")
 #: Steps about what the ledger has.
 AFTER_POSTING = frozenset({Step.UPDATE, Step.VOID, Step.CREDIT, Step.CREDIT_AND_REBILL})
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Everything that is known of some records before they are judged."""
-
-    versions: Mapping[str, int]
-    heads: Mapping[str, Row]
-    lines: Mapping[str, Sequence[Row]]
-    quotes: Mapping[str, Row]
-    quote_lines: Mapping[str, Sequence[Row]]
-    stopped: Mapping[str, Hold]  # quarantined or unreadable, with the reason
-    previous: Mapping[str, Judgement]
-    live: Mapping[str, Planned]
-    parties: Mapping[str, Party | Hold] = field(default_factory=dict)
 
 
 def plan(services: Services, rules: Rules, run_id: UUID) -> dict[str, int]:
@@ -111,7 +68,7 @@ class Verdicts:
         stopped: those of which the ledger could not take the body, as held.
     """
 
-    chunk: _Chunk
+    chunk: Chunk
     customers: Customers
     plans: Sequence[Plan]
     stopped: Sequence[Plan]
@@ -173,8 +130,8 @@ def foresee(
 
 def _judged(
     services: Services, subject: Subject, rules: Rules, book: CustomerBook, versions: Mapping[str, int]
-) -> tuple[_Chunk, Customers, list[Plan]]:
-    chunk = _read(services, subject, versions)
+) -> tuple[Chunk, Customers, list[Plan]]:
+    chunk = read_chunk(services, subject, versions)
     accounts = _accounts(chunk, versions)
     customers = book.plan(accounts, letters_of(services, "account", accounts))
     chunk = replace(chunk, parties=customers.parties)
@@ -182,7 +139,7 @@ def _judged(
     return chunk, customers, ready.checked(services, plans)
 
 
-def _accounts(chunk: _Chunk, ids: Iterable[str]) -> set[str]:
+def _accounts(chunk: Chunk, ids: Iterable[str]) -> set[str]:
     """The customers of what is billable of these records."""
     heads = (chunk.heads.get(source_id) for source_id in ids)
     return {row["account_id"] for row in heads if row and row.get("billable") and row.get("account_id")}
@@ -251,7 +208,7 @@ def billed_anew(services: Services, rules: Rules, ids: Sequence[str], run_id: UU
     subject = subject_of(services)
     with services.engine.connect() as conn:
         judged = documents.latest(conn, services.link.name, subject.entity, ids)
-    chunk = _read(services, subject, {source_id: one.seen_version for source_id, one in judged.items()})
+    chunk = read_chunk(services, subject, {source_id: one.seen_version for source_id, one in judged.items()})
     accounts = {row["account_id"] for row in chunk.heads.values() if row.get("account_id")}
     customers = CustomerBook(services, run_id).plan(accounts, letters_of(services, "account", accounts))
     chunk = replace(chunk, parties=customers.parties)
@@ -260,7 +217,7 @@ def billed_anew(services: Services, rules: Rules, ids: Sequence[str], run_id: UU
     ])}  # fmt: skip
 
 
-def _anew(chunk: _Chunk, judged: Judgement, rules: Rules) -> Plan:
+def _anew(chunk: Chunk, judged: Judgement, rules: Rules) -> Plan:
     source_id = judged.source_id
     head, live = chunk.heads.get(source_id), chunk.live.get(source_id)
     base = replace(judged, outcome="pending", revision=live.intent["revision"] if live else 0)
@@ -282,7 +239,7 @@ def _anew(chunk: _Chunk, judged: Judgement, rules: Rules) -> Plan:
     return Plan(base, (Step.CREATE,), made, party, live, content_hash(made.content()))
 
 
-def _refuse_overtaken(conn: Connection, services: Services, subject: Subject, chunk: _Chunk) -> None:
+def _refuse_overtaken(conn: Connection, services: Services, subject: Subject, chunk: Chunk) -> None:
     """Stops the chunk where somebody approved a proposal since it was read: what was judged would undo that.
 
     Raises:
@@ -291,7 +248,7 @@ def _refuse_overtaken(conn: Connection, services: Services, subject: Subject, ch
     if not chunk.live:
         return
     intents.wait_for_other_adders(conn, services.ledger.name)
-    now = _invoice_intents(conn, services, subject, sorted(chunk.live))
+    now = invoice_intents(conn, services, subject, sorted(chunk.live))
     for source_id, rows in now.items():
         seen = chunk.live[source_id]
         reversals = {row["doc_uid"]: row["reversal_uid"] for row in rows}
@@ -304,102 +261,7 @@ def _refuse_overtaken(conn: Connection, services: Services, subject: Subject, ch
             )
 
 
-def _read(services: Services, subject: Subject, versions: Mapping[str, int]) -> _Chunk:
-    ids = sorted(versions)
-    heads, unreadable = common_rows(services, services.crm, subject.entity, ids=ids)
-    lines, bad_lines = common_rows(services, services.crm, subject.lines, parents=ids)
-    quotes = accepted_quotes(services, subject.entity, heads)
-    stopped = {item.source_id: hold_of(item) for item in unreadable} | dict(quotes.stopped)
-    parents = parents_of(services, subject.lines, "parent_id", [item.source_id for item in bad_lines])
-    for item in bad_lines:
-        stopped.setdefault(parents.get(item.source_id, ""), hold_of(item))
-    stopped |= quarantined(services, subject, ids)
-    with services.engine.connect() as conn:
-        previous = documents.latest(conn, services.link.name, subject.entity, ids)
-    return _Chunk(
-        versions=versions,
-        heads={row["_source_id"]: row for row in heads},
-        lines=grouped(lines),
-        quotes=quotes.quotes,
-        quote_lines=quotes.lines,
-        stopped=stopped,
-        previous=previous,
-        live=live_documents(services, subject, ids),
-    )
-
-
-def quarantined(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Hold]:
-    """Records that the checks stopped, themselves or by one of their lines."""
-    stopped = {
-        source_id: Hold(reason, f"it is in quarantine: {reason}", "a record that passes its checks", reason,
-                        "mend it in the CRM; it is checked again when it changes or is replayed")
-        for source_id, reason in letters_of(services, subject.entity, set(ids)).items()
-    }  # fmt: skip
-    bad_lines = letters_of(services, subject.lines, None)
-    parents = parents_of(services, subject.lines, "parent_id", bad_lines)
-    for line_id, parent in parents.items():
-        reason = bad_lines[line_id]
-        stopped.setdefault(
-            parent,
-            Hold(reason, f"its line {line_id} is in quarantine: {reason}", "lines that pass their checks", reason,
-                 "mend the line in the CRM; it is checked again when it changes or is replayed"),
-        )  # fmt: skip
-    return stopped
-
-
-def live_documents(services: Services, subject: Subject, ids: Sequence[str]) -> dict[str, Planned]:
-    """The latest invoice intent of each record, with what the ledger says of its invoice."""
-    with services.engine.connect() as conn:
-        found = _invoice_intents(conn, services, subject, ids)
-    posted = {row["vendor_id"] for rows in found.values() for row in rows if row["vendor_id"]}
-    invoices = common_rows(services, services.ledger, "invoice", ids=posted)[0] if posted else []
-    by_id = {row["invoice_id"]: row for row in invoices}
-    live = {}
-    for key, (last, *earlier) in found.items():
-        beneath = None if last["state"] == "CONFIRMED" else next(filter(_in_force, earlier), None)
-        under = None if beneath is None else Planned(beneath, by_id.get(beneath["vendor_id"]))
-        live[key] = Planned(last, by_id.get(last["vendor_id"]), under)
-    return live
-
-
-def _in_force(intent: Mapping[str, Any]) -> bool:
-    """It was posted, and we have not taken it back."""
-    return bool(intent["state"] == "CONFIRMED" and intent["reversal"] != "CONFIRMED")
-
-
-def _invoice_intents(
-    conn: Connection, services: Services, subject: Subject, ids: Sequence[str]
-) -> dict[str, list[Mapping[str, Any]]]:
-    """source id -> its invoice intents, the latest first, each with the latest reversal of that revision."""
-    rows = conn.execute(
-        text(
-            """
-            select i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id, i.operation, i.depends_on,
-                i.vendor_number, i.natural_key, i.reason, i.message, i.frozen,
-                r.state as reversal, r.doc_uid as reversal_uid, r.frozen ->> 'proposal' as reversal_proposal,
-                cast(r.frozen ->> 'at_version' as bigint) as reversal_version
-            from tieout.intent i left join lateral (
-                select s.state, s.doc_uid, s.frozen from tieout.intent s
-                where s.source = i.source and s.source_id = i.source_id and s.target = i.target
-                  and s.source_object = i.source_object and s.revision = i.revision
-                  and s.kind in ('void', 'credit_memo') order by s.intent_id desc limit 1) r on true
-            where i.link = :link and i.target = :target and i.source = :source and i.source_object = :object
-              and i.kind = 'invoice' and i.source_id = any(:ids)
-            order by i.source_id, i.revision desc
-            """
-        ),
-        {
-            "link": services.link.name, "target": services.ledger.name, "source": services.crm.name,
-            "object": services.crm.mappings[subject.entity].object, "ids": list(ids),
-        },
-    ).mappings()  # fmt: skip
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(row["source_id"], []).append(dict(row))
-    return found
-
-
-def _judge(chunk: _Chunk, source_id: str, rules: Rules) -> Plan:
+def _judge(chunk: Chunk, source_id: str, rules: Rules) -> Plan:
     """The verdict on one record, and the steps that follow from it."""
     head = chunk.heads.get(source_id)
     previous = chunk.previous.get(source_id)
@@ -443,7 +305,7 @@ def _rolled_back(previous: Judgement, live: Planned, version: int) -> Judgement:
     )  # fmt: skip
 
 
-def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules, dated: date | None = None) -> Bill | Hold:
+def _bill(head: Row, chunk: Chunk, source_id: str, rules: Rules, dated: date | None = None) -> Bill | Hold:
     made = bill(
         head, chunk.lines.get(source_id, ()), chunk.quotes.get(source_id), chunk.quote_lines.get(source_id, ()), rules,
         dated=dated,
@@ -453,7 +315,7 @@ def _bill(head: Row, chunk: _Chunk, source_id: str, rules: Rules, dated: date | 
 
 
 def _as_posted(
-    head: Row, chunk: _Chunk, source_id: str, live: Planned, previous: Judgement, rules: Rules
+    head: Row, chunk: Chunk, source_id: str, live: Planned, previous: Judgement, rules: Rules
 ) -> Bill | None:
     """The bill as it was posted, where nothing of it has changed since but which periods are open, or only the rate.
 
@@ -498,7 +360,7 @@ def _not_billable(base: Judgement, live: Planned | None) -> Plan:
 
 def _next(
     rules: Rules, base: Judgement, live: Planned | None, previous: Judgement | None, made: Bill | None,
-    chunk: _Chunk, cancelled: bool,
+    chunk: Chunk, cancelled: bool,
 ) -> Plan:  # fmt: skip
     digest = content_hash(made.content()) if made else base.content_hash
     changed = made is not None and (previous is None or previous.content_hash != digest)

@@ -20,6 +20,7 @@ from tieout.scenarios.extraction import Reads
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
 from tieout.scenarios.steps import PATIENCE_SECONDS, Numbers, OnStep, finish, step
+from tieout.scenarios.subjects import subject_of
 from tieout.store import proposals
 
 NAME = "quote_to_cash"
@@ -128,7 +129,7 @@ def summarise(services: Services, run_id: str) -> Numbers:
             and the run is `partial`.
     """
     run = UUID(run_id)
-    numbers = steps.account(services, run, services.crm, posting.subject_of(services).entity)
+    numbers = steps.account(services, run, services.crm, subject_of(services).entity)
     done = steps.written(services, run)
     swept = sweep.sweep(services, run)
     numbers["sweep"] = sweep.numbers(swept)

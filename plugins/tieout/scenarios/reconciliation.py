@@ -27,9 +27,9 @@ from tieout.reconcile.report_store import Report
 from tieout.reconcile.rules import check_link, load_rules, rules_hash
 from tieout.scenarios import steps
 from tieout.scenarios.extraction import Reads, extract_side
-from tieout.scenarios.posting import subject_of
 from tieout.scenarios.services import Services, Side
 from tieout.scenarios.steps import Numbers, OnStep, finish, step
+from tieout.scenarios.subjects import subject_of
 from tieout.scenarios.tying_out import applications, catalogue, credit_memos, invoices, payments, standing
 from tieout.scenarios.tying_out.reading import Books, day_bounds
 from tieout.store import runs, watermarks

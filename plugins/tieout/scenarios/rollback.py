@@ -1,7 +1,7 @@
 """Rollback: documents that were posted are taken back as a set, by void or by credit note, once a person approved it.
 
 Here: which documents, and the proposal. What can be done with each is reversal.py, approving approval.py, what comes
-after it taken_back.py. The bodies are those of cancelled orders (plans.py): there is no second way of making them.
+after it taken_back.py. The bodies are those of cancelled orders (making.py): there is no second way of making them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from tieout.model.errors import ConfigurationFault
 from tieout.scenarios.approval import frozen_intents
 from tieout.scenarios.billing import Row
 from tieout.scenarios.extraction import read_again
-from tieout.scenarios.plans import Plan, Planned, plan_intents
-from tieout.scenarios.posting import live_documents, subject_of
+from tieout.scenarios.making import plan_intents
+from tieout.scenarios.plans import Plan, Planned
 from tieout.scenarios.reversal import Can, reversal
 from tieout.scenarios.revisions import Step
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import live_documents, subject_of
 from tieout.store import documents, proposals, runs
 from tieout.store.documents import Judgement
 from tieout.store.proposals import Action, Item, Proposal

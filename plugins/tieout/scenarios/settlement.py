@@ -16,8 +16,8 @@ from tieout.model.money import from_minor
 from tieout.scenarios.billing import Row
 from tieout.scenarios.frames import chunks, common_rows
 from tieout.scenarios.plans import moved
-from tieout.scenarios.posting import Subject, subject_of
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import Subject, subject_of
 from tieout.store import dead_letters, documents, staging
 from tieout.store.documents import Judgement
 

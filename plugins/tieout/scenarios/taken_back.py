@@ -12,9 +12,9 @@ from sqlalchemy import text
 from tieout.scenarios import quote_to_cash
 from tieout.scenarios.extraction import read_again
 from tieout.scenarios.frames import common_rows
-from tieout.scenarios.posting import subject_of
 from tieout.scenarios.rollback import NAME
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import subject_of
 from tieout.store import audit, documents, proposals, runs
 from tieout.store.proposals import Item, NotAllowed, Proposal
 from tieout.store.staging_tables import bump_table

@@ -19,9 +19,9 @@ from tieout.delivery.intents import NewIntent
 from tieout.mapping.payload import bodies
 from tieout.model.identity import doc_uid, idempotency_key
 from tieout.scenarios.frames import chunks, common_rows, native_frame
-from tieout.scenarios.posting import subject_of
 from tieout.scenarios.refunds import Refunds, refunds
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import subject_of
 from tieout.store import watermarks
 from tieout.store.engine import join_whole_tables
 

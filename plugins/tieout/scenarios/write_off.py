@@ -19,9 +19,10 @@ from tieout.model.identity import doc_uid, idempotency_key
 from tieout.model.money import from_minor
 from tieout.scenarios.billing import Row
 from tieout.scenarios.frames import native_frame
-from tieout.scenarios.plans import STAMP, application_body, lines_name
-from tieout.scenarios.posting import subject_of
+from tieout.scenarios.making import application_body, lines_name
+from tieout.scenarios.plans import STAMP
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import subject_of
 
 KIND = "write_off"
 #: The key of the link's tax_codes for what bears no tax.

@@ -20,7 +20,8 @@ from tieout.model.link import Link, Policies
 from tieout.model.settings import load_settings
 from tieout.scenarios.billing import Bill, BillLine, Closed, Rules
 from tieout.scenarios.customer_book import Party
-from tieout.scenarios.plans import Credited, Intents, Plan, Planned, moved, plan_intents, with_original_date
+from tieout.scenarios.making import Intents, plan_intents
+from tieout.scenarios.plans import Credited, Plan, Planned, moved, with_original_date
 from tieout.scenarios.revisions import Step
 from tieout.scenarios.services import Services, Side
 from tieout.store.documents import Judgement

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from tieout.connectors.answers import body_object
 from tieout.connectors.base import Request
+from tieout.connectors.comparing import number_of, text_of
 from tieout.connectors.hubspot.objects import kind_of
 from tieout.connectors.hubspot.operations import Shape
 from tieout.connectors.hubspot.prices import price_id, price_property
@@ -112,18 +113,12 @@ def differences(item: Item, found: Mapping[str, Any], links: Mapping[str, str | 
 
 def same(sent: str, found: Any) -> bool:
     """Whether HubSpot holds what was sent: numbers and instants by value, texts without blanks at their ends."""
-    left, right = (
-        sent.replace("\r\n", "\n").strip(),
-        str(found if found is not None else "").replace("\r\n", "\n").strip(),
-    )
+    left, right = text_of(sent), text_of(found)
     if left == right:
         return True
-    if not left or not right:
-        return False
-    try:
-        return Decimal(left) == Decimal(right)
-    except InvalidOperation:
-        pass
+    number = number_of(left)
+    if number is not None:
+        return number == number_of(right)
     if "T" in left or "T" in right:
         one, other = _instant(left), _instant(right)
         return one is not None and one == other

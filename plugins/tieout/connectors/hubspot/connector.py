@@ -20,13 +20,14 @@ from tieout.connectors.hubspot.write import Writer
 from tieout.connectors.oauth import TokenShelf
 from tieout.connectors.requirements import Required
 from tieout.connectors.saved import SaveResult
-from tieout.connectors.wire import Clock, Counters, number_from
+from tieout.connectors.vendor import VendorConnector, check_size
+from tieout.connectors.wire import Clock, number_from
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity
 
 
-class HubSpotConnector:
+class HubSpotConnector(VendorConnector):
     """One HubSpot portal, by one private app or one installation of an OAuth app.
 
     Args:
@@ -42,6 +43,9 @@ class HubSpotConnector:
         ConfigurationFault: the connection's form is not filled in as it must be.
     """
 
+    label = "HubSpot"
+    look_up_lag = 5.0
+
     def __init__(
         self,
         connection: Connection,
@@ -51,7 +55,6 @@ class HubSpotConnector:
         gate: Gate | None = None,
         shelf: TokenShelf | None = None,
     ) -> None:
-        self.name = connection.name
         self._session = sign_in(connection, transport, clock or Clock(), on_secret, gate, shelf)
         self.pipelines = Pipelines(self._session)
         self._reader = Reader(
@@ -62,16 +65,7 @@ class HubSpotConnector:
         )
         named = str(connection.extra.get("return_object") or "")
         self._writer = Writer(self._session, {"return_orders.write_back": named} if named else {})
-        self._operations = operations(
-            self._session.raw.http.limits.longest_write,
-            number_from(connection, "latest_apply", 120.0, 0.0, 3600.0),
-            number_from(connection, "look_up_lag", 5.0, 0.0, 600.0),
-        )
-
-    @property
-    def counters(self) -> Counters:
-        """What was called since the connector was made."""
-        return self._session.raw.http.counters
+        super().__init__(connection, self._session.raw.http, operations)
 
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
         """See base.Source."""
@@ -99,19 +93,10 @@ class HubSpotConnector:
             return prices.fetch(self._reader, entity, ids)
         return read.fetch(self._reader, entity, ids)
 
-    def operation(self, name: str) -> Operation:
-        """See base.Target."""
-        if name not in self._operations:
-            raise ConfigurationFault(
-                f"HubSpot has no operation {name!r}; known are {', '.join(sorted(self._operations))}"
-            )
-        return self._operations[name]
-
     def send(self, operation: Operation, requests: Sequence[Request]) -> Sequence[Answer]:
         """See base.Target. A body is `{"id", "properties", "associations": {object: id}}`, without an id for an upsert;
         that of a price `{"id" or "product_id", "currency", "unit_price", "active"}`."""
-        if len(requests) > operation.batch:
-            raise ConfigurationFault(f"{len(requests)} items for {operation.name}; at most {operation.batch}")
+        check_size(operation, requests)
         return write.send(self._writer, operation, requests)
 
     def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
@@ -141,7 +126,3 @@ class HubSpotConnector:
     def archive(self, object_name: str, ids: Sequence[str]) -> None:
         """Archives records, for loaders and tests."""
         load.archive(self._session, object_name, ids)
-
-    def close(self) -> None:
-        """Gives its sockets back."""
-        self._session.raw.http.close()

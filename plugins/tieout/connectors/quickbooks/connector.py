@@ -23,13 +23,14 @@ from tieout.connectors.quickbooks import books, doctor, look_up, read, write
 from tieout.connectors.quickbooks.operations import operations
 from tieout.connectors.quickbooks.sign_in import sign_in
 from tieout.connectors.requirements import Required
-from tieout.connectors.wire import Clock, Counters, number_from
+from tieout.connectors.vendor import VendorConnector, check_size
+from tieout.connectors.wire import Clock
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity
 
 
-class QuickBooksConnector:
+class QuickBooksConnector(VendorConnector):
     """One company of QuickBooks Online, by one app.
 
     Args:
@@ -45,6 +46,8 @@ class QuickBooksConnector:
         ConfigurationFault: the connection's form is not filled in as it must be.
     """
 
+    label = "QuickBooks"
+
     def __init__(
         self,
         connection: Connection,
@@ -54,18 +57,8 @@ class QuickBooksConnector:
         gate: Gate | None = None,
         shelf: TokenShelf | None = None,
     ) -> None:
-        self.name = connection.name
         self._session = sign_in(connection, transport, clock or Clock(), on_secret, gate, shelf)
-        self._operations = operations(
-            self._session.raw.http.limits.longest_write,
-            number_from(connection, "latest_apply", 120.0, 0.0, 3600.0),
-            number_from(connection, "look_up_lag", 10.0, 0.0, 600.0),
-        )
-
-    @property
-    def counters(self) -> Counters:
-        """What was called since the connector was made."""
-        return self._session.raw.http.counters
+        super().__init__(connection, self._session.raw.http, operations)
 
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
         """See base.Source."""
@@ -96,19 +89,10 @@ class QuickBooksConnector:
         """Nothing: Intuit has no API for the audit log."""
         return ()
 
-    def operation(self, name: str) -> Operation:
-        """See base.Target."""
-        if name not in self._operations:
-            raise ConfigurationFault(
-                f"QuickBooks has no operation {name!r}; known are {', '.join(sorted(self._operations))}"
-            )
-        return self._operations[name]
-
     def send(self, operation: Operation, requests: Sequence[Request]) -> Sequence[Answer]:
         """See base.Target. A body is one entity as its endpoint takes it, without SyncToken; it names the key that
         the operation goes by."""
-        if len(requests) > operation.batch:
-            raise ConfigurationFault(f"{len(requests)} items for {operation.name}; at most {operation.batch}")
+        check_size(operation, requests)
         return write.send(self._session, operation, requests)
 
     def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
@@ -118,7 +102,3 @@ class QuickBooksConnector:
     def findings(self, required: Required | None = None) -> Sequence[Finding]:
         """See base.Connector; `required` names the currencies, accounts and tax types that a link needs."""
         return list(doctor.findings(self._session, required or Required()))
-
-    def close(self) -> None:
-        """Gives the sockets back."""
-        self._session.raw.http.close()

@@ -15,13 +15,13 @@ from tieout.connectors.salesforce import doctor, load, read, write
 from tieout.connectors.salesforce.needs import STANDARD
 from tieout.connectors.salesforce.sign_in import data_path, sign_in
 from tieout.connectors.saved import SaveResult
-from tieout.connectors.wire import Clock, Counters, number_from
+from tieout.connectors.vendor import VendorConnector, check_size
+from tieout.connectors.wire import Clock, number_from
 from tieout.model.connection import Connection
-from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity
 
 
-class SalesforceConnector:
+class SalesforceConnector(VendorConnector):
     """One Salesforce organisation, by one integration user.
 
     Args:
@@ -37,6 +37,9 @@ class SalesforceConnector:
         ConfigurationFault: the connection's form is not filled in as it must be.
     """
 
+    label = "Salesforce"
+    look_up_lag = 5.0
+
     def __init__(
         self,
         connection: Connection,
@@ -46,21 +49,11 @@ class SalesforceConnector:
         gate: Gate | None = None,
         shelf: TokenShelf | None = None,
     ) -> None:
-        self.name = connection.name
         self._clock = clock or Clock()
         self._data = data_path(connection)
         self._bulk_from = int(number_from(connection, "bulk_from", read.BULK_FROM, 1, 1e9))
         self._session = sign_in(connection, transport, self._clock, on_secret, gate, shelf)
-        self._operations = write.operations(
-            self._session.http.limits.longest_write,
-            number_from(connection, "latest_apply", 120.0, 0.0, 3600.0),
-            number_from(connection, "look_up_lag", 5.0, 0.0, 600.0),
-        )
-
-    @property
-    def counters(self) -> Counters:
-        """What was called since the connector was made."""
-        return self._session.http.counters
+        super().__init__(connection, self._session.http, write.operations)
 
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
         """See base.Source."""
@@ -80,19 +73,10 @@ class SalesforceConnector:
         """See base.Source; ids of 15 or 18 characters."""
         return read.fetch(self._session, self._data, entity, ids)
 
-    def operation(self, name: str) -> Operation:
-        """See base.Target."""
-        if name not in self._operations:
-            raise ConfigurationFault(
-                f"Salesforce has no operation {name!r}; known are {', '.join(sorted(self._operations))}"
-            )
-        return self._operations[name]
-
     def send(self, operation: Operation, requests: Sequence[Request]) -> Sequence[Answer]:
         """See base.Target. A body is a JSON object of fields; its record is `Id` (or the external id) in it, else the
         natural key."""
-        if len(requests) > operation.batch:
-            raise ConfigurationFault(f"{len(requests)} items for {operation.name}; at most {operation.batch}")
+        check_size(operation, requests)
         return write.send(self._session, self._data, operation, requests)
 
     def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
@@ -130,7 +114,3 @@ class SalesforceConnector:
             external_id=external_id_field,
             bulk_from=bulk_from,
         )
-
-    def close(self) -> None:
-        """Gives the sockets back."""
-        self._session.http.close()

@@ -20,7 +20,8 @@ from tieout.connectors.base import (
 from tieout.connectors.gate import Gate
 from tieout.connectors.oauth import TokenShelf
 from tieout.connectors.requirements import Required
-from tieout.connectors.wire import Clock, Counters, number_from
+from tieout.connectors.vendor import VendorConnector, check_size
+from tieout.connectors.wire import Clock
 from tieout.connectors.xero import books, doctor, look_up, read, write
 from tieout.connectors.xero.operations import operations
 from tieout.connectors.xero.sign_in import sign_in
@@ -29,7 +30,7 @@ from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity
 
 
-class XeroConnector:
+class XeroConnector(VendorConnector):
     """One Xero organisation, by one app.
 
     Args:
@@ -44,6 +45,8 @@ class XeroConnector:
         ConfigurationFault: the connection's form is not filled in as it must be.
     """
 
+    label = "Xero"
+
     def __init__(
         self,
         connection: Connection,
@@ -53,18 +56,8 @@ class XeroConnector:
         gate: Gate | None = None,
         shelf: TokenShelf | None = None,
     ) -> None:
-        self.name = connection.name
         self._session = sign_in(connection, transport, clock or Clock(), on_secret, gate, shelf)
-        self._operations = operations(
-            self._session.raw.http.limits.longest_write,
-            number_from(connection, "latest_apply", 120.0, 0.0, 3600.0),
-            number_from(connection, "look_up_lag", 10.0, 0.0, 600.0),
-        )
-
-    @property
-    def counters(self) -> Counters:
-        """What was called since the connector was made."""
-        return self._session.raw.http.counters
+        super().__init__(connection, self._session.raw.http, operations)
 
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
         """See base.Source."""
@@ -97,17 +90,10 @@ class XeroConnector:
         """See base.GeneralLedger; `object_name` such as Invoices."""
         return books.history(self._session, object_name, id_)
 
-    def operation(self, name: str) -> Operation:
-        """See base.Target."""
-        if name not in self._operations:
-            raise ConfigurationFault(f"Xero has no operation {name!r}; known are {', '.join(sorted(self._operations))}")
-        return self._operations[name]
-
     def send(self, operation: Operation, requests: Sequence[Request]) -> Sequence[Answer]:
         """See base.Target. A body is one element as Xero takes it, with the key that the operation goes by; that of an
         allocation has `CreditNote.CreditNoteID`, `Invoice.InvoiceID`, `Amount` and `Date`."""
-        if len(requests) > operation.batch:
-            raise ConfigurationFault(f"{len(requests)} items for {operation.name}; at most {operation.batch}")
+        check_size(operation, requests)
         return write.send(self._session, operation, requests)
 
     def look_up(self, operation: Operation, requests: Sequence[Request]) -> Mapping[str, Sequence[Found]]:
@@ -117,7 +103,3 @@ class XeroConnector:
     def findings(self, required: Required | None = None) -> Sequence[Finding]:
         """See base.Connector; `required` names the currencies, accounts and tax types that a link needs."""
         return list(doctor.findings(self._session, required or Required()))
-
-    def close(self) -> None:
-        """Gives the sockets back."""
-        self._session.raw.http.close()

@@ -27,9 +27,10 @@ from tieout.scenarios.customer_book import CustomerBook, Party
 from tieout.scenarios.frames import CHUNK, chunks, common_rows, many_rows
 from tieout.scenarios.periods import rereading
 from tieout.scenarios.plans import BILLED, Plan, plan_number
-from tieout.scenarios.posting import Judged, Subject, Verdicts, subject_of
+from tieout.scenarios.posting import Judged, Verdicts
 from tieout.scenarios.revisions import Step
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import Subject, subject_of
 from tieout.store import period_plans
 from tieout.store.period_plans import Action, Kept, Line, NotAllowed
 

@@ -18,8 +18,8 @@ from tieout.connectors.base import Page, Record
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.calendar import Period
 from tieout.model.raw_records import values_at
-from tieout.scenarios.posting import Subject, parts_of
 from tieout.scenarios.services import Services, Side
+from tieout.scenarios.subjects import Subject, parts_of
 from tieout.store import period_plans, staging
 from tieout.store.period_plans import Dated
 from tieout.store.staging import Counts

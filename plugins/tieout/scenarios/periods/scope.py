@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection
 
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.calendar import Period
-from tieout.scenarios.posting import subject_of
 from tieout.scenarios.services import Services, credits_of
+from tieout.scenarios.subjects import subject_of
 from tieout.store import staging
 from tieout.store.engine import driver
 

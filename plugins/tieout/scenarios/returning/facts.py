@@ -18,10 +18,10 @@ from tieout.model.standing import IN_THE_BOOKS, VOID
 from tieout.scenarios.billing import Hold, Row
 from tieout.scenarios.frames import common_rows, grouped
 from tieout.scenarios.plans import Planned
-from tieout.scenarios.posting import Subject, live_documents, quarantined
 from tieout.scenarios.quarantine import hold_of, parents_of
 from tieout.scenarios.returning.rules import Billed, Sold, Taken, by_line
 from tieout.scenarios.services import Services
+from tieout.scenarios.subjects import Subject, live_documents, quarantined
 from tieout.store import documents
 from tieout.store.documents import Judgement
 

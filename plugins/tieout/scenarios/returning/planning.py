@@ -19,7 +19,8 @@ from tieout.model.identity import content_hash
 from tieout.model.standing import VOID
 from tieout.scenarios.billing import Hold, Row, Rules
 from tieout.scenarios.frames import chunks, parent_column
-from tieout.scenarios.plans import Credited, Plan, plan_intents
+from tieout.scenarios.making import plan_intents
+from tieout.scenarios.plans import Credited, Plan
 from tieout.scenarios.returning.facts import SUBJECT, Chunk, read_chunk, takers_now
 from tieout.scenarios.returning.rules import Billed, Taken, content, credit, kept
 from tieout.scenarios.revisions import Step

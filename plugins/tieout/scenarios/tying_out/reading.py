@@ -17,9 +17,9 @@ from tieout.mapping.compile import compile_read
 from tieout.model.errors import Rejection
 from tieout.model.money import exponent
 from tieout.scenarios.billing import Closed, within
-from tieout.scenarios.posting import Subject, subject_of
 from tieout.scenarios.rules import closed_periods
 from tieout.scenarios.services import Services, Side, credits_of
+from tieout.scenarios.subjects import Subject, subject_of
 from tieout.store import staging
 
 if TYPE_CHECKING:
