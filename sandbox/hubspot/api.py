@@ -46,6 +46,7 @@ def _routes(searches: Searches) -> Routes:
         objects_: {"GET": objects.listing, "POST": objects.create},
         f"{objects_}/search": {"POST": partial(search, searches)},
         f"{objects_}/merge": {"POST": objects.merge},
+        "crm/v3/objects/contacts/gdpr-delete": {"POST": objects.forget},
         f"{objects_}/batch/read": {"POST": batches.read},
         f"{objects_}/batch/create": {"POST": batches.create},
         f"{objects_}/batch/update": {"POST": batches.update},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -75,8 +75,8 @@ def search(searches: Searches, call: Call) -> Any:
         ids = find()
     else:
         ids = searches.ids((kind.id, asked, version), find)
-    table, page = portal.records(kind), ids[after : after + limit]
-    shown = [records.view(portal, kind, _seen(portal, table[id_], lag), wanted) for id_ in page]
+    page = ids[after : after + limit]
+    shown = [records.view(portal, kind, one, wanted) for one in _seen(portal, kind, page, lag)]
     answer: dict[str, Any] = {"total": len(ids), "results": shown}
     if after + limit < len(ids):
         answer["paging"] = {"next": {"after": str(after + limit)}}
@@ -103,13 +103,26 @@ def _candidates(portal: Portal, kind: ObjectType, bounds: Bounds, lag: float) ->
         return [table[str(id_)] for _, id_ in keys[first:last]]
     cut = bisect_right(keys, (millis(portal.now() - timedelta(seconds=lag)), 10**30))
     known = [table[str(id_)] for _, id_ in keys[first : min(last, cut)]]
-    return known + [old for _, id_ in keys[cut:] if (old := table[str(id_)].get("_indexed")) is not None]
+    older = [old for _, id_ in keys[cut:] if (old := table[str(id_)].get("_indexed")) is not None]
+    gone = [
+        one for id_, one in records.lingering(portal, kind).items() if bounds[0] <= millis(one["updated"]) <= bounds[1]
+    ]
+    return known + older + gone
 
 
-def _seen(portal: Portal, record: Record, lag: float) -> Record:
-    if lag and record["updated"] > portal.now() - timedelta(seconds=lag):
-        return record.get("_indexed") or record
-    return record
+def _seen(portal: Portal, kind: ObjectType, ids: list[str], lag: float) -> Iterator[Record]:
+    """Records as an answer shows them: as the index has them, or as they are now where the setting says so."""
+    table, gone = portal.records(kind), records.lingering(portal, kind) if lag else {}
+    live = not lag or portal.setting("search_shows") == "record"
+    since = portal.now() - timedelta(seconds=lag)
+    for id_ in ids:
+        record = table.get(id_)
+        if record is None or record["archived"]:
+            yield gone[id_]
+        elif live or record["updated"] <= since:
+            yield record
+        else:
+            yield record.get("_indexed") or record
 
 
 def _fits(tests: list[list[Test]], record: Record) -> bool:
