@@ -171,14 +171,21 @@ def _filter(portal: Portal, kind: ObjectType, row: dict[str, Any]) -> tuple[Test
     def given(value: Any) -> Any:
         return _comparable(type_, name, value, True)
 
-    def kept(record: Record) -> Any:
-        return _comparable(type_, name, records.value(kind, record, name), False)
-
+    kept = _kept(kind, name, type_)
     test, low, high = _test(operator, row, name, given, kept)
     bounds = _OPEN
     if name in (kind.modified, "hs_lastmodifieddate"):
         bounds = (_OPEN[0] if low is None else low, _OPEN[1] if high is None else high)
     return test, bounds
+
+
+def _kept(kind: ObjectType, name: str, type_: str) -> Callable[[Record], Any]:
+    """What a record has there, to be compared. Times of change and ids are what large numbers of records are asked."""
+    if name in (kind.modified, "hs_lastmodifieddate"):
+        return lambda record: millis(record["updated"])
+    if name == "hs_object_id":
+        return lambda record: int(record["id"])
+    return lambda record: _comparable(type_, name, records.value(kind, record, name), False)
 
 
 def _test(operator: str, row: dict[str, Any], name: str, given: Any, kept: Any) -> tuple[Test, Any, Any]:
@@ -279,10 +286,10 @@ def _sort(portal: Portal, kind: ObjectType, sent: Any) -> Callable[[list[Record]
     down = rule.get("direction") == "DESCENDING"
     if name in (kind.modified, "hs_lastmodifieddate"):
         return lambda found: sorted(found, key=lambda r: (millis(r["updated"]), int(r["id"])), reverse=down)
-    type_ = "number" if name == "hs_object_id" else property_["type"]
+    kept = _kept(kind, name, property_["type"])
 
     def key(record: Record) -> tuple[Any, ...]:
-        value = _comparable(type_, name, records.value(kind, record, name), False)
+        value = kept(record)
         return (value is not None, value, int(record["id"])) if value is not None else (False, int(record["id"]))
 
     return lambda found: sorted(found, key=key, reverse=down)
