@@ -76,7 +76,7 @@ def _routes(searches: Searches) -> Routes:
         **_SCHEMAS,
         "crm/v3/pipelines/{type}": {"GET": pipelines.listing, "POST": pipelines.create},
         "crm/v3/pipelines/{type}/{pipeline}": {"GET": pipelines.read},
-        "crm/v3/pipelines/{type}/{pipeline}/stages": {"GET": pipelines.stages},
+        "crm/v3/pipelines/{type}/{pipeline}/stages": {"GET": pipelines.stages, "POST": pipelines.add_stage},
         "crm/v3/owners": {"GET": reference.owners},
         "crm/v3/owners/{id}": {"GET": reference.owner},
         "account-info/v3/details": {"GET": reference.account},

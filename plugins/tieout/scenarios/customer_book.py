@@ -92,17 +92,18 @@ class CustomerBook:
         return doc_uid(link.name, link.crm, self._object, account_id, KIND, 1)
 
     def _successor(self, account_id: str) -> str:
-        one = self._merges().get(account_id)
+        one = self.merges().get(account_id)
         return account_id if one is None else one.account_id
 
-    def _merges(self) -> Mapping[str, Successor]:
+    def merges(self) -> Mapping[str, Successor]:
+        """See successors.successors; read once."""
         if self._merged is None:
             self._merged = successors(self._services)
         return self._merged
 
     def _known(self, wanted: set[str]) -> dict[str, Party | Hold]:
         """Parties of these accounts, or of those that they continue."""
-        merged = {id_: one for id_ in wanted if (one := self._merges().get(id_)) is not None}
+        merged = {id_: one for id_ in wanted if (one := self.merges().get(id_)) is not None}
         there = self._there(wanted.union(*((one.account_id, *one.formers) for one in merged.values())))
         parties = {id_: there[id_] for id_ in wanted if id_ in there}
         for id_, one in merged.items():

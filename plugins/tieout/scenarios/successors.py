@@ -51,6 +51,12 @@ def successors(services: Services) -> dict[str, Successor]:
     return found
 
 
+def are_one(merged: Mapping[str, Successor], left: str | None, right: str | None) -> bool:
+    """Whether two ids are of one account now. `merged`: of `successors`."""
+    one, other = merged.get(left or ""), merged.get(right or "")
+    return left == right or (one is not None and other is not None and one.account_id == other.account_id)
+
+
 def standing_for(one: Successor, customers: Mapping[str, str | None]) -> str | None:
     """Of an account and those that it continues, the one whose customer it has: None where none has one, or nobody
     says which.
