@@ -329,11 +329,11 @@ def _as_posted(
         return None
     if intent["frozen"].get("original_date") != head["order_date"].isoformat():
         return None
+    if are_one(chunk.merged, head.get("account_id"), content["account"]):
+        head = {**head, "account_id": content["account"]}
     made = _bill(head, chunk, source_id, rules, date.fromisoformat(content["date"]))
     if isinstance(made, Hold):
         return None
-    if are_one(chunk.merged, made.account_id, content["account"]):
-        made = replace(made, account_id=content["account"])
     approved = live.invoice is not None and live.invoice["standing"] != DRAFT
     if approved and rules.link.policies.rate_after_posting == "keep":
         made = replace(made, exchange_rate=None if content["rate"] is None else Decimal(content["rate"]))
