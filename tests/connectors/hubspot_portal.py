@@ -14,6 +14,7 @@ from tests.connectors.vendors import post, spell
 from tests.support.sandbox import ROOT, SandboxProcess
 from tieout.connectors.hubspot.connector import HubSpotConnector
 from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.wire import Clock
 from tieout.mapping.load import load_system
 from tieout.model.connection import Connection
@@ -61,7 +62,8 @@ class Portal:
         login = "sandbox-client" if extra.get("auth") == "oauth" else ""
         fields = {"allowed_hosts": "127.0.0.1", **extra}
         made = HubSpotConnector(
-            Connection("portal", "hubspot", self.root, login, password, fields), clock=self.clock, shelf=shelf
+            Connection("portal", "hubspot", self.root, login, password, fields),
+            Outside(clock=self.clock, shelf=shelf),
         )
         self._made.append(made)
         return made
