@@ -28,6 +28,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "ledger_id": "text",
         "crm_id": "text",
         "merged_into": "text",
+        "merged_from": "text",  # ids of the records that became this one, with `;` between them
         "modified_at": "instant",
     },
     "contact": {
