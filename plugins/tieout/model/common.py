@@ -279,6 +279,22 @@ ENTITIES["credit_application"] = {
     "currency": "text",
     "exchange_rate": "decimal",
 }
+# Only written, by ledgers where what is paid back of a credit note is a document of its own, set against it afterwards;
+# elsewhere a refund is written as a `payment`.
+ENTITIES["refund"] = {
+    "own_number": "text",  # ours, at most 21 characters
+    "credit_memo_id": "text",
+    "customer_id": "text",
+    "account_code": "text",
+    "date": "date",
+    "amount_minor": "minor",
+    "currency": "text",
+    "exchange_rate": "decimal",
+    "reference": "text",
+}
+ENTITIES["refund_application"] = {
+    "refund_id" if name == "invoice_id" else name: type_ for name, type_ in ENTITIES["credit_application"].items()
+}
 for _entity in ("invoice", "credit_memo", "payment"):
     ENTITIES[f"{_entity}_void"] = {f"{_entity}_id": "text", "standing": "text"}
 # What the CRM shows of the ledger's document on its own record, as it stands there: written back by us, or typed over
