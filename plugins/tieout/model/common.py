@@ -219,6 +219,20 @@ ENTITIES: dict[str, dict[str, str]] = {
         "allocated_on": "text",  # YYYY-MM-DD of each allocation, one a line
         "modified_at": "instant",
     },
+    # Money that went back to a customer on a document of its own, without a credit note: nobody's balance changes.
+    "cash_refund": {
+        "cash_refund_id": "text",
+        "number": "text",
+        "customer_id": "text",
+        "date": "date",
+        "currency": "text",
+        "exchange_rate": "decimal",
+        "status": "text",
+        "standing": "text",
+        "reference": "text",
+        "total_minor": "minor",
+        "modified_at": "instant",
+    },
     "exchange_rate": {
         "from_currency": "text",
         "to_currency": "text",

@@ -5,8 +5,9 @@ uses up (CreditMemo); TotalAmt is the money that came in. A Payment of TotalAmt 
 invoices, or against the Purchases that paid them back. What stands on a record beside Intuit's own fields is
 made here, under names that Intuit does not have:
 
-- Invoice, CreditMemo, Payment: Standing (open, settled, void; a Payment that is not void is settled), Kind (invoice;
-  credit; payment, or `application` where no money moved), Note (PrivateNote without what a void puts before it).
+- Invoice, CreditMemo, Payment, RefundReceipt: Standing (open, settled, void; of the last two settled or void), Kind
+  (invoice; credit; payment, or `application` where no money moved; refund), Note (PrivateNote without what a void
+  puts before it).
 - Invoice, CreditMemo: NetAmt (TotalAmt less tax), SalesLines (without the subtotals that Intuit adds).
 - Invoice: Credited and Paid; PaidOn, the day of the last payment or credit, once nothing is due.
 - CreditMemo: Allocations [{InvoiceId, Amount, Date, PaymentId}].
@@ -27,7 +28,7 @@ from tieout.connectors.comparing import number_of
 from tieout.connectors.quickbooks.operations import is_void
 
 #: Entities that the connector completes.
-LINKED = ("Invoice", "CreditMemo", "Payment")
+LINKED = ("Invoice", "CreditMemo", "Payment", "RefundReceipt")
 #: Reads Payments by their ids.
 Payments = Callable[[Sequence[str]], Iterable[Record]]
 _ZERO = Decimal(0)
@@ -40,6 +41,8 @@ def with_links(obj: str, records: Sequence[Record], payments: Payments) -> Seque
     """The records with what their payments say, of an entity that has such; one round of reading for all of them."""
     if obj == "Payment":
         return [with_parts(record) for record in records]
+    if obj == "RefundReceipt":
+        return [{**one, **_common(one, "refund", _standing(one, _ZERO))} for one in records]
     linked = {str(record.get("Id")): _linked(record) for record in records}
     wanted = list(dict.fromkeys(id_ for ids in linked.values() for id_ in ids))
     known = {str(payment["Id"]): with_parts(payment) for payment in payments(wanted)} if wanted else {}

@@ -40,6 +40,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
     },
     "Invoice": {**_SALE, **plain("DueDate"), **computed("Credited", "Paid", "PaidOn")},
     "CreditMemo": {**_SALE, **computed("RemainingCredit", "Allocations")},
+    "RefundReceipt": {**_SALE},
     "Line": {
         **plain("Id", "LineNum", "SalesItemLineDetail.ItemRef.value", "SalesItemLineDetail.TaxCodeRef.value"),
         **plain("DetailType", required=True),
@@ -84,6 +85,7 @@ MADE: dict[str, frozenset[str]] = {
     "Invoice": frozenset({*_MADE, "NetAmt", "SalesLines", "Credited", "Paid", "PaidOn"}),
     "CreditMemo": frozenset({*_MADE, "NetAmt", "SalesLines", "Allocations"}),
     "Payment": frozenset({*_MADE, "Applications", "Credits", "UnappliedKind", "UnappliedStanding"}),
+    "RefundReceipt": frozenset({*_MADE, "NetAmt", "SalesLines"}),
     "Purchase": frozenset({"CreditMemoRef.value"}),
     "TaxCode": frozenset({"SalesRate"}),
     "Company": frozenset(LIMITS["Company"]),
