@@ -28,7 +28,9 @@ from tests.support.days import today
 from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
 from tieout.model.settings import PROJECT
-from tieout.scenarios import quote_to_cash, returns
+from tieout.scenarios import credit_sync, product_sync, quote_to_cash, returns
+from tieout.scenarios.crm_load import KEY_FIELD
+from tieout.scenarios.crm_loaders import open_crm
 from tieout.scenarios.load_csv import load_folder
 from tieout.scenarios.periods.control import subledger
 from tieout.store.engine import connect
@@ -151,6 +153,76 @@ def test_what_a_return_leaves_open_is_paid_back_once_and_ties_out(pair: Pair, ma
             "select kind, operation, count(*) from tieout.intent where operation like 'refunds.%' group by 1, 2"
         )).all()  # fmt: skip
     assert sorted(map(tuple, kinds)) == [("allocation", "refunds.apply", 2), ("refund", "refunds.create", 2)]
+
+
+def give_back(pair: Pair, memo: Mapping[str, Any], amount: Decimal, day: str, number: str) -> None:
+    """Finance pays back of a credit memo by hand: an expense on accounts receivable, then a payment of nought."""
+    customer = memo["CustomerRef"]
+    with hand(pair) as books:
+        accounts = {one["Name"]: {"value": one["Id"]} for one in books.query("Account")}
+        books.create("Purchase", [
+            {"PaymentType": "Cash", "AccountRef": accounts["Savings"], "DocNumber": number, "TxnDate": day,
+             "EntityRef": {**customer, "type": "Customer"}, "Line": [
+                 {"Amount": amount, "DetailType": "AccountBasedExpenseLineDetail",
+                  "AccountBasedExpenseLineDetail": {"AccountRef": accounts["Accounts Receivable (A/R)"]}}]}
+        ])  # fmt: skip
+        (out,) = books.query("Purchase", f"where DocNumber = '{number}'")
+        links = [(out["Id"], "Expense"), (memo["Id"], "CreditMemo")]
+        books.create("Payment", [
+            {"CustomerRef": customer, "TotalAmt": 0, "TxnDate": day, "Line": [
+                {"Amount": amount, "LinkedTxn": [{"TxnId": id_, "TxnType": kind}]} for id_, kind in links]}
+        ])  # fmt: skip
+
+
+def bank_is(pair: Pair, *, active: bool) -> None:
+    """The account that refunds come from is made inactive, or active again."""
+    (account,) = all_of(pair, "Account", f"where Name = '{BANK}' and Active in (true, false)")
+    with hand(pair) as books:
+        books.update("Account", {"Id": account["Id"], "SyncToken": account["SyncToken"], "sparse": True,
+                                 "Name": BANK, "Active": active})  # fmt: skip
+
+
+def test_what_finance_pays_back_itself_shows_in_the_crm_and_is_not_paid_again(pair: Pair, made_up_folder: Path) -> None:
+    paid, back = pay(pair, "12"), pay(pair, "20")
+    with open_crm(pair.crm_connection) as crm:
+        ids = {row[KEY_FIELD]: row["Id"] for row in crm.rows("Order", [KEY_FIELD])}
+        (saved,) = crm.update("Order", [{"Id": ids["northwind:order:12"], "Status": "Cancelled"}])
+        assert saved.id, saved.error
+    pair.run()
+    (memo,) = all_of(pair, "CreditMemo")
+    assert memo["RemainingCredit"] == paid
+    for number, part, day in (("C1", paid - 1, "2026-03-24"), ("C2", Decimal(1), "2026-03-26")):
+        give_back(pair, memo, part, day, number)
+    # A return waits, for its refund has no account to come from; meanwhile finance pays it back.
+    credited = send_back(pair, made_up_folder, "20")["20"]
+    bank_is(pair, active=False)
+    assert run(pair)["held"] == 1
+    (memo,) = (one for one in all_of(pair, "CreditMemo") if one["RemainingCredit"])
+    give_back(pair, memo, credited, "2026-03-27", "C3")
+    bank_is(pair, active=True)
+    for _ in range(2):
+        numbers = run(pair)
+    assert (numbers["posted"] + numbers["unchanged"], numbers["held"]) == (1, 0)
+    assert len(all_of(pair, "Purchase")) == 3 and credited <= back
+    with hand(pair) as books:
+        (bank,) = books.query("Account", "where Name = 'Savings'")
+        detail = {"ItemRef": {"value": "1"}, "Qty": 1, "UnitPrice": Decimal("7.25"), "TaxCodeRef": {"value": "NON"}}
+        line = {"Amount": Decimal("7.25"), "DetailType": "SalesItemLineDetail", "SalesItemLineDetail": detail}
+        books.create("RefundReceipt", [
+            {"CustomerRef": memo["CustomerRef"], "DocNumber": "RR-1", "TxnDate": "2026-03-28", "Line": [line],
+             "DepositToAccountRef": {"value": bank["Id"]}}
+        ])  # fmt: skip
+    with pair.services() as services:
+        quote_to_cash.run(services)
+        credit_sync.run(services)
+        product_sync.run(services)
+    with open_crm(pair.crm_connection) as crm:
+        rows = crm.rows("Order", [KEY_FIELD, "Tieout_Refunded__c", "Tieout_Refunded_On__c"])
+        shown = {row[KEY_FIELD]: row for row in rows}["northwind:order:12"]
+    assert (shown["Tieout_Refunded__c"], shown["Tieout_Refunded_On__c"]) == (paid, "2026-03-26")
+    # What went back without a credit memo is no record's of the CRM: a break that says so.
+    (found,) = pair.reconcile(*AREAS)
+    assert (found["area"], found["class"], abs(found["amount"])) == ("payments", "unapplied_cash", 725)
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "item_missing"])
