@@ -41,9 +41,9 @@ def of_quickbooks(services: Services) -> Services:  # noqa: F811 - the fixture
 
 @pytest.mark.parametrize(("due", "before"), [(7010, ["credit_memo", "allocation"]), (0, ["credit_memo"])])
 def test_a_refund_of_its_own_goes_first_and_is_then_set_against_its_credit_note(
-    services: Services,
+    services: Services,  # noqa: F811
     due: int,
-    before: list[str],  # noqa: F811
+    before: list[str],
 ) -> None:
     plan = replace(planned(Step.CREDIT), credited=credited(due))
     intents = plan_intents(of_quickbooks(services), "order", [plan], replace(RULES, items=ITEMS)).intents
