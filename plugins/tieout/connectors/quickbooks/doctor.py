@@ -22,7 +22,8 @@ def findings(session: QuickBooksSession, required: Required) -> Iterator[Finding
         return
     yield Finding(True, "the credentials are accepted")
     yield from _guarded("company", _company(session, required))
-    for obj in ("Customer", "Invoice", "CreditMemo", "Payment", "Item"):
+    paying = ("Purchase",) if required.paid_from else ()
+    for obj in ("Customer", "Invoice", "CreditMemo", "Payment", "RefundReceipt", "Item", *paying):
         yield from _guarded(obj, _readable(session, obj))
     yield from _guarded("currencies", _currencies(session, required))
     yield from _guarded("accounts", _accounts(session, required))
