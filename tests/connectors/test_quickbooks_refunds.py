@@ -111,7 +111,10 @@ def test_a_refund_is_found_by_its_number_and_mark_and_compared_as_it_was_sent() 
     assert there is not None
     mine = {**there, "Id": "30", "AccountRef": {"value": "12", "name": "Checking"}}
     other = {**mine, "Id": "31", "PrivateNote": "tieout:another"}
-    # What is open of the credit memo by now says nothing about what was sent.
+    # What is open of the credit memo by now, and whether it is there, says nothing about what was sent.
+    gone, _, _ = books(("GET", f"{API}/query", ledger([], [mine, other])))
+    (found,) = gone.look_up(gone.operation("refunds.create"), [item(1, "refunds.create", body())])["doc-1"]
+    assert found.differences == ()
     rule = ("GET", f"{API}/query", ledger([{**MEMO, "RemainingCredit": 0}], [mine, other]))
     connector, wire, _ = books(rule)
     operation = connector.operation("refunds.create")

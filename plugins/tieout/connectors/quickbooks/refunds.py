@@ -49,27 +49,36 @@ def completed(
     Args:
         found: entity -> the records that `questions` asked for.
     """
-    made = {name: value for name, value in body.items() if name != CREDIT_MEMO}
     memo = next((one for one in found.get("CreditMemo", ()) if str(one.get("Id")) == _memo_id(body)), None)
-    if memo is None:
-        return made, Refusal(NOT_FOUND, f"CreditMemo {_memo_id(body)} is not there")
     code = str((body.get("AccountRef") or {}).get("name") or "")
     pays = _paying(code, found["Account"])
+    owed = _receivable(body, memo or {}, found["Account"])
+    made = {name: value for name, value in body.items() if name != CREDIT_MEMO}
+    if len(pays) == 1:
+        made["AccountRef"] = {"value": pays[0]}
+    if len(owed) == 1:
+        made["Line"] = [
+            {**line, DETAIL: {**(line.get(DETAIL) or {}), "AccountRef": {"value": owed[0]}}} for line in body["Line"]
+        ]
+    return made, _refusal(body, memo, code, pays, owed)
+
+
+def _refusal(
+    body: Mapping[str, Any], memo: Mapping[str, Any] | None, code: str, pays: Sequence[str], owed: Sequence[str]
+) -> Refusal | None:
+    if memo is None:
+        return Refusal(NOT_FOUND, f"CreditMemo {_memo_id(body)} is not there")
     if len(pays) != 1:
-        words = ", ".join(PAYS)
-        return made, Refusal("invalid_account", f"{len(pays)} active accounts of type {words} are called {code!r}")
-    owed = _receivable(body, memo, found["Account"])
+        return Refusal("invalid_account", f"{len(pays)} active accounts of type {', '.join(PAYS)} are called {code!r}")
     if len(owed) != 1:
-        currency = _currency(body)
-        return made, Refusal("invalid_account", f"{len(owed)} accounts receivable in {currency}: it is not said which")
-    lines = [{**line, DETAIL: {**(line.get(DETAIL) or {}), "AccountRef": {"value": owed[0]}}} for line in body["Line"]]
-    made |= {"AccountRef": {"value": pays[0]}, "Line": lines}
+        text = f"{len(owed)} accounts receivable in {_currency(body)}: it is not said which"
+        return Refusal("invalid_account", text)
     wanted = sum((number_of(line.get("Amount")) or Decimal(0) for line in body["Line"]), Decimal(0))
     left = number_of(memo.get("RemainingCredit", memo.get("Balance"))) or Decimal(0)
     if wanted > left:
         text = f"{wanted} is to be paid back, and {left} is open of credit memo {memo.get('DocNumber') or memo['Id']}"
-        return made, Refusal("allocation_too_large", text)
-    return made, None
+        return Refusal("allocation_too_large", text)
+    return None
 
 
 def paying(accounts: Iterable[Mapping[str, Any]]) -> set[str]:
