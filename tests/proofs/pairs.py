@@ -275,6 +275,11 @@ class _Books:
             for item in answer.json()["BatchItemResponse"]:
                 assert "Fault" not in item, item
 
+    def update(self, name: str, record: Mapping[str, Any]) -> None:
+        params = {"operation": "update", "minorversion": "75"}
+        answer = self._client.post(f"{self._root}/{name.lower()}", content=exact_json.dumps(record), params=params)
+        assert answer.status_code == 200, answer.text
+
 
 CRMS: Mapping[str, Crm] = {"salesforce": Salesforce(), "hubspot": HubSpot()}
 LEDGERS: Mapping[str, Ledger] = {"xero": Xero(), "quickbooks": QuickBooks()}

@@ -107,8 +107,9 @@ def _live(conn: Connection, services: Services, ids: Sequence[str]) -> dict[str,
             """
             select distinct on (i.source_id) i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id,
                 i.reason, i.message, i.amount_minor, i.currency, i.frozen,
-                (select coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'doc_uid', f.doc_uid, 'state', f.state,
-                        'sends', f.sends, 'reason', f.reason, 'message', f.message) order by f.intent_id), '[]')
+                (select coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'operation', f.operation,
+                        'doc_uid', f.doc_uid, 'state', f.state, 'sends', f.sends, 'reason', f.reason,
+                        'message', f.message) order by f.intent_id), '[]')
                     from tieout.intent f where f.target = i.target and f.source = i.source
                     and f.source_object = i.source_object and f.source_id = i.source_id and f.revision = i.revision
                     and f.kind in ('allocation', 'refund') and f.link = i.link) as follow
