@@ -42,6 +42,8 @@ class InQuickBooks:
         with _Books(self._connection) as books:
             there = {one["Code"] for one in books.query("CompanyCurrency")}
             books.create("CompanyCurrency", [{"Code": code} for code in codes if code not in there])
+        rates = dict.fromkeys(codes, "1.1")
+        self._doors.settings("quickbooks", companies={REALM: {"rates": rates}})
 
     def item(self, code: str) -> None:
         with _Books(self._connection) as books:

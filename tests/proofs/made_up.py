@@ -19,7 +19,7 @@ def write_folder(folder: Path, orders: int, days: Sequence[str] = ONE_DAY) -> No
 
     Args:
         orders: how many, numbered from 1, each of two lines.
-        days: the orders' days in turn, ISO 8601.
+        days: ISO 8601; every customer orders on each of them in turn.
     """
     _write(
         folder / "customers.csv",
@@ -37,8 +37,8 @@ def write_folder(folder: Path, orders: int, days: Sequence[str] = ONE_DAY) -> No
         folder / "orders.csv",
         "orderID,customerID,employeeID,orderDate,requiredDate,shippedDate,shipVia,freight,shipName,shipAddress,"
         "shipCity,shipRegion,shipPostalCode,shipCountry",
-        [(n, f"C{n % CUSTOMERS}", 1, f"{days[n % len(days)]} 00:00:00.000", "", "", 1, f"{n % 7}.0{n % 9 + 1}",
-          *[""] * 6) for n in range(1, orders + 1)],
+        [(n, f"C{n % CUSTOMERS}", 1, f"{days[n // CUSTOMERS % len(days)]} 00:00:00.000", "", "", 1,
+          f"{n % 7}.0{n % 9 + 1}", *[""] * 6) for n in range(1, orders + 1)],
     )  # fmt: skip
     _write(
         folder / "order-details.csv",

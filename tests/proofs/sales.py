@@ -192,8 +192,11 @@ class SalesforceSales(_People):
         if head not in self.active:
             return self._update(self._object(record), fields)
         key = head.partition(":")[2]
-        said = self._status(key, "Draft") or self._update(self._object(record), fields)
-        return said or self._status(key, "Activated")
+        if record == head:
+            return self._update("Order", {**fields, "Status": "Draft"}) or self._status(key, "Activated")
+        return (
+            self._status(key, "Draft") or self._update(self._object(record), fields) or self._status(key, "Activated")
+        )
 
     def old(self, record: str, **words: Any) -> None:
         Doors(self.url).raw(self._object(record), [{"Id": self.ids[record], **self._fields(_kind(record), words)}])

@@ -1,4 +1,4 @@
-"""Everything bad that quote-to-cash may meet, in each pair: it waits with its reason and a remedy, and names its record.
+"""Everything bad that quote-to-cash may meet, in each pair, waits with its reason and a remedy and names its record.
 
 Nothing of it is in the books; the good beside it is billed to the cent; once it is mended it is billed, once.
 """
@@ -108,7 +108,7 @@ def test_what_is_bad_waits_for_its_mending_and_what_is_good_is_billed(office: Of
     crm, ledger = office.pair.link.crm_system, office.pair.link.ledger_system
     office.finance.currencies("EUR")
     office.finance.close_until(CLOSED)
-    office.sales.sell({"CHAIR": "Chair", "GHOST": "Not in the books"}, ("USD", "EUR", "CAD"))
+    office.sales.sell({"CHAIR": "Chair", "GHOST": "Not in the books"}, ("USD", "EUR", "CHF"))
     spoilt = [case for case in CASES if _enter(office, case)]
     waiting = [case for case in spoilt if case.why(ledger, crm)]
     office.pair.run()
@@ -176,5 +176,8 @@ def _mend(office: Office, case: Case) -> None:
         office.finance.item(case.lines[0].product)
     if case.by_finance == "currency":
         office.finance.currencies("EUR", case.currency)
-    if case.good:
-        office.expect(f"mending of {case.key}", "", office.sales.change(case.record, **case.good))
+    record, words = case.record, case.good
+    if (of_line := case.by_line.get(office.pair.link.crm_system)) is not None:
+        record, words = f"order:{case.key}:1", of_line
+    if words:
+        office.expect(f"mending of {case.key}", "", office.sales.change(record, **words))
