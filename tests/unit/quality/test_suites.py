@@ -94,6 +94,7 @@ def suite_of(*expectations: object, **more: object) -> dict[str, object]:
         (suite_of(GOOD | {"kwargs": {"column": "nmae"}}), 5, "unknown column 'nmae'; did you mean 'name'?"),
         (suite_of(GOOD, GOOD), 17, "twice"),
         (suite_of(meta={"touched_by": [{"table": "x"}]}), 1, "touched_by has table, column and ours"),
+        (suite_of(meta={"touched_by": [dict(table="x", column="c", ours="o", when="will")]}), 1, "'is' or 'was'"),
     ],
 )  # fmt: skip
 def test_lint_says_where_and_what(tmp_path: Path, document: object, line: int, message: str) -> None:
