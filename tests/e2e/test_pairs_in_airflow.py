@@ -135,7 +135,7 @@ class Company:
             found.update({name: self.state(*one) for name, one in runs.items()})
             return set(found.values()) <= {"success", "failed"}
 
-        until(ended, 1.0)
+        until(ended, 1.0, len(runs) * LIMIT)
         return found
 
     def run(self, *scenarios: str, **given: str) -> None:
@@ -269,7 +269,7 @@ def _struck(company: Company) -> dict[str, int]:
         link -> how many of its invoices had gone out and were not confirmed.
     """
     left, struck = {pair.link.name: pair for pair in company.pairs}, {}
-    give_up = time.monotonic() + LIMIT
+    give_up = time.monotonic() + len(left) * LIMIT
     while left:
         assert time.monotonic() < give_up, f"nothing was in flight for {', '.join(left)}: {company.waits()}"
         for name, pair in list(left.items()):

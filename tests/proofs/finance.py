@@ -24,9 +24,10 @@ class InXero:
         with LedgerHand(self._connection) as hand:
             hand.create("Items", [{"Code": code, "Name": code, "IsSold": True}])
 
-    def customer(self, name: str) -> None:
+    def customer(self, name: str) -> str:
+        """Its id."""
         with LedgerHand(self._connection) as hand:
-            hand.create("Contacts", [{"Name": name}])
+            return str(hand.create("Contacts", [{"Name": name}])[0]["ContactID"])
 
     def close_until(self, day: date) -> None:
         self._doors.settings("xero", period_lock_date=day.isoformat())
@@ -52,9 +53,11 @@ class InQuickBooks:
                 {"Name": code, "Sku": code, "Type": "Service", "IncomeAccountRef": {"value": income["Id"]}}
             ])  # fmt: skip
 
-    def customer(self, name: str) -> None:
+    def customer(self, name: str) -> str:
+        """Its id."""
         with _Books(self._connection) as books:
             books.create("Customer", [{"DisplayName": name}])
+            return next(str(one["Id"]) for one in books.query("Customer") if one["DisplayName"] == name)
 
     def close_until(self, day: date) -> None:
         self._doors.settings("quickbooks", companies={REALM: {"book_close_date": day.isoformat()}})

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from tests.proofs.company import QUICK
 from tests.proofs.finance import FINANCE
 from tests.proofs.pairs import CRMS, LEDGERS
-from tests.proofs.sales import SALES
+from tests.proofs.sales_hubspot import InHubSpot
+from tests.proofs.sales_salesforce import InSalesforce
 from tests.proofs.test_pairs import LINKS, PAIRS, Pair
 from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
@@ -25,6 +26,7 @@ from tieout.model.link import Link
 from tieout.model.settings import PROJECT
 from tieout.store.engine import connect
 
+SALES = {"salesforce": InSalesforce, "hubspot": InHubSpot}
 #: Every pair of (CRM, ledger).
 ALL = [("salesforce", "xero"), *PAIRS]
 
@@ -46,19 +48,19 @@ class Office:
         connections = crm.connection(sandbox, link.crm), ledger.connection(sandbox, link.ledger)
         crm.prepare(sandbox, connections[0])
         ledger.prepare(sandbox, connections[1], [("CHAIR", "Chair")])
-        quick = [replace(one, extra={**one.extra, **QUICK}) for one in connections]
-        self.pair = Pair(crm, ledger, link, *quick, connect(database_url))
+        of_crm, of_ledger = (replace(one, extra={**one.extra, **QUICK}) for one in connections)
+        self.pair = Pair(crm, ledger, link, of_crm, of_ledger, connect(database_url))
         self.finance = FINANCE[link.ledger_system](connections[1], sandbox.url)
-        self.sales = SALES[link.crm_system](connections[0], sandbox.url)
+        self.sales: InSalesforce | InHubSpot = SALES[link.crm_system](connections[0], sandbox.url)
         self.differences: list[str] = []
 
     def close(self) -> None:
         self.sales.close()
         self.pair.engine.dispose()
 
-    def ask(self, statement: str, **values: Any) -> Any:
+    def ask(self, statement: str, **values: Any) -> list[Any]:
         with self.pair.engine.connect() as conn:
-            return conn.execute(sa.text(statement), values).all()
+            return list(conn.execute(sa.text(statement), values).all())
 
     def expect(self, what: str, wanted: Any, found: Any) -> None:
         if wanted != found:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from tests.proofs.office import ALL, Office, opened
-from tests.proofs.sales import Line
+from tests.proofs.sales import Line, Words
 from tests.support.days import today
 from tests.support.sandbox import SandboxProcess
 from tieout.model.link import Split
@@ -87,7 +87,7 @@ def _what_is_bad_waits(office: Office) -> None:
     sent = office.pair.sends()
     office.pair.run()
     office.expect("sends of a second run", sent, office.pair.sends())
-    mended = {"of nobody": {"account": "Acme Ltd"}, "of nothing": {"amount": Decimal("40.00")},
+    mended: dict[str, Words] = {"of nobody": {"account": "Acme Ltd"}, "of nothing": {"amount": Decimal("40.00")},
               "below zero": {"amount": Decimal("5.00")}, "of a ghost": {"product": "CHAIR"}}  # fmt: skip
     for key, words in mended.items():
         office.expect(f"mending {key}", "", sales.change(f"deal:{key}", **words))
