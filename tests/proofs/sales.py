@@ -45,7 +45,7 @@ class Order:
 
 
 class Sales(Protocol):
-    """The people of a CRM. A record is named by `account:NAME`, `order:KEY` or `order:KEY:LINE`, from 1.
+    """The people of a CRM. A record is named by `account:KEY`, `order:KEY` or `order:KEY:LINE`, from 1.
 
     Attributes:
         ids: the record's name -> its id.
@@ -57,8 +57,8 @@ class Sales(Protocol):
         """Products of (code -> name), with a price in each currency."""
         ...
 
-    def account(self, name: str, **words: Any) -> None:
-        """Called `account:NAME` whatever it is named; a `name` in the words is another one."""
+    def account(self, key: str, **words: Any) -> None:
+        """Named by its key, unless the words have another `name`."""
         ...
 
     def order(self, order: Order) -> str:

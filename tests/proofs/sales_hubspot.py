@@ -31,12 +31,9 @@ class InHubSpot(People):
         for code, name in products.items():
             self._insert(f"product:{code}", "products", {"name": name, "hs_sku": code, "price": Decimal(1)})
 
-    def account(self, name: str, **words: Any) -> None:
-        self._insert(
-            f"account:{name}",
-            "companies",
-            {"tieout_currency": "USD", **self._fields("account", {"name": name, **words})},
-        )
+    def account(self, key: str, **words: Any) -> None:
+        fields = self._fields("account", {"name": key, **words})
+        self._insert(f"account:{key}", "companies", {"tieout_currency": "USD", **fields})
 
     def order(self, order: Order) -> str:
         words = {"number": order.key, "account": order.account, "day": order.day, "currency": order.currency,

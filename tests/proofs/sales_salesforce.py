@@ -39,10 +39,9 @@ class InSalesforce(People):
                     "CurrencyIsoCode": currency, "IsActive": True,
                 })  # fmt: skip
 
-    def account(self, name: str, **words: Any) -> None:
-        self._insert(
-            f"account:{name}", "Account", {"CurrencyIsoCode": "USD", **self._fields("account", {"name": name, **words})}
-        )
+    def account(self, key: str, **words: Any) -> None:
+        fields = self._fields("account", {"name": key, **words})
+        self._insert(f"account:{key}", "Account", {"CurrencyIsoCode": "USD", **fields})
 
     def order(self, order: Order) -> str:
         words = {"account": order.account, "day": order.day, "currency": order.currency, "rate": order.rate,
