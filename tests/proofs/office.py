@@ -66,6 +66,15 @@ class Office:
         if wanted != found:
             self.differences.append(f"{what}: expected {wanted!r}, found {found!r}")
 
+    def later(self) -> None:
+        """The store as it is a quarter of an hour later: leases and quiet periods are over."""
+        with self.pair.engine.begin() as conn:
+            conn.execute(sa.text(
+                "update tieout.intent set lease_until = lease_until - interval '15 minutes', "
+                "not_before = not_before - interval '15 minutes', sent_at = sent_at - interval '15 minutes' "
+                "where state in ('READY', 'CLAIMED', 'IN_FLIGHT', 'UNKNOWN')"
+            ))  # fmt: skip
+
     def nets(self) -> dict[str, Decimal]:
         """The customer's reference -> the net of its invoice; one that is billed twice is a difference."""
         invoices = self.pair.invoices()
