@@ -1,4 +1,4 @@
-"""An answer that is lost after the ledger did its work, in each pair: it is found, counted as it is, and not sent again."""
+"""An answer that is lost after the ledger did its work, in each pair: it is found, counted, and not sent again."""
 
 from __future__ import annotations
 
