@@ -24,6 +24,7 @@ import pytest
 from tests.chaos.in_airflow import MOST_TRIES, _clear, _deliverers, _kill, _leases_of_the_dead_are_over
 from tests.e2e.company import LIMIT, as_airflow, query, until
 from tests.proofs.company import QUICK
+from tests.proofs.finance import MAKES_INVOICES
 from tests.proofs.made_up import write_folder
 from tests.proofs.northwind_arithmetic import Expected, expected_northwind, line_net, rows
 from tests.proofs.pairs import CRMS, LEDGERS, Crm, Ledger, Posted
@@ -45,12 +46,8 @@ LINKS = ROOT / "tests" / "proofs" / "links"
 ORDERS, DAYS = 80, ("2025-07-07", "2025-08-11")
 #: July, and its first instant in New York, where the links' days begin.
 MONTH, FIRST = "2025-07", "2025-07-01T04:00:00Z"
-#: Seconds for an exchange; and how a ledger's calls that make invoices look in a log of faults.
+#: Seconds for an exchange.
 TIME_OUT = 15
-MAKES_INVOICES = {
-    "xero": {"system": "xero", "method": "PUT", "path": "*/Invoices*"},
-    "quickbooks": {"system": "quickbooks", "method": "POST", "path": "*/batch"},
-}
 #: The ledger makes what it is asked for after a second, and keeps silent.
 SILENT = {"fault": "late_apply", "times": 1, "params": {"seconds": 1, "hang": True}}
 

@@ -9,6 +9,12 @@ from tieout.model.connection import Connection
 from tieout.scenarios.demo_doors import Doors
 from tieout.scenarios.ledger_hand import LedgerHand
 
+#: Ledger -> the calls that make invoices there, as a fault plan of the sandbox names them.
+MAKES_INVOICES = {
+    "xero": {"system": "xero", "method": "PUT", "path": "*/Invoices*"},
+    "quickbooks": {"system": "quickbooks", "method": "POST", "path": "*/batch"},
+}
+
 
 class InXero:
     """Finance in Xero."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.proofs.bad_input import DAY, NET, THREE_CHAIRS
+from tests.proofs.finance import MAKES_INVOICES
 from tests.proofs.office import ALL, Office, opened
 from tests.proofs.sales import Order
 from tests.support.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.slow
-MAKES_INVOICES = {
-    "xero": {"system": "xero", "method": "PUT", "path": "*/Invoices*"},
-    "quickbooks": {"system": "quickbooks", "method": "POST", "path": "*/batch"},
-}
 
 
 @pytest.mark.timeout(300)
