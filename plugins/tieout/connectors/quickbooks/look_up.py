@@ -16,7 +16,7 @@ from tieout.connectors.quickbooks import refunds
 from tieout.connectors.quickbooks.compare import differences
 from tieout.connectors.quickbooks.operations import SHAPES, Shape, is_void, key_of
 from tieout.connectors.quickbooks.query import PAGE_SIZE, among, select
-from tieout.connectors.quickbooks.read import by_ids
+from tieout.connectors.quickbooks.read import by_ids, finished
 from tieout.connectors.quickbooks.sign_in import QuickBooksSession
 from tieout.connectors.wire import chunks
 
@@ -37,11 +37,12 @@ def look_up(session: QuickBooksSession, operation: Operation, requests: Sequence
         known = {obj: list(session.query(statement, obj)) for obj, statement in asked}
         # What is there is compared as it was sent; whether it could be sent now is not the question.
         bodies = {uid: refunds.completed(body, known)[0] for uid, body in bodies.items()}
+    candidates = _candidates(session, shape, list(bodies.values()), list(dict.fromkeys(keys.values())))
+    live = [one for one in candidates if key_of(shape, one) is not None and (shape.existing or not is_void(one))]
     there: dict[str, list[Record]] = {}
-    for record in _candidates(session, shape, list(bodies.values()), list(dict.fromkeys(keys.values()))):
-        key = key_of(shape, record)
-        if key is not None and (shape.existing or not is_void(record)):
-            there.setdefault(key, []).append(record)
+    # As reading gives them: what is found is staged, and counted in the books, as what was answered is.
+    for record in finished(session, shape.object, live):
+        there.setdefault(str(key_of(shape, record)), []).append(record)
     return {uid: _found(shape, keys[uid], bodies[uid], there.get(keys[uid], [])) for uid in keys}
 
 
