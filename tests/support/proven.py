@@ -3,16 +3,17 @@
     @pytest.mark.proves("an order becomes one invoice", scenario="quote_to_cash", pair=("salesforce", "xero"))
     @pytest.mark.proves("its webhooks are verified", scenario="webhooks", systems=("xero",))
 
-Without `pair` and `systems` the test's own parameters say of whom: `crm_system` and `ledger_system`, or `pair`;
-`vendor`, or `system`. `ties_out=True` where the test ends in a tie-out with nothing unexplained. Marks of a module and
-of its tests add up; tests of the same words, scenario and subject prove them together: when one of them fails or is
-skipped under --write-proofs, the whole entry goes. Works with xdist: what a test proves travels in its report.
+Without `systems`, `pair` and `pairs` the test's own parameters say of whom: `crm_system` and `ledger_system`, or any
+that begins with a CRM and a ledger; else `vendor` or `system`. `ties_out=True` where the test ends in a tie-out with
+nothing unexplained. Marks of a module and of its tests add up; tests of the same words, scenario and subject prove them
+together: when one of them fails or is skipped under --write-proofs, the whole entry goes. Works with xdist: what a test
+proves travels in its report.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,34 +61,42 @@ def _proofs(
     *,
     scenario: str,
     pair: tuple[str, str] | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
     systems: tuple[str, ...] = (),
     ties_out: bool = False,
     parameters: Mapping[str, Any],
     test: str,
 ) -> Iterator[Proof]:
-    subjects = [pair] if pair else [(name,) for name in systems] or [_subject(parameters)]
+    subjects = [*([pair] if pair else pairs), *((name,) for name in systems)] or [_subject(parameters)]
     for subject in subjects:
         _known(subject)
         yield Proof(tuple(subject), scenario, words, ties_out, (test,))
 
 
 def _subject(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of whom the parameters are: two of them, one that begins with a CRM and a ledger, or one that is a system."""
     if "crm_system" in parameters:
         return (parameters["crm_system"], parameters["ledger_system"])
-    if "pair" in parameters:
-        return tuple(parameters["pair"])
-    for name in ("vendor", "system"):
-        if name in parameters:
-            return (parameters[name],)
-    raise ValueError("give `systems` or `pair`: no parameter of the test says of whom it is")
+    pairs = {
+        tuple(value[:2]) for value in parameters.values() if isinstance(value, tuple | list) and _is_pair(value[:2])
+    }
+    names = {value for name, value in parameters.items() if name in ("vendor", "system")}
+    found = pairs or {(name,) for name in names}
+    if len(found) != 1:
+        raise ValueError(f"give `systems` or `pair`: by its parameters the test is of {sorted(found) or 'nobody'}")
+    return found.pop()
+
+
+def _is_pair(subject: Sequence[Any]) -> bool:
+    from tieout.connectors.registry import of_role  # it needs httpx, and most runs nothing of it
+
+    return len(subject) == 2 and subject[0] in of_role("crm") and subject[1] in of_role("ledger")
 
 
 def _known(subject: tuple[str, ...]) -> None:
-    from tieout.connectors import systems  # these need httpx, and most runs nothing of it
-    from tieout.connectors.registry import of_role
+    from tieout.connectors import systems  # see above
 
-    sides = [systems.names()] if len(subject) == 1 else [of_role("crm"), of_role("ledger")]
-    if len(subject) != len(sides) or any(name not in side for name, side in zip(subject, sides, strict=True)):
+    if not (subject[0] in systems.names() if len(subject) == 1 else _is_pair(subject)):
         raise ValueError(f"expected a system, or a CRM and a ledger, found {subject}")
 
 

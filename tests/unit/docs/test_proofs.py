@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.support.marked import collected_elsewhere, differences, pruned
-from tests.support.proven import FILE, merged
+from tests.support.proven import FILE, merged, proofs_of
 from tieout.cli import systems_page
 from tieout.connectors import systems
 from tieout.connectors.registry import of_role
@@ -22,6 +25,7 @@ from tieout.reports import proofs
 from tieout.reports.proofs import SCENARIOS, Proof
 
 BILLS = Proof(("hubspot", "xero"), "quote_to_cash", "orders are billed", True, ("t.py::a", "t.py::b"))
+PAIRS = (("hubspot", "xero"), ("hubspot", "quickbooks"))
 READS = Proof(("xero",), "connector", "is read", False, ("t.py::c",))
 
 
@@ -151,6 +155,11 @@ def test_end(broken):
 @proves("of a pair", scenario="returns", ties_out=True)
 def test_pair(crm_system, ledger_system):
     pass
+
+@pytest.mark.parametrize("office", [("hubspot", "xero", {"a": 1})])
+@proves("of a pair", scenario="returns", ties_out=True)
+def test_pair_in_one(office):
+    pass
 """
 DIES = """
 @proves("dies", scenario="crash", systems=("xero",))
@@ -199,7 +208,7 @@ def test_only_what_passed_from_beginning_to_end_is_written(run: Run, tmp_path: P
     found = [(one.subject, one.words, one.ties_out, len(one.tests)) for one in proofs.read(file)]
     assert found == [
         (("hubspot",), "good", False, 1),
-        (("hubspot", "xero"), "of a pair", True, 1),
+        (("hubspot", "xero"), "of a pair", True, 2),
         (("xero",), "good", False, 1),
         *([] if workers else [(("xero",), "dies", False, 1)]),
         (("xero",), "of another file", False, 1),
@@ -212,19 +221,50 @@ def test_without_the_option_nothing_is_written(run: Run, tmp_path: Path) -> None
     assert not (tmp_path / "docs" / "proofs.json").exists()
 
 
+def test_a_mark_that_cannot_be_understood_ends_the_run(run: Run) -> None:
+    mark = '@pytest.mark.proves("x", scenario="magic", systems=("xero",))'
+    done = run(f"import pytest\n{mark}\ndef test_it(): pass\n", "--write-proofs")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "expected one of connector" in done.stderr and "test_suite.py::test_it" in done.stderr
+
+
+def _item(mark: pytest.MarkDecorator, **parameters: Any) -> Any:
+    callspec = SimpleNamespace(params=parameters)
+    return SimpleNamespace(nodeid="t.py::it", callspec=callspec, iter_markers=lambda name: [mark.mark])
+
+
 @pytest.mark.parametrize(
-    ("mark", "words"),
+    ("given", "parameters", "subjects"),
     [
-        ('"x", scenario="magic", systems=("xero",)', "expected one of connector"),
-        ('"x", scenario="returns", systems=("nobody",)', "found ('nobody',)"),
-        ('"x", scenario="returns", pair=("xero", "hubspot")', "expected a system, or a CRM and a ledger"),
-        ('"x", scenario="returns"', "no parameter of the test says of whom it is"),
-        ('"x", systems=("xero",)', "scenario"),
-        ('"", scenario="returns", systems=("xero",)', "characters, found 0"),
-        ('"x", scenario="returns", systems=("xero",), ties_out=True', "only a pair ties out"),
+        ({"systems": ("xero", "hubspot")}, {}, [("xero",), ("hubspot",)]),
+        ({"pair": ("hubspot", "xero")}, {"system": "quickbooks"}, [("hubspot", "xero")]),
+        ({"pairs": PAIRS}, {}, list(PAIRS)),
+        ({}, {"vendor": "xero", "name": "lost"}, [("xero",)]),
+        ({}, {"system": "hubspot"}, [("hubspot",)]),
+        ({}, {"crm_system": "hubspot", "ledger_system": "xero"}, [("hubspot", "xero")]),
+        ({}, {"office": ("hubspot", "xero", {"more": 1}), "other": (1, 2)}, [("hubspot", "xero")]),
     ],
 )
-def test_a_mark_that_cannot_be_understood_ends_the_run(run: Run, mark: str, words: str) -> None:
-    done = run(f"import pytest\n@pytest.mark.proves({mark})\ndef test_it(): pass\n", "--write-proofs")
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert words in done.stderr and "test_suite.py::test_it" in done.stderr
+def test_whose_proof_it_is(given: dict[str, Any], parameters: dict[str, Any], subjects: Sequence[Any]) -> None:
+    found = proofs_of(_item(pytest.mark.proves("x", scenario="returns", **given), **parameters))
+    assert [one.subject for one in found] == subjects
+
+
+@pytest.mark.parametrize(
+    ("args", "given", "parameters", "words"),
+    [
+        (("x",), {"scenario": "returns", "systems": ("nobody",)}, {}, "found ('nobody',)"),
+        (("x",), {"scenario": "returns", "pair": ("xero", "hubspot")}, {}, "expected a system, or a CRM and a ledger"),
+        (("x",), {"scenario": "returns"}, {}, "by its parameters the test is of nobody"),
+        (("x",), {"scenario": "returns"}, {"a": PAIRS[0], "b": PAIRS[1]}, "'quickbooks'), ('hubspot', 'xero')"),
+        (("x",), {"systems": ("xero",)}, {}, "scenario"),
+        ((), {"scenario": "returns", "systems": ("xero",)}, {}, "words"),
+        (("",), {"scenario": "returns", "systems": ("xero",)}, {}, "characters, found 0"),
+        (("x",), {"scenario": "returns", "systems": ("xero",), "ties_out": True}, {}, "only a pair ties out"),
+    ],
+)
+def test_a_mark_says_what_is_wrong_with_it(
+    args: tuple[str, ...], given: dict[str, Any], parameters: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(pytest.UsageError, match=re.escape(words)):
+        list(proofs_of(_item(pytest.mark.proves(*args, **given), **parameters)))
