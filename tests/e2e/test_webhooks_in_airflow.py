@@ -31,6 +31,7 @@ pytestmark = [
         "a payment that a webhook tells of is shown in the CRM, through Airflow",
         scenario="webhooks",
         pair=("salesforce", "xero"),
+        systems=("xero",),
     ),
 ]
 

@@ -36,6 +36,7 @@ pytestmark = [
         "a backfill, the hourly run and webhooks at once post each order once",
         scenario="webhooks",
         pair=("salesforce", "xero"),
+        systems=("xero",),
     ),
 ]
 

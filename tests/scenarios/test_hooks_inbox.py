@@ -33,6 +33,7 @@ pytestmark = [
         "each delivery has one end, each record is read once, whatever order events come in",
         scenario="webhooks",
         pair=("salesforce", "xero"),
+        systems=("xero",),
     ),
 ]
 

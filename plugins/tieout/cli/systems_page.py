@@ -19,8 +19,11 @@ unchanged; no line says anything of a vendor's real system (the READMEs in plugi
 not be checked).
 
 A number counts proofs, which stand below with their tests; an empty cell is **not shown**. `0.00`: one of them ended in
-a tie-out of both systems with nothing unexplained. What a system's pairs show is counted at the system too.
+a tie-out of both systems with nothing unexplained. What a system's pairs show is counted at the system too, but for
+webhooks: which of the two sent them is said by proofs of its own.
 """
+#: What is of one system alone: its pairs' proofs do not count for it.
+OWN = ("connector", "webhooks")
 
 
 def page(proofs: Sequence[Proof]) -> str:
@@ -43,7 +46,8 @@ def _of(subject: tuple[str, ...], proofs: Iterable[Proof]) -> list[Proof]:
 
 
 def _about(name: str, proofs: Iterable[Proof]) -> list[Proof]:
-    return [one for one in proofs if name in one.subject]
+    """Of the system itself, and what its pairs show of it."""
+    return [one for one in proofs if one.subject == (name,) or (name in one.subject and one.scenario not in OWN)]
 
 
 def _title(subject: tuple[str, ...]) -> str:

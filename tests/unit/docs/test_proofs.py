@@ -57,6 +57,8 @@ def test_a_proof_stands_at_its_pair_at_both_systems_and_with_its_tests() -> None
     assert _row(page, "Xero") == ["1", "1, 0.00", *[""] * 7]
     assert _row(page, "HubSpot") == ["", "1, 0.00", *[""] * 7]
     assert "".join(_row(page, "Salesforce and QuickBooks Online")) == ""
+    hooks = systems_page.page([replace(BILLS, scenario="webhooks", ties_out=False)])
+    assert ("".join(_row(hooks, "HubSpot")), "".join(_row(hooks, "HubSpot and Xero"))) == ("", "1")
     assert "- orders are billed (ties out to 0.00)\n  - `t.py`, 2 tests\n" in page
     assert "- is read\n  - `t.py::c`\n" in page
 
