@@ -32,7 +32,7 @@ from bench.row import Row, table
 from tests.connectors.standard import FAR
 from tests.connectors.vendors import Vendor, vendor_of
 from tests.connectors.wires import Time
-from tests.support.sandbox import SandboxProcess
+from tests.support.sandbox import new_sandbox
 from tieout.connectors.base import Connector, Request
 from tieout.connectors.registry import of_role
 from tieout.delivery.deliver import deliver
@@ -66,7 +66,7 @@ def run(quick: bool) -> Sequence[Row]:
 
 def measured(ledgers: Sequence[str], invoices: int) -> list[Row]:
     """The rows of these ledgers, on a store and a sandbox of their own."""
-    with _store() as engine, _sandbox() as sandbox:
+    with _store() as engine, new_sandbox() as sandbox:
         return [row for ledger in ledgers for row in _rows(vendor_of(ledger)(sandbox, Time()), engine, invoices)]
 
 
@@ -84,7 +84,8 @@ def _rows(vendor: Vendor, engine: Engine, invoices: int) -> Iterator[Row]:
     yield Row("  beside them, once for a connector", str(rest.total()), ", ".join(sorted(rest)))
     pages = -(-invoices // vendor.page)
     yield Row("  to read them back", str(len(found.reading)), f"full pages {pages}", len(found.reading) / pages)
-    yield Row("  to look all of them up", str(len(found.looking_up)), "", len(found.looking_up) / invoices)
+    looked_up = len(found.looking_up)
+    yield Row("  to look all of them up", str(looked_up), f"to write them {len(writes)}", looked_up / len(writes))
 
 
 def _is_write(vendor: Vendor, call: Call) -> bool:
@@ -160,17 +161,6 @@ def _store() -> Iterator[Engine]:
     finally:
         embedded.stop(home)
         shutil.rmtree(home, ignore_errors=True)
-
-
-@contextmanager
-def _sandbox() -> Iterator[SandboxProcess]:
-    with tempfile.TemporaryDirectory() as folder:
-        sandbox = SandboxProcess(Path(folder))
-        sandbox.start()
-        try:
-            yield sandbox
-        finally:
-            sandbox.stop()
 
 
 def main() -> None:
