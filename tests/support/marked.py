@@ -19,13 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.proven import FILE, proofs_of, together
+from tests.support.proven import FILE, MARKED, proofs_of, together
 from tests.support.sandbox import ROOT
 from tieout.reports import proofs
 from tieout.reports.proofs import Proof
 
 #: Only files that have the word are collected: to import all the others would take a minute.
-MARK = "mark.proves("
+WORD = "mark.proves"
 
 
 class Seen:
@@ -40,7 +40,7 @@ class Seen:
 
 def marked_files(root: Path = ROOT) -> list[Path]:
     """The test files that carry the mark."""
-    return [file for file in sorted((root / "tests").rglob("test_*.py")) if MARK in file.read_text(encoding="utf-8")]
+    return [file for file in sorted((root / "tests").rglob("test_*.py")) if WORD in file.read_text(encoding="utf-8")]
 
 
 def collected() -> list[Proof]:
@@ -64,6 +64,13 @@ def collected_elsewhere() -> list[Proof]:
     )
     assert done.returncode == 0, done.stderr
     return [proofs.proof(one) for one in json.loads(done.stdout)]
+
+
+def collected_here(config: pytest.Config) -> list[Proof] | None:
+    """The same of a run of the whole suite, which has them already; None of any other run."""
+    if {Path(one).resolve() for one in config.args} != {ROOT / "tests"}:
+        return None
+    return sorted(together(one for item in config.stash[MARKED] for one in proofs_of(item)).values())
 
 
 def pruned(written: Iterable[Proof], marked: Iterable[Proof]) -> list[Proof]:

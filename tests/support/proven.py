@@ -26,6 +26,8 @@ from tieout.reports.proofs import Proof
 FILE = proofs.path_of(PROJECT)
 #: How a proof travels in a report's `user_properties`.
 PROPERTY = "proves"
+#: The marked tests of this run, those that options leave out too.
+MARKED = pytest.StashKey[list[pytest.Item]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--write-proofs"):
         config.pluginmanager.register(Ledger(config), "proofs-ledger")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[MARKED] = [item for item in items if item.get_closest_marker("proves")]
 
 
 def proofs_of(item: pytest.Item) -> Iterator[Proof]:
