@@ -149,7 +149,8 @@ class Ledger:
         self._is_worker = hasattr(config, "workerinput")
         self._lists_only = config.getoption("collectonly")
         self._proofs: dict[str, list[Proof]] = {}
-        self._ended: dict[str, bool] = {}
+        self._well: dict[str, bool] = {}
+        self._over: set[str] = set()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -161,12 +162,18 @@ class Ledger:
             self._proofs[report.nodeid] = found
         elif report.passed:
             return  # not marked; of a test whose process died there is a report without properties, and it failed
-        self._ended[report.nodeid] = self._ended.get(report.nodeid, True) and report.passed
+        self._well[report.nodeid] = self._well.get(report.nodeid, True) and report.passed
+        if report.when == "teardown":
+            self._over.add(report.nodeid)
+            self._write()  # an hour's run that is killed keeps what it has
 
     def pytest_sessionfinish(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
         if self._is_worker or self._lists_only:
             return
-        passed = [one for test, well in self._ended.items() if well for one in self._proofs[test]]
-        ill = [test for test, well in self._ended.items() if not well]
+        passed = [one for test in self._over if self._well[test] for one in self._proofs[test]]
+        ill = [test for test, well in self._well.items() if not well]
         broken = [*ill, *(one for test in ill for one in self._proofs.get(test, []))]
         proofs.write(FILE, merged(proofs.read(FILE), passed, broken))
