@@ -26,7 +26,14 @@ from quickbooks.objects.payment import PaymentLine
 from tests.sandbox_quickbooks.conftest import NO_LIMITS, US
 from tests.support.sandbox import SandboxProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "python-quickbooks with Intuit's own sign-in, unchanged, works with the sandbox",
+        scenario="connector",
+        systems=("quickbooks",),
+    ),
+]
 
 
 @pytest.fixture
