@@ -12,6 +12,11 @@ from tieout.connectors.capabilities import Capabilities
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import Link
 
+#: What no link can do without in its ledger.
+LEDGER_ENTITIES = (
+    "account", "invoice", "invoice_line", "credit_memo", "payment", "product", "currency", "tax_rate", "organisation",
+)  # fmt: skip
+
 
 def check(
     link: Link, crm: Capabilities, ledger: Capabilities, crm_entities: Collection[str], ledger_entities: Collection[str]
@@ -63,7 +68,7 @@ def _entities(link: Link, crm: Collection[str], ledger: Collection[str]) -> Iter
             yield f"policies.trigger: {link.policies.trigger} needs {entity}; {link.crm_system} has no mapping for it"
     if link.schedules.returns is not None and not {"return_order", "return_order_line"} <= set(crm):
         yield f"schedules.returns: {link.crm_system} has no mapping for return_order"
-    for entity in ("account", "invoice", "credit_memo", "payment", "product"):
+    for entity in LEDGER_ENTITIES:
         if entity not in ledger:
             yield f"{link.ledger_system} has no mapping for {entity}"
     unknown = sorted(set(link.objects) - set(crm) - set(ledger))
