@@ -12,7 +12,7 @@ from pathlib import Path
 
 TEMPLATE = Path(__file__).parent
 ROLES = ("ledger", "crm")
-LONGEST = 30  # characters of a name: PostgreSQL has 63 for `<name>_<entity>` and what hangs on it
+LONGEST = 24  # characters of a name and of a label: lines stay in their length, tables in PostgreSQL's
 #: Folder of the template -> where its files go.
 FOLDERS = {
     "connector": "plugins/tieout/connectors/{name}",
@@ -33,7 +33,7 @@ PLACEHOLDERS = ("newsystem", "NewSystem", "New System")
 _MODULE = re.compile(r"scaffold\.(?:both|ledger|crm)\.(connector|sandbox)\b")
 _PACKAGES = {"connector": "tieout.connectors.{name}", "sandbox": "sandbox.{name}"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9 /&().-]{0,39}")
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9 /&().-]{0,23}")
 
 
 class Refused(Exception):
@@ -80,7 +80,7 @@ def naming(name: str, role: str, label: str = "") -> Naming:
         )
     label = label or " ".join(part.capitalize() for part in name.split("_"))
     if not _LABEL.fullmatch(label):
-        raise Refused(f"LABEL: expected at most 40 letters, digits, blanks and /&().-, found {label!r}")
+        raise Refused(f"LABEL: expected at most {LONGEST} letters, digits, blanks and /&().-, found {label!r}")
     return Naming(name, role, label)
 
 

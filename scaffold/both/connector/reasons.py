@@ -1,4 +1,4 @@
-"""What New System's refusals mean for us: the one table of stable reason codes, and what a whole answer stands for."""
+"""What New System's refusals mean for us: the one table of stable reason codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `tieout doctor` and the test button say about a New System connection. Expected faults become findings."""
+"""What `tieout doctor` and the test button say of New System. Expected faults become findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What New System's objects have and take. TODO: each length and precision by the page of the vendor's reference."""
+"""What New System's objects have and take. TODO: each by the page of the vendor's reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quote-to-cash from New System into Xero: orders are billed to the cent, once, and what is wrong waits."""
+"""Orders of New System are billed in Xero: to the cent, once, and what is wrong waits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINK = load_link(Path(__file__).parent / "links" / "newsystem_xero.yaml")
 
 @dataclass
 class Sales:
-    """Sales at work in New System. `ids`: number of an order -> its id, and that of its line under `<number>:1`."""
+    """Sales at work in New System. `ids`: number of an order -> its id; `<number>:1`: its line's."""
 
     connection: Connection
     ids: dict[str, str] = field(default_factory=dict)

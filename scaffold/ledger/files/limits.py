@@ -1,4 +1,4 @@
-"""What New System's objects have and take. TODO: each length and precision by the page of the vendor's reference."""
+"""What New System's objects have and take. TODO: each by the page of the vendor's reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ LIMITS: dict[str, dict[str, Limit]] = {
         **texts(500, "street"),
         **texts(50, "reference", "postcode"),
         **texts(40, "tax_id"),
-        **plain("country", "currency", "active"),
+        **texts(80, "country"),
+        **plain("currency", "active"),
     },
     "items": {
         **_SYSTEM,

@@ -1,4 +1,4 @@
-"""Quote-to-cash from Salesforce into New System: orders are billed to the cent, once, and what is wrong waits."""
+"""Orders of Salesforce are billed in New System: to the cent, once, and what is wrong waits."""
 
 from __future__ import annotations
 
@@ -118,10 +118,10 @@ def test_a_cancelled_order_that_was_paid_in_part_is_credited(
 
 
 def test_what_is_wrong_waits_with_its_reason(company: Company, sales: SalesforceSales, books: Books) -> None:
-    sales.spoil("OrderItem", "A-1:1", Quantity=-1)
+    sales.spoil("OrderItem", "A-1:1", Discount_Percent__c=150)
     sales.spoil("Order", "A-2", AccountId="001000000000000AAA")
     assert company.run()["posted"] == len(SALES) - 2
-    waiting = {sales.ids["A-1"]: "quantity_not_positive", sales.ids["A-2"]: "customer_not_found"}
+    waiting = {sales.ids["A-1"]: "discount_out_of_range", sales.ids["A-2"]: "customer_not_found"}
     assert company.waiting() == waiting
     assert [one["reference"] for one in books.all("invoices")] == ["A-3"]
 
@@ -130,5 +130,5 @@ def test_a_locked_period_holds(company: Company, sales: SalesforceSales, books: 
     locked = {"id": "1", "name": "Sandbox Ltd", "base_currency": "USD", "locked_until": "2026-12-31"}
     post(f"{books.connection.host}/_sandbox/raw/company", [locked])
     assert company.run()["posted"] == 0
-    assert company.waiting() == {sales.ids[sale.reference]: "period_closed" for sale in SALES}
+    assert company.waiting() == {sales.ids[sale.reference]: "period_locked" for sale in SALES}
     assert books.all("invoices") == []

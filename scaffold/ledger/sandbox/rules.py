@@ -1,4 +1,4 @@
-"""What New System's books hold, and what comes of what is posted: totals, tax, what is due. README.md has the sources.
+"""What New System's books hold, and what comes of what is posted. README.md has the sources.
 
 Amounts have two decimals, whatever the currency; a line's tax is rounded by itself, halves away from zero.
 """
@@ -24,7 +24,7 @@ _SALE: Mapping[str, Check] = {
 FIELDS: Mapping[str, Mapping[str, Check]] = {
     "customers": {
         "reference": text(50), "name": text(200), "tax_id": text(40), "email": text(200), "street": text(500),
-        "city": text(200), "region": text(200), "postcode": text(50), "country": text(2), "currency": text(3),
+        "city": text(200), "region": text(200), "postcode": text(50), "country": text(80), "currency": text(3),
         "active": flag,
     },
     "items": {"code": text(40), "name": text(200), "description": text(1000), "price": number, "active": flag},
@@ -98,7 +98,7 @@ def _posted(state: State, kind: str, record: Record) -> Record:
         tax += (amount * rates[line["tax_code"]] / 100).quantize(CENT, ROUND_HALF_UP)
     left = {"invoices": "due", "credit_notes": "remaining"}[kind]
     totals = {"net": net, "tax": tax, "total": net + tax, left: net + tax}
-    return {**record, **{name: f"{amount:f}" for name, amount in totals.items()}}
+    return {**record, **{name: f"{amount.quantize(CENT):f}" for name, amount in totals.items()}}
 
 
 def _settling(state: State, kind: str, record: Record, now: str) -> Record:
