@@ -35,6 +35,7 @@ from bench.quote_to_cash import _sandbox as sandbox_in
 from bench.row import Row
 from tieout.connectors.base import Connector, Operation
 from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.pace import Heard
 from tieout.connectors.registry import allowance, connect
 from tieout.delivery.gate import SharedGate
@@ -118,7 +119,7 @@ def ours(engine: Engine, connection: Connection, calls: int) -> Tally:
     shelf = TokenShelf()
 
     def opener() -> Any:
-        return SmallBatches(connect(connection, gate=gate, shelf=shelf))
+        return SmallBatches(connect(connection, Outside(gate=gate, shelf=shelf)))
 
     with ExitStack() as stack:
         connector = opener()

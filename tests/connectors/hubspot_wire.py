@@ -12,6 +12,7 @@ import httpx
 
 from tests.connectors.wires import NOW, Time, Wire, answer, connection, entity
 from tieout.connectors.hubspot.connector import HubSpotConnector
+from tieout.connectors.outside import Outside
 
 HOST = "https://api.hubapi.com"
 STAMP = "properties.hs_lastmodifieddate"
@@ -24,7 +25,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def crm(*rules: tuple[str, str, Any], **extra: Any) -> tuple[HubSpotConnector, Wire, Time]:
     wire, time = Wire(*rules), Time()
-    return HubSpotConnector(connection("hubspot", HOST, **extra), wire.transport, time.clock), wire, time
+    return HubSpotConnector(connection("hubspot", HOST, **extra), Outside(wire.transport, time.clock)), wire, time
 
 
 def ms(moment: datetime) -> int:

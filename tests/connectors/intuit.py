@@ -13,6 +13,7 @@ import httpx
 from tests.connectors.wires import Time, Wire, answer, connection
 from tieout.connectors import exact_json
 from tieout.connectors.oauth import MemoryRefresh, TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.quickbooks.connector import QuickBooksConnector
 
 REALM = "4620816365"
@@ -49,7 +50,9 @@ def books(
     wire, time = Wire(("POST", "/oauth2/v1/tokens/bearer", tokens or Tokens()), *rules), Time()
     conn = connection("quickbooks", "https://quickbooks.api.intuit.com", realm_id=REALM, refresh_token="first", **extra)
     return (
-        QuickBooksConnector(conn, wire.transport, time.clock, shelf=shelf or TokenShelf(refresh=MemoryRefresh())),
+        QuickBooksConnector(
+            conn, Outside(wire.transport, time.clock, shelf=shelf or TokenShelf(refresh=MemoryRefresh()))
+        ),
         wire,
         time,
     )

@@ -13,6 +13,7 @@ from tests.connectors.standard import FAR, counters, fault, ids_of
 from tests.connectors.vendors import LONG_AGO, Vendor
 from tests.connectors.wires import Time
 from tieout.connectors.base import Connector
+from tieout.connectors.outside import Outside
 from tieout.connectors.registry import capabilities, connect
 from tieout.model.connection import Connection
 from tieout.model.errors import AuthenticationFailed, ConfigurationFault, Fatal, RateLimited, Retriable
@@ -205,7 +206,7 @@ def test_wrong_credentials_say_which_connection(vendor: Vendor) -> None:
 def test_no_network_is_retriable_and_a_finding(vendor: Vendor) -> None:
     host = "http://127.0.0.1:9"  # discard: nobody listens
     conn = Connection("gone", vendor.name, host, "a", "b", {"allowed_hosts": "127.0.0.1", **vendor.fields})
-    connector = connect(conn, clock=Time().clock)
+    connector = connect(conn, Outside(clock=Time().clock))
     with pytest.raises(Retriable):
         ids_of(vendor, connector)
     assert [finding.ok for finding in connector.findings()] == [False]

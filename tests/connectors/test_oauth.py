@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from tests.connectors.wires import NOW, Time, Wire, answer, connection, entity
+from tieout.connectors.outside import Outside
 from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.connectors.xero.connector import XeroConnector
 from tieout.model.connection import Connection
@@ -34,7 +35,7 @@ def rows() -> httpx.Response:
 
 def salesforce(wire: Wire, time: Time, secrets: list[str] | None = None, **extra: Any) -> SalesforceConnector:
     told = [] if secrets is None else secrets
-    return SalesforceConnector(connection("salesforce", SF, **extra), wire.transport, time.clock, told.append)
+    return SalesforceConnector(connection("salesforce", SF, **extra), Outside(wire.transport, time.clock, told.append))
 
 
 def ask(crm: SalesforceConnector) -> None:
@@ -93,7 +94,7 @@ def test_jwt_bearer_is_signed_for_the_login_host() -> None:
     extra = {"auth": "jwt", "username": "sync@acme.example"}
     for password in (pem, pem.replace("\n", " "), pem.replace("\n", "\\n")):
         conn = Connection("sf", "salesforce", SF, "client", password, extra)
-        ask(SalesforceConnector(conn, wire.transport, time.clock))
+        ask(SalesforceConnector(conn, Outside(wire.transport, time.clock)))
     for asked in wire.calls("POST", TOKEN):
         form = parse_qs(asked.content.decode())
         assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
@@ -147,7 +148,7 @@ def test_xero_takes_the_secret_as_basic_and_names_its_organisation() -> None:
         ("GET", "/connections", answer([{"tenantId": "t-1", "tenantType": "ORGANISATION"}])),
         ("GET", "/api.xro/2.0/Organisation", answer({"Organisations": []})),
     )
-    ledger = XeroConnector(connection("xero", "https://api.xero.com"), wire.transport, Time().clock)
+    ledger = XeroConnector(connection("xero", "https://api.xero.com"), Outside(wire.transport, Time().clock))
     list(ledger.changed(entity("xero", "Organisation", "OrganisationID", None), None, NOW))
     first = wire.asked[0]
     assert str(first.url) == "https://identity.xero.com/connect/token"
@@ -162,6 +163,6 @@ def test_several_organisations_need_a_tenant_id() -> None:
         ("POST", "/connect/token", answer({"access_token": "x-1"})),
         ("GET", "/connections", answer([{"tenantId": "a"}, {"tenantId": "b"}])),
     )
-    ledger = XeroConnector(connection("xero", "https://api.xero.com"), wire.transport, Time().clock)
+    ledger = XeroConnector(connection("xero", "https://api.xero.com"), Outside(wire.transport, Time().clock))
     told = [finding.what for finding in ledger.findings() if not finding.ok]
     assert any("2 organisations" in what for what in told)

@@ -20,6 +20,7 @@ from tests.support.sandbox import ROOT, SandboxProcess
 from tieout.connectors import exact_json
 from tieout.connectors.base import Answer
 from tieout.connectors.oauth import MemoryRefresh, TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.quickbooks.connector import QuickBooksConnector
 from tieout.connectors.requirements import Required
 from tieout.delivery.refresh import StoredRefresh
@@ -54,7 +55,7 @@ class Books:
         self.numbers = count()
         self.connection = connection(sandbox, realm)
         self.shelf = TokenShelf(refresh=refresh)
-        self.connector = QuickBooksConnector(self.connection, shelf=self.shelf)
+        self.connector = QuickBooksConnector(self.connection, Outside(shelf=self.shelf))
         self.currency, self.tax = ("GBP", "2") if realm == GB else ("USD", "NON")
         self.api = f"{self.connection.host}/v3/company/{realm}"
         income = next(one for one in self.read("Account") if one["Name"] == "Sales")
@@ -284,7 +285,7 @@ def test_the_minutes_allowance_hands_writes_back_and_stops_reads(make: Callable[
     books.send("invoices.create", books.document(customer, "I-1"))
     (answer,) = books.send("invoices.create", books.document(customer, "I-2"))
     assert answer.outcome == "throttled" and (answer.retry_after or 0) > 0
-    fresh = QuickBooksConnector(books.connection, shelf=books.shelf)
+    fresh = QuickBooksConnector(books.connection, Outside(shelf=books.shelf))
     http = fresh._session.raw.http
     http.limits = replace(http.limits, longest_wait=1.0)
     with pytest.raises(RateLimited, match="ThrottleExceeded"):
@@ -297,7 +298,7 @@ def test_connectors_at_once_share_a_token_that_rotates(engine: Engine, sandbox: 
 
     def ask(_: int) -> str:
         conn = connection(sandbox)
-        connector = QuickBooksConnector(conn, shelf=TokenShelf(refresh=StoredRefresh(engine, conn)))
+        connector = QuickBooksConnector(conn, Outside(shelf=TokenShelf(refresh=StoredRefresh(engine, conn))))
         try:
             (company,) = [r for page in connector.changed(ENTITIES["organisation"], None, FAR) for r in page.records]
             return str(company["HomeCurrency"])
@@ -306,7 +307,7 @@ def test_connectors_at_once_share_a_token_that_rotates(engine: Engine, sandbox: 
 
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(ask, range(8))) == {"GBP"}
-    lost = QuickBooksConnector(connection(sandbox), shelf=TokenShelf(refresh=MemoryRefresh()))
+    lost = QuickBooksConnector(connection(sandbox), Outside(shelf=TokenShelf(refresh=MemoryRefresh())))
     with pytest.raises(AuthenticationFailed, match="join the app again"):
         list(lost.changed(ENTITIES["organisation"], None, FAR))  # the first token was used long ago
     lost.close()
@@ -338,7 +339,7 @@ def test_more_records_than_a_page_that_were_made_within_seconds(make: Callable[.
     books = make()
     books.sandbox.settings("quickbooks", limits={"minute": 100_000, "second": 1000, "batch_minute": 1000})
     free = {**books.connection.extra, "calls_per_minute": 0, "calls_per_second": 0}
-    books.connector = QuickBooksConnector(replace(books.connection, extra=free), shelf=books.shelf)
+    books.connector = QuickBooksConnector(replace(books.connection, extra=free), Outside(shelf=books.shelf))
     made: set[str] = set()
     for start in range(0, 2400, 30):
         answers = books.send(

@@ -12,6 +12,7 @@ import pytest
 from tests.connectors.wires import NOW, Time, Wire, answer, connection, entity, item
 from tieout.connectors import exact_json
 from tieout.connectors.base import Answer, Request
+from tieout.connectors.outside import Outside
 from tieout.connectors.salesforce import soql
 from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.model.errors import ConfigurationFault, Fatal, PermissionDenied, RateLimited, VendorFault
@@ -34,7 +35,7 @@ ORDER = "801000000000001AAA"
 
 def crm(*rules: tuple[str, str, Any], **extra: Any) -> tuple[SalesforceConnector, Wire, Time]:
     wire, time = Wire(SIGN_IN, *rules), Time()
-    return SalesforceConnector(connection("salesforce", HOST, **extra), wire.transport, time.clock), wire, time
+    return SalesforceConnector(connection("salesforce", HOST, **extra), Outside(wire.transport, time.clock)), wire, time
 
 
 def page(*records: dict[str, Any], total: int | None = None, following: str | None = None) -> httpx.Response:
@@ -316,7 +317,7 @@ def test_a_write_does_not_start_after_a_slow_sign_in() -> None:
         return answer({"access_token": "t", "instance_url": HOST})
 
     wire.rules.append(("POST", "/services/oauth2/token", slow))
-    connector = SalesforceConnector(connection("salesforce", HOST), wire.transport, time.clock)
+    connector = SalesforceConnector(connection("salesforce", HOST), Outside(wire.transport, time.clock))
     answers = connector.send(connector.operation("orders.write_back"), [write_back({"A__c": 1})])
     assert (answers[0].outcome, answers[0].reason) == ("throttled", "unreachable")
     assert wire.calls("PATCH", "/") == []

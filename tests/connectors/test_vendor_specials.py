@@ -18,6 +18,7 @@ from tests.support.crm_ledger import ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tieout.connectors import exact_json
 from tieout.connectors.base import Answer, Request
+from tieout.connectors.outside import Outside
 from tieout.connectors.requirements import FieldNeed, Required
 from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.connectors.wire import Clock
@@ -116,7 +117,7 @@ def test_what_was_deleted_is_told_with_ids_of_18(crm_side: Salesforce, crm: Sale
     headers = {"Authorization": f"Bearer {token}"}
     httpx.delete(f"{crm_side.root}/services/data/v62.0/sobjects/Account/{saved.id}", headers=headers).raise_for_status()
     now = datetime.now(UTC)
-    real = SalesforceConnector(_crm_connection(crm_side), clock=Clock(sleep=lambda _: None))
+    real = SalesforceConnector(_crm_connection(crm_side), Outside(clock=Clock(sleep=lambda _: None)))
     window = now - timedelta(minutes=5), now + timedelta(minutes=1)
     assert [id_ for some in real.deleted(crm_side.entity, *window) for id_ in some] == [saved.id]
     assert [r for page in real.changed(crm_side.entity, None, FAR) for r in page.records] == []

@@ -13,6 +13,7 @@ import pytest
 
 from tests.connectors.wires import NOW, Time, Wire, answer, connection, entity, item
 from tieout.connectors.base import Answer, Request
+from tieout.connectors.outside import Outside
 from tieout.connectors.xero import dates, read
 from tieout.connectors.xero.compare import differences
 from tieout.connectors.xero.connector import XeroConnector
@@ -28,7 +29,7 @@ A, B, C = (f"{n}0000000-0000-0000-0000-000000000000" for n in "abc")
 def books(*rules: tuple[str, str, Any], **extra: Any) -> tuple[XeroConnector, Wire, Time]:
     wire, time = Wire(SIGN_IN, *rules), Time()
     conn = connection("xero", "https://api.xero.com", tenant_id="t-1", **extra)
-    return XeroConnector(conn, wire.transport, time.clock), wire, time
+    return XeroConnector(conn, Outside(wire.transport, time.clock)), wire, time
 
 
 def ms(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from tests.connectors.wires import item
 from tieout.connectors import exact_json
 from tieout.connectors.base import Connector, Request
 from tieout.connectors.oauth import MemoryRefresh, TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.registry import connect
 
 REALM = "4620816365"
@@ -55,7 +56,7 @@ class QuickBooks(Vendor):
 
     def connector(self, login: str | None = None, password: str = DRY, **extra: Any) -> Connector:
         made = self.connection(login, password, **extra)
-        return connect(made, clock=self.time.clock, shelf=TokenShelf(refresh=self.refresh))
+        return connect(made, Outside(clock=self.time.clock, shelf=TokenShelf(refresh=self.refresh)))
 
     def put(self, stamps: Sequence[datetime], amount: Decimal, text: str) -> list[str]:
         customer, item_id = self._ground()

@@ -20,6 +20,7 @@ from tests.connectors.wires import Time
 from tests.support.sandbox import ROOT, SandboxProcess
 from tieout.connectors import exact_json
 from tieout.connectors.base import Connector, Request
+from tieout.connectors.outside import Outside
 from tieout.connectors.registry import connect
 from tieout.model.connection import Connection
 from tieout.model.staged import StagedEntity
@@ -85,7 +86,7 @@ class Vendor:
         return Connection(f"{self.name}_test", self.name, self.root, login or self.login, password, fields)
 
     def connector(self, login: str | None = None, password: str = DRY, **extra: Any) -> Connector:
-        return connect(self.connection(login, password, **extra), clock=self.time.clock)
+        return connect(self.connection(login, password, **extra), Outside(clock=self.time.clock))
 
     def spread(self, count: int, start: datetime = LONG_AGO) -> list[datetime]:
         """Times a step apart."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tieout.connectors.base import Connector
+from tieout.connectors.outside import Outside
 from tieout.connectors.pace import Allowance
+from tieout.model.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,9 @@ class System:
 
     Attributes:
         allowance: how often one connection may be called, as the vendor documents it.
-        connector: makes the connector of a connection; takes what registry.connect takes, by position.
+        connector: makes the connector of a connection.
     """
 
     capabilities: Capabilities
     allowance: Allowance
-    connector: Callable[..., Connector]
+    connector: Callable[[Connection, Outside], Connector]

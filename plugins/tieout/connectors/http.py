@@ -58,6 +58,11 @@ class Reply:
         except (ValueError, TypeError):
             return default
 
+    def whole(self, header: str) -> int | None:
+        """A whole number of at most nine digits in a header; None where there is none."""
+        text = self.headers.get(header, "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

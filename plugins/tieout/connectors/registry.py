@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Literal
-
-import httpx
 
 from tieout.connectors import systems
 from tieout.connectors.base import Connector
 from tieout.connectors.capabilities import Capabilities, System
-from tieout.connectors.gate import Gate, allowance_of
-from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.gate import allowance_of
+from tieout.connectors.outside import Outside
 from tieout.connectors.pace import Allowance
-from tieout.connectors.wire import Clock
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 
@@ -41,22 +37,14 @@ def of_role(role: Literal["crm", "ledger"]) -> tuple[str, ...]:
     return tuple(name for name in systems.names() if capabilities(name).role == role)
 
 
-def connect(
-    connection: Connection,
-    *,
-    on_secret: Callable[[str], None] | None = None,
-    transport: httpx.BaseTransport | None = None,
-    clock: Clock | None = None,
-    gate: Gate | None = None,
-    shelf: TokenShelf | None = None,
-) -> Connector:
+def connect(connection: Connection, outside: Outside | None = None) -> Connector:
     """The connector for the connection's system. Makes no call; the caller closes it. It serves one thread; those of
     one connection may share gate and shelf.
 
     Raises:
         ConfigurationFault: an unknown system, or a form that is not filled in as it must be.
     """
-    return _of(connection).connector(connection, transport, clock, on_secret, gate, shelf)
+    return _of(connection).connector(connection, outside or Outside())
 
 
 def allowance(connection: Connection) -> Allowance:

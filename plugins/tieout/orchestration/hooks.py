@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from tieout.connectors import systems
+from tieout.connectors.outside import Outside
 from tieout.model.errors import TieoutError
 from tieout.orchestration.connections import keep_secret, translate
 from tieout.orchestration.provider import hook_class
@@ -46,7 +47,7 @@ class _ConnectorHook(BaseHook):  # type: ignore[misc]  # airflow is not followed
 
         connection = translate(self.get_connection(self.connection_name))
         with opened_shelf(load_settings(), connection) as shelf:
-            connector = connect(connection, on_secret=keep_secret, shelf=shelf)
+            connector = connect(connection, Outside(on_secret=keep_secret, shelf=shelf))
             try:
                 yield connector
             finally:

@@ -72,10 +72,9 @@ def render_page(document: dict[str, Any]) -> str:
     _import()
     from great_expectations.core.expectation_validation_result import expectationSuiteValidationResultSchema
     from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
 
     result = expectationSuiteValidationResultSchema.load(document)
-    page: str = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
+    page: str = _page_view().render(ValidationResultsPageRenderer().render(result))
     return page
 
 
@@ -119,6 +118,14 @@ def _context() -> Any:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return context
+
+
+@lru_cache(maxsize=1)
+def _page_view() -> Any:
+    """One for all pages: it keeps its templates compiled, which takes longer than to fill them."""
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView()
 
 
 @lru_cache(maxsize=1)

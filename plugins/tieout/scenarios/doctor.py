@@ -10,6 +10,7 @@ from datetime import UTC
 from sqlalchemy import text
 
 from tieout.connectors.base import Finding
+from tieout.connectors.outside import Outside
 from tieout.connectors.registry import capabilities
 from tieout.connectors.registry import connect as connect_system
 from tieout.connectors.requirements import FieldNeed, Required
@@ -139,7 +140,10 @@ def _system(
     needs: Callable[[Settings, Link], Required],
 ) -> Iterator[Finding]:
     connection = connections(name)
-    with opened_shelf(settings, connection) as shelf, closing(connect_system(connection, shelf=shelf)) as connector:
+    with (
+        opened_shelf(settings, connection) as shelf,
+        closing(connect_system(connection, Outside(shelf=shelf))) as connector,
+    ):
         for finding in connector.findings(needs(settings, link)):
             yield Finding(finding.ok, f"{name}: {finding.what}", finding.remedy)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from tieout.connectors.base import Connector
 from tieout.connectors.capabilities import Capabilities
+from tieout.connectors.outside import Outside
 from tieout.connectors.registry import allowance, capabilities
 from tieout.connectors.registry import connect as connect_system
 from tieout.delivery.gate import SharedGate
@@ -148,9 +149,8 @@ def open_services(
                     f"link {link.name}: connection {name!r} is for {connection.system}; the link expects {system}"
                 )
             gate = SharedGate(engine, name, allowance(connection))
-            opener = partial(
-                connect_system, connection, on_secret=on_secret, gate=gate, shelf=token_shelf(engine, connection)
-            )
+            outside = Outside(on_secret=on_secret, gate=gate, shelf=token_shelf(engine, connection))
+            opener = partial(connect_system, connection, outside)
             connector = opener()
             stack.callback(connector.close)
             mappings = {

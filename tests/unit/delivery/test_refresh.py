@@ -21,6 +21,7 @@ from sqlalchemy.engine import Engine
 
 from tests.support.delivery import rows
 from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.registry import connect
 from tieout.delivery.refresh import StoredRefresh
 from tieout.model.connection import Connection
@@ -167,7 +168,7 @@ def intuit() -> Iterator[Intuit]:
 
 def ask(engine: Engine, connection: Connection) -> None:
     """One sign-in, one call."""
-    connector = connect(connection, shelf=TokenShelf(refresh=StoredRefresh(engine, connection)))
+    connector = connect(connection, Outside(shelf=TokenShelf(refresh=StoredRefresh(engine, connection))))
     try:
         connector._session.query("SELECT * FROM Item", "Item")  # type: ignore[attr-defined]
     finally:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-import httpx
-
 from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Record, Request
-from tieout.connectors.gate import Gate
 from tieout.connectors.hubspot import archived, doctor, load, prices, read, setup, write
 from tieout.connectors.hubspot.needs import STANDARD
 from tieout.connectors.hubspot.objects import VIRTUAL
@@ -17,11 +14,11 @@ from tieout.connectors.hubspot.pipelines import Pipelines
 from tieout.connectors.hubspot.read import INDEX_LAG, MOST_INDEX_LAG, Reader
 from tieout.connectors.hubspot.sign_in import sign_in
 from tieout.connectors.hubspot.write import Writer
-from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.requirements import Required
 from tieout.connectors.saved import SaveResult
 from tieout.connectors.vendor import VendorConnector, check_size
-from tieout.connectors.wire import Clock, number_from
+from tieout.connectors.wire import number_from
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity
@@ -34,10 +31,7 @@ class HubSpotConnector(VendorConnector):
         connection: `extra` may have `auth` (private_app, oauth), `refresh_token`, `token_url`, `allowed_hosts`,
             `return_object` (where returns are not tickets); and numbers of seconds: `time_out` (one exchange),
             `latest_apply`, `look_up_lag` (see base.Operation), `index_lag`, `look_back` (see read.Reader).
-        transport: a fake wire for tests.
-        on_secret: is told each fresh token, so that logs can mask it.
-        gate: shared by all that call the connection; by default one of this connector's own, in memory.
-        shelf: of the token, shared by the connectors of this process.
+        outside: by default it stands alone.
 
     Raises:
         ConfigurationFault: the connection's form is not filled in as it must be.
@@ -46,16 +40,8 @@ class HubSpotConnector(VendorConnector):
     label = "HubSpot"
     look_up_lag = 5.0
 
-    def __init__(
-        self,
-        connection: Connection,
-        transport: httpx.BaseTransport | None = None,
-        clock: Clock | None = None,
-        on_secret: Callable[[str], None] | None = None,
-        gate: Gate | None = None,
-        shelf: TokenShelf | None = None,
-    ) -> None:
-        self._session = sign_in(connection, transport, clock or Clock(), on_secret, gate, shelf)
+    def __init__(self, connection: Connection, outside: Outside | None = None) -> None:
+        self._session = sign_in(connection, outside or Outside())
         self.pipelines = Pipelines(self._session)
         self._reader = Reader(
             self._session,

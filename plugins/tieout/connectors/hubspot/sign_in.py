@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from tieout.connectors import exact_json
-from tieout.connectors.gate import Gate, LocalGate, allowance_of
+from tieout.connectors.gate import Gate
 from tieout.connectors.http import Call, HttpClient, Reply
 from tieout.connectors.hubspot.reasons import fault, policy
-from tieout.connectors.oauth import FixedToken, Grant, Tokens, TokenShelf, TokenSource
+from tieout.connectors.oauth import FixedToken, Grant, Tokens
+from tieout.connectors.outside import Outside
 from tieout.connectors.pace import Allowance, Heard
 from tieout.connectors.session import Session
-from tieout.connectors.wire import Clock, Limits, allowed_hosts, check_url
+from tieout.connectors.wire import Clock, allowed_hosts, check_url
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault, RateLimited, VendorFault
 
@@ -33,15 +31,15 @@ def hear(connection: Connection, clock: Clock, reply: Reply, is_search: bool) ->
     """What an answer says of the account's allowance. Answers of search say nothing of it."""
     error = fault(connection, clock, reply) if reply.status == 429 else None
     limited = error if isinstance(error, RateLimited) else None
-    left = _whole(reply, "x-hubspot-ratelimit-remaining")
+    left = reply.whole("x-hubspot-ratelimit-remaining")
     return Heard(
         fine=limited is None and reply.status != 408 and reply.status < 500,
         problem=policy(reply)[0] if limited is not None else None,
         retry_after=limited.retry_after if limited is not None else None,
         window_left=left,
         unpaced=left is None and reply.status < 300 and not is_search,
-        day_left=_whole(reply, "x-hubspot-ratelimit-daily-remaining"),
-        day_limit=_whole(reply, "x-hubspot-ratelimit-daily"),
+        day_left=reply.whole("x-hubspot-ratelimit-daily-remaining"),
+        day_limit=reply.whole("x-hubspot-ratelimit-daily"),
     )
 
 
@@ -97,14 +95,7 @@ class HubSpotSession:
         return heard
 
 
-def sign_in(
-    connection: Connection,
-    transport: httpx.BaseTransport | None,
-    clock: Clock,
-    on_secret: Callable[[str], None] | None,
-    gate: Gate | None = None,
-    shelf: TokenShelf | None = None,
-) -> HubSpotSession:
+def sign_in(connection: Connection, outside: Outside) -> HubSpotSession:
     """A session for the connection; no call is made yet.
 
     Raises:
@@ -112,25 +103,13 @@ def sign_in(
     """
     host = check_url(connection.host, connection.name)
     url = check_url(str(connection.extra.get("token_url") or f"{host}/oauth/v1/token"), connection.name)
-    http = HttpClient(
-        connection.name,
-        allowed_hosts(connection, (urlsplit(url).hostname or "", urlsplit(API).hostname or "")),
-        partial(fault, connection, clock),
-        transport=transport,
-        clock=clock,
-        limits=Limits.for_connection(connection),
-    )
-    own = gate or LocalGate(connection.name, allowance_of(connection, ALLOWANCE), clock)
-    return HubSpotSession(connection, http, _tokens(connection, url, http, on_secret, shelf), own)
+    hosts = allowed_hosts(connection, (urlsplit(url).hostname or "", urlsplit(API).hostname or ""))
+    http = outside.client(connection, hosts, fault)
+    tokens = _tokens(connection, url, http, outside)
+    return HubSpotSession(connection, http, tokens, outside.gate_of(connection, ALLOWANCE))
 
 
-def _tokens(
-    connection: Connection,
-    url: str,
-    http: HttpClient,
-    on_secret: Callable[[str], None] | None,
-    shelf: TokenShelf | None,
-) -> Tokens:
+def _tokens(connection: Connection, url: str, http: HttpClient, outside: Outside) -> Tokens:
     auth = str(connection.extra.get("auth") or "private_app")
     if auth == "private_app":
         return FixedToken(connection, connection.password, _REMEDY)
@@ -148,9 +127,4 @@ def _tokens(
         "refresh_token": refresh,
     }
     # HubSpot's refresh token stays the same; the access token's end is known, so it is renewed before it.
-    return TokenSource(connection, Grant(url, lambda: form), http, on_secret, shelf)
-
-
-def _whole(reply: Reply, name: str) -> int | None:
-    text = reply.headers.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return outside.tokens(connection, Grant(url, lambda: form), http)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-
-import httpx
 
 from tieout.connectors.base import (
     Answer,
@@ -17,14 +15,12 @@ from tieout.connectors.base import (
     Page,
     Request,
 )
-from tieout.connectors.gate import Gate
-from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.quickbooks import books, doctor, look_up, read, write
 from tieout.connectors.quickbooks.operations import operations
 from tieout.connectors.quickbooks.sign_in import sign_in
 from tieout.connectors.requirements import Required
 from tieout.connectors.vendor import VendorConnector, check_size
-from tieout.connectors.wire import Clock
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault
 from tieout.model.staged import StagedEntity
@@ -36,11 +32,7 @@ class QuickBooksConnector(VendorConnector):
     Args:
         connection: `extra` has `realm_id` and the first `refresh_token`; it may have `token_url`, `allowed_hosts`; and
             numbers: `time_out` (seconds for one exchange), `latest_apply`, `look_up_lag` (seconds, see base.Operation).
-        transport: a fake wire for tests.
-        on_secret: is told each fresh token, so that logs can mask it.
-        gate: shared by all that call the connection; by default one of this connector's own, in memory.
-        shelf: of the token, shared by the connectors of this process; its `refresh` keeps the refresh token, which
-            rotates: one that forgets (the default) is for tests alone.
+        outside: by default it stands alone.
 
     Raises:
         ConfigurationFault: the connection's form is not filled in as it must be.
@@ -48,16 +40,8 @@ class QuickBooksConnector(VendorConnector):
 
     label = "QuickBooks"
 
-    def __init__(
-        self,
-        connection: Connection,
-        transport: httpx.BaseTransport | None = None,
-        clock: Clock | None = None,
-        on_secret: Callable[[str], None] | None = None,
-        gate: Gate | None = None,
-        shelf: TokenShelf | None = None,
-    ) -> None:
-        self._session = sign_in(connection, transport, clock or Clock(), on_secret, gate, shelf)
+    def __init__(self, connection: Connection, outside: Outside | None = None) -> None:
+        self._session = sign_in(connection, outside or Outside())
         super().__init__(connection, self._session.raw.http, operations)
 
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:

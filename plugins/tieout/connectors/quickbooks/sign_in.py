@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from tieout.connectors import exact_json
 from tieout.connectors.base import Record
-from tieout.connectors.gate import Gate, LocalGate, allowance_of
+from tieout.connectors.gate import Gate
 from tieout.connectors.http import Call, HttpClient, Parse, Reply
-from tieout.connectors.oauth import Grant, TokenShelf, TokenSource
+from tieout.connectors.oauth import Grant, TokenSource
+from tieout.connectors.outside import Outside
 from tieout.connectors.pace import Allowance, Heard
 from tieout.connectors.quickbooks.reasons import THROTTLED_WAIT, fault, fault_in
 from tieout.connectors.session import Session
-from tieout.connectors.wire import Clock, Limits, allowed_hosts, check_url
+from tieout.connectors.wire import allowed_hosts, check_url
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault, VendorFault
 
@@ -94,14 +93,7 @@ class QuickBooksSession:
         return {**(more or {}), "minorversion": MINOR_VERSION}
 
 
-def sign_in(
-    connection: Connection,
-    transport: httpx.BaseTransport | None,
-    clock: Clock,
-    on_secret: Callable[[str], None] | None,
-    gate: Gate | None = None,
-    shelf: TokenShelf | None = None,
-) -> QuickBooksSession:
+def sign_in(connection: Connection, outside: Outside) -> QuickBooksSession:
     """A session for the connection; no call is made yet.
 
     Raises:
@@ -122,15 +114,7 @@ def sign_in(
             " refresh token that Intuit gives"
         )
     hosts = allowed_hosts(connection, (urlsplit(url).hostname or "", "quickbooks.api.intuit.com"))
-    http = HttpClient(
-        connection.name,
-        hosts,
-        partial(fault, connection, clock),
-        transport=transport,
-        clock=clock,
-        limits=Limits.for_connection(connection),
-    )
+    http = outside.client(connection, hosts, fault)
     grant = Grant(url, dict, basic=(connection.login, connection.password), lifetime=3600.0, rotates_from=first)
-    tokens = TokenSource(connection, grant, http, on_secret, shelf)
-    own = gate or LocalGate(connection.name, allowance_of(connection, ALLOWANCE), clock)
-    return QuickBooksSession(connection, http, tokens, own)
+    tokens = outside.tokens(connection, grant, http)
+    return QuickBooksSession(connection, http, tokens, outside.gate_of(connection, ALLOWANCE))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
-import httpx
-
 from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Record, Request
-from tieout.connectors.gate import Gate
-from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.requirements import Required
 from tieout.connectors.salesforce import doctor, load, read, write
 from tieout.connectors.salesforce.needs import STANDARD
 from tieout.connectors.salesforce.sign_in import data_path, sign_in
 from tieout.connectors.saved import SaveResult
 from tieout.connectors.vendor import VendorConnector, check_size
-from tieout.connectors.wire import Clock, number_from
+from tieout.connectors.wire import number_from
 from tieout.model.connection import Connection
 from tieout.model.staged import StagedEntity
 
@@ -28,10 +25,7 @@ class SalesforceConnector(VendorConnector):
         connection: `extra` may have `auth` (client_credentials, jwt), `username`, `api_version`, `allowed_hosts`,
             `token_url`, `audience`; and numbers: `time_out` (seconds for one exchange), `latest_apply`,
             `look_up_lag` (seconds, see base.Operation), `bulk_from` (records from which reading uses a job).
-        transport: a fake wire for tests.
-        on_secret: is told each fresh token, so that logs can mask it.
-        gate: shared by all that call the connection; by default one of this connector's own, in memory.
-        shelf: of the token, shared by the connectors of this process.
+        outside: by default it stands alone.
 
     Raises:
         ConfigurationFault: the connection's form is not filled in as it must be.
@@ -40,19 +34,10 @@ class SalesforceConnector(VendorConnector):
     label = "Salesforce"
     look_up_lag = 5.0
 
-    def __init__(
-        self,
-        connection: Connection,
-        transport: httpx.BaseTransport | None = None,
-        clock: Clock | None = None,
-        on_secret: Callable[[str], None] | None = None,
-        gate: Gate | None = None,
-        shelf: TokenShelf | None = None,
-    ) -> None:
-        self._clock = clock or Clock()
+    def __init__(self, connection: Connection, outside: Outside | None = None) -> None:
         self._data = data_path(connection)
         self._bulk_from = int(number_from(connection, "bulk_from", read.BULK_FROM, 1, 1e9))
-        self._session = sign_in(connection, transport, self._clock, on_secret, gate, shelf)
+        self._session = sign_in(connection, outside or Outside())
         super().__init__(connection, self._session.http, write.operations)
 
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
@@ -67,7 +52,7 @@ class SalesforceConnector(VendorConnector):
 
     def deleted(self, entity: StagedEntity, since: datetime, upto: datetime) -> Iterator[Sequence[str]]:
         """See base.Source; at most 15 days back. 18-character ids."""
-        return read.deleted(self._session, self._data, entity, since, upto, self._clock.now())
+        return read.deleted(self._session, self._data, entity, since, upto, self._session.http.clock.now())
 
     def fetch(self, entity: StagedEntity, ids: Sequence[str]) -> Iterator[Page]:
         """See base.Source; ids of 15 or 18 characters."""

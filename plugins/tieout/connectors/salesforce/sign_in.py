@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
-import httpx
-
-from tieout.connectors.gate import Gate, LocalGate, allowance_of
-from tieout.connectors.http import HttpClient, Reply
-from tieout.connectors.oauth import Grant, Token, TokenShelf, TokenSource, signed_assertion
+from tieout.connectors.http import Reply
+from tieout.connectors.oauth import Grant, Token, signed_assertion
+from tieout.connectors.outside import Outside
 from tieout.connectors.pace import Allowance, Heard, Problem
 from tieout.connectors.salesforce.reasons import CONCURRENT_WAIT, fault
 from tieout.connectors.session import Session
-from tieout.connectors.wire import Clock, Limits, allowed_hosts, check_url, is_allowed
+from tieout.connectors.wire import Clock, allowed_hosts, check_url, is_allowed
 from tieout.model.connection import Connection
 from tieout.model.errors import AuthenticationFailed, ConfigurationFault, RateLimited
 
@@ -30,14 +28,7 @@ _JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LOGIN_HOSTS = {"login.salesforce.com", "test.salesforce.com"}
 
 
-def sign_in(
-    connection: Connection,
-    transport: httpx.BaseTransport | None,
-    clock: Clock,
-    on_secret: Callable[[str], None] | None,
-    gate: Gate | None = None,
-    shelf: TokenShelf | None = None,
-) -> Session:
+def sign_in(connection: Connection, outside: Outside) -> Session:
     """A session for the connection; no call is made yet.
 
     Raises:
@@ -46,18 +37,12 @@ def sign_in(
     host = check_url(connection.host, connection.name)
     hosts = allowed_hosts(connection, DEFAULT_HOSTS)
     url = check_url(str(connection.extra.get("token_url") or f"{host}/services/oauth2/token"), connection.name)
-    http = HttpClient(
-        connection.name,
-        hosts,
-        partial(fault, connection, clock),
-        transport=transport,
-        clock=clock,
-        limits=Limits.for_connection(connection),
-    )
-    grant = Grant(url, _form(connection, clock), lifetime=TOKEN_LIFETIME)
-    tokens = TokenSource(connection, grant, http, on_secret, shelf)
-    own = gate or LocalGate(connection.name, allowance_of(connection, ALLOWANCE), clock)
-    return Session(http, tokens, partial(instance_url, connection, hosts), own, partial(hear, connection, clock))
+    http = outside.client(connection, hosts, fault)
+    grant = Grant(url, _form(connection, outside.clock), lifetime=TOKEN_LIFETIME)
+    tokens = outside.tokens(connection, grant, http)
+    base_url = partial(instance_url, connection, hosts)
+    gate = outside.gate_of(connection, ALLOWANCE)
+    return Session(http, tokens, base_url, gate, partial(hear, connection, outside.clock))
 
 
 def hear(connection: Connection, clock: Clock, reply: Reply) -> Heard:

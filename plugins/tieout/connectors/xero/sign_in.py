@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-import httpx
-
 from tieout.connectors import exact_json
-from tieout.connectors.gate import Gate, LocalGate, allowance_of
+from tieout.connectors.gate import Gate
 from tieout.connectors.http import Call, HttpClient, NotSent, Parse, Reply
-from tieout.connectors.oauth import Grant, TokenShelf, TokenSource
+from tieout.connectors.oauth import Grant, TokenSource
+from tieout.connectors.outside import Outside
 from tieout.connectors.pace import Allowance, Heard, Problem
 from tieout.connectors.session import Session
-from tieout.connectors.wire import Clock, Limits, allowed_hosts, check_url
+from tieout.connectors.wire import allowed_hosts, check_url
 from tieout.connectors.xero.reasons import fault
 from tieout.model.connection import Connection
 from tieout.model.errors import ConfigurationFault, Retriable
@@ -31,7 +29,7 @@ _PROBLEMS: Mapping[str, Problem] = {"min": "window", "conc": "concurrent", "da":
 
 def hear(reply: Reply) -> Heard:
     """What an answer says of the organisation's allowance. Each good answer of Xero names what is left of it."""
-    window_left, day_left = _whole(reply, "x-minlimit-remaining"), _whole(reply, "x-daylimit-remaining")
+    window_left, day_left = reply.whole("x-minlimit-remaining"), reply.whole("x-daylimit-remaining")
     problem: Problem | None = None
     if reply.status == 429:
         named = reply.headers.get("x-rate-limit-problem", "").lower()
@@ -111,14 +109,7 @@ class XeroSession:
         return ids[0]
 
 
-def sign_in(
-    connection: Connection,
-    transport: httpx.BaseTransport | None,
-    clock: Clock,
-    on_secret: Callable[[str], None] | None,
-    gate: Gate | None = None,
-    shelf: TokenShelf | None = None,
-) -> XeroSession:
+def sign_in(connection: Connection, outside: Outside) -> XeroSession:
     """A session for the connection; no call is made yet.
 
     Raises:
@@ -131,21 +122,8 @@ def sign_in(
     hosts = allowed_hosts(connection, (urlsplit(url).hostname or "", "api.xero.com", "identity.xero.com"))
     if at_xero and not connection.login:
         raise ConfigurationFault(f"connection {connection.name!r}: the client id is empty")
-    http = HttpClient(
-        connection.name,
-        hosts,
-        partial(fault, connection, clock),
-        transport=transport,
-        clock=clock,
-        limits=Limits.for_connection(connection),
-    )
+    http = outside.client(connection, hosts, fault)
     form = {"grant_type": "client_credentials", "scope": str(connection.extra.get("scopes") or SCOPES)}
     grant = Grant(url, lambda: form, basic=(connection.login, connection.password))
-    tokens = TokenSource(connection, grant, http, on_secret, shelf)
-    own = gate or LocalGate(connection.name, allowance_of(connection, ALLOWANCE), clock)
-    return XeroSession(connection, http, tokens, own)
-
-
-def _whole(reply: Reply, name: str) -> int | None:
-    text = reply.headers.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    tokens = outside.tokens(connection, grant, http)
+    return XeroSession(connection, http, tokens, outside.gate_of(connection, ALLOWANCE))
