@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
-
-import httpx
 
 from scaffold.both.connector import look_up, read, write
 from scaffold.both.connector.shape import declared
@@ -14,11 +12,9 @@ from scaffold.both.connector.sign_in import sign_in
 from scaffold.ledger.connector import doctor
 from scaffold.ledger.connector.operations import SHAPES
 from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Request
-from tieout.connectors.gate import Gate
-from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.requirements import Required
 from tieout.connectors.vendor import VendorConnector, check_size
-from tieout.connectors.wire import Clock
 from tieout.model.connection import Connection
 from tieout.model.staged import StagedEntity
 
@@ -29,10 +25,7 @@ class NewSystemConnector(VendorConnector):
     Args:
         connection: `extra` may have `token_url`, `allowed_hosts`; and numbers: `time_out` (seconds for one exchange),
             `latest_apply`, `look_up_lag` (seconds, see base.Operation).
-        transport: a fake wire for tests.
-        on_secret: is told each fresh token, so that logs can mask it.
-        gate: shared by all that call the connection; by default one of this connector's own, in memory.
-        shelf: of the token, shared by the connectors of this process.
+        outside: by default it stands alone.
 
     Raises:
         ConfigurationFault: the connection's form is not filled in as it must be.
@@ -40,16 +33,8 @@ class NewSystemConnector(VendorConnector):
 
     label = "New System"
 
-    def __init__(
-        self,
-        connection: Connection,
-        transport: httpx.BaseTransport | None = None,
-        clock: Clock | None = None,
-        on_secret: Callable[[str], None] | None = None,
-        gate: Gate | None = None,
-        shelf: TokenShelf | None = None,
-    ) -> None:
-        self._session = sign_in(connection, transport, clock or Clock(), on_secret, gate, shelf)
+    def __init__(self, connection: Connection, outside: Outside | None = None) -> None:
+        self._session = sign_in(connection, outside or Outside())
         super().__init__(connection, self._session.http, partial(declared, SHAPES))
 
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
