@@ -17,10 +17,12 @@ from sqlalchemy import Engine, text
 from tests.scenarios.records import entry_key, record
 from tests.scenarios.world import services_of
 from tests.support.crm_ledger import crm_connection, ledger_connection
+from tests.support.days import today
 from tests.support.sandbox import SandboxProcess
 from tieout.model.connection import Connection
 from tieout.model.link import Link
-from tieout.scenarios import quote_to_cash
+from tieout.reconcile import lines
+from tieout.scenarios import quote_to_cash, reconciliation
 from tieout.scenarios.crm_load import STANDARD_PRICE_BOOK, CrmRecord, Ref, load
 from tieout.scenarios.crm_loaders import open_crm
 from tieout.scenarios.demo_doors import Doors
@@ -70,6 +72,15 @@ class Company:
         """Quote-to-cash, all steps."""
         with self.services() as services:
             return quote_to_cash.run(services)
+
+    def tie_out(self) -> list[str]:
+        """Reconciles; what does not agree of what is sold."""
+        with self.services() as services:
+            numbers = reconciliation.run(services, as_of=today(self.link))
+            with services.engine.connect() as conn:
+                breaks = lines.breaks(conn, self.link.name, most=1_000)
+        assert numbers["state"] == "tied", numbers
+        return [str(one) for one in breaks if one["area"] in reconciliation.SALES]
 
     def sends(self) -> int:
         """How often bytes may have gone out to either system."""

@@ -17,6 +17,12 @@ LEDGER_ENTITIES = (
     "account", "invoice", "invoice_line", "credit_memo", "payment", "product", "currency", "tax_rate", "organisation",
 )  # fmt: skip
 
+#: What the CRM's mappings must have for an area to be tied out.
+AREA_ENTITIES = {
+    "credit_memos": ("return_order", "return_order_line", "return_order_status"), "balances": ("credit",),
+    "credit": ("credit",), "prices": ("price", "price_book", "product"), "stock": ("product",),
+}  # fmt: skip
+
 
 def check(
     link: Link, crm: Capabilities, ledger: Capabilities, crm_entities: Collection[str], ledger_entities: Collection[str]
@@ -68,6 +74,12 @@ def _entities(link: Link, crm: Collection[str], ledger: Collection[str]) -> Iter
             yield f"policies.trigger: {link.policies.trigger} needs {entity}; {link.crm_system} has no mapping for it"
     if link.schedules.returns is not None and not {"return_order", "return_order_line"} <= set(crm):
         yield f"schedules.returns: {link.crm_system} has no mapping for return_order"
+    for area in link.reconciliation.areas:
+        if missing := [entity for entity in AREA_ENTITIES.get(area, ()) if entity not in crm]:
+            yield (
+                f"reconciliation.areas: {area} needs {', '.join(missing)}; {link.crm_system} has no mapping for it: "
+                "leave the area out"
+            )
     for entity in LEDGER_ENTITIES:
         if entity not in ledger:
             yield f"{link.ledger_system} has no mapping for {entity}"

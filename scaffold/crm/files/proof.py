@@ -94,12 +94,13 @@ def test_orders_are_billed_to_the_cent_and_once(company: Company, sales: Sales, 
     assert company.sends() == sent and len(books.invoices()) == len(SALES)
 
 
-def test_a_payment_shows_in_the_crm(company: Company, sales: Sales, books: XeroBooks) -> None:
+def test_a_payment_shows_in_the_crm_and_the_two_tie_out(company: Company, sales: Sales, books: XeroBooks) -> None:
     company.run()
     books.pay("A-1", Decimal("21.96"), date(2026, 2, 1))
     company.run()
     order = sales.order("A-1")
     assert (Decimal(order["invoice_paid"]), Decimal(order["invoice_due"])) == (Decimal("21.96"), Decimal("50.00"))
+    assert company.tie_out() == []
 
 
 def test_a_cancelled_order_is_voided(company: Company, sales: Sales, books: XeroBooks) -> None:

@@ -86,13 +86,14 @@ def test_orders_are_billed_to_the_cent_and_once(company: Company, sales: Salesfo
     assert company.sends() == sent and len(books.all("invoices")) == len(SALES)
 
 
-def test_a_payment_shows_in_the_crm(company: Company, sales: SalesforceSales, books: Books) -> None:
+def test_a_payment_shows_in_the_crm_and_the_two_tie_out(company: Company, sales: SalesforceSales, books: Books) -> None:
     company.run()
     payment = {"invoice_id": books.invoice("A-1")["id"], "amount": "21.96", "date": "2026-02-01"}
     books.save("payments", "create", [payment])
     company.run()
     shown = sales.shown("A-1")
     assert (shown["paid"], shown["due"]) == (Decimal("21.96"), Decimal("50.00"))
+    assert company.tie_out() == []
 
 
 def test_a_cancelled_order_is_voided(company: Company, sales: SalesforceSales, books: Books) -> None:

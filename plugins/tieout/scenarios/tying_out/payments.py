@@ -24,7 +24,9 @@ RETURN = "return_order"
 
 def items(books: Books, *, returns: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Items of the CRM, of the ledger. `returns`: whether returns are compared."""
-    crm = [_of_records(books), _of_invoices_by_hand(books)]
+    crm = [_of_records(books)]
+    if "ledger_invoice" in books.services.crm.mappings:
+        crm.append(_of_invoices_by_hand(books))
     ledger = [_payments(books, returns=returns), _unapplied(books)]
     if returns:
         crm.append(_used_by_returns(books))
