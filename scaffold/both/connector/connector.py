@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 
-from scaffold.both.connector import look_up, read, write
+from scaffold.both.connector import doctor, look_up, read, write
 from scaffold.both.connector.shape import declared
 from scaffold.both.connector.sign_in import sign_in
-from scaffold.ledger.connector import doctor
 from scaffold.ledger.connector.operations import SHAPES
 from tieout.connectors.base import Answer, Finding, Found, Operation, Page, Request
 from tieout.connectors.outside import Outside

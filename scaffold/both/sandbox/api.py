@@ -98,8 +98,8 @@ class Api:
     def _find(self, kind: str, body: bytes) -> Response:
         try:
             asked = parse(body)
-            field, values = asked["field"], asked["values"]
-            if not 0 < len(values) <= MOST or (field != "id" and field not in rules.FIELDS[kind]):
+            field, values = asked["field"], [str(value) for value in asked["values"]]
+            if not 0 < len(values) <= MOST or field not in {"id", *rules.FIELDS[kind]}:
                 raise ValueError(f"expected a field and at most {MOST} values")
         except (ValueError, TypeError, KeyError) as error:
             return _error(400, "bad_request", str(error))
