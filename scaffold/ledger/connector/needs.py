@@ -1,4 +1,4 @@
-"""Whether New System has what a link needs of a ledger: currencies, tax codes; and up to when its books are locked."""
+"""Whether New System has what a link needs of a ledger; and up to when its books are locked."""
 
 from __future__ import annotations
 
