@@ -17,7 +17,7 @@ What is next, in this order (CONTRIBUTING.md, "A new system", walks through it):
   4. plugins/tieout/mapping/limits/{name}.py, include/mappings/{name}/, expectations/{name}/, then
        tieout mapping lint && make docs
   5. docs/guarantees.md: a row for each write of {name}
-  6. python -m pytest tests/proofs/test_{name}.py
+  6. python -m pytest tests/proofs/first/test_{name}.py
 """
 
 

@@ -23,8 +23,8 @@ FOLDERS = {
 FILES = {
     "files/limits.py": "plugins/tieout/mapping/limits/{name}.py",
     "files/vendor.py": "tests/connectors/vendor_{name}.py",
-    "files/proof.py": "tests/proofs/test_{name}.py",
-    "files/link.yaml": "tests/proofs/links/{pair}.yaml",
+    "files/proof.py": "tests/proofs/first/test_{name}.py",
+    "files/link.yaml": "tests/proofs/first/{pair}.yaml",
 }
 #: What shares a name with a system would be taken for it, or hide it.
 TAKEN = ("plugins/tieout/connectors/{name}.py", "sandbox/{name}.py", "include/links/{pair}.yaml")

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from tests.proofs.first_proof import CUSTOMER, ITEM, SALES, Company, Sale, XeroBooks, xero
+from tests.proofs.first.company import CUSTOMER, ITEM, SALES, Company, Sale, XeroBooks, xero
 from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
 from tieout.model.connection import Connection
 
 pytestmark = pytest.mark.slow
-LINK = load_link(Path(__file__).parent / "links" / "newsystem_xero.yaml")
+LINK = load_link(Path(__file__).parent / "newsystem_xero.yaml")
 
 
 @dataclass

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.connectors.vendors import post
-from tests.proofs.first_proof import CUSTOMER, ITEM, SALES, Company, SalesforceSales, salesforce
+from tests.proofs.first.company import CUSTOMER, ITEM, SALES, Company, SalesforceSales, salesforce
 from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
 from tieout.model.connection import Connection
 
 pytestmark = pytest.mark.slow
-LINK = load_link(Path(__file__).parent / "links" / "salesforce_newsystem.yaml")
+LINK = load_link(Path(__file__).parent / "salesforce_newsystem.yaml")
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,6 @@ class _Finder:
         self._margin = timedelta(days=services.link.reconciliation.days)
         self._subject = subject_of(services)
         self._returns = "credit_memos" in services.link.reconciliation.areas
-        #: Of the CRM's records beside the subject's: those that lead to others of the period, and that it has.
-        self._shown = [one for one in ("ledger_invoice",) if one in services.crm.mappings]
-        self._shown += [RETURN] if self._returns else []
         self._credits = [one for one in credits_of(services.ledger) if one != "credit_memo"]
         #: entity -> ids.
         self._found: defaultdict[str, set[str]] = defaultdict(set)
@@ -139,6 +136,12 @@ class _Finder:
             self._by_hand()
         if self._returns:
             self._of_returns()
+
+    @property
+    def _shown(self) -> list[str]:
+        """What of the CRM leads to other records of the period, beside the subject: where it has that."""
+        by_hand = ["ledger_invoice"] if "ledger_invoice" in self._services.crm.mappings else []
+        return [*by_hand, *([RETURN] if self._returns else [])]
 
     @property
     def _object(self) -> str:

@@ -24,9 +24,7 @@ RETURN = "return_order"
 
 def items(books: Books, *, returns: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Items of the CRM, of the ledger. `returns`: whether returns are compared."""
-    crm = [_of_records(books)]
-    if "ledger_invoice" in books.services.crm.mappings:
-        crm.append(_of_invoices_by_hand(books))
+    crm = [_of_records(books), _of_invoices_by_hand(books)]
     ledger = [_payments(books, returns=returns), _unapplied(books)]
     if returns:
         crm.append(_used_by_returns(books))
@@ -63,6 +61,8 @@ def _of_records(books: Books) -> pd.DataFrame:
 def _of_invoices_by_hand(books: Books) -> pd.DataFrame:
     import pandas as pd
 
+    if "ledger_invoice" not in books.services.crm.mappings:
+        return pd.DataFrame()
     frame = books.crm("ledger_invoice").frame
     frame = frame[frame["invoice_id"].notna()].reset_index(drop=True)
     made = pd.DataFrame({
