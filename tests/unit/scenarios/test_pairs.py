@@ -73,6 +73,14 @@ def test_a_ledger_without_what_billing_reads_is_refused(lacking: str) -> None:
         )
 
 
+@pytest.mark.parametrize(("flow", "lacking"), [("product_sync", "price_book"), ("credit_sync", "credit")])
+def test_a_flow_that_the_crm_has_nothing_for_is_refused(flow: str, lacking: str) -> None:
+    crm = {name: one for name, one in mappings("salesforce").items() if name != lacking}
+    asked = link("salesforce", "xero", schedules=Schedule(**{flow: "0 * * * *"}))
+    with pytest.raises(ConfigurationFault, match=f"schedules.{flow}: salesforce has no mapping for {lacking}"):
+        pairs.check(asked, capabilities("salesforce"), capabilities("xero"), crm, mappings("xero"))
+
+
 def test_an_area_that_the_crm_has_nothing_for_is_refused() -> None:
     crm = {name: one for name, one in mappings("salesforce").items() if not name.startswith("return_order")}
     systems = capabilities("salesforce"), capabilities("xero")
