@@ -14,9 +14,7 @@ import logging
 import os
 import resource
 import shutil
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -29,6 +27,7 @@ from sqlalchemy.engine import Engine
 
 from bench.products import BATCH, NO_LIMITS, Run, connections, later, sandbox_at
 from bench.row import Row
+from bench.scenario_run import timed_steps
 from tieout.connectors import exact_json
 from tieout.scenarios import credit_sync
 from tieout.scenarios.demo_doors import Doors
@@ -143,17 +142,8 @@ def _put(url: str, key: str | None, records: Sequence[Mapping[str, Any]]) -> lis
 
 
 def _run(url: str) -> Run:
-    took: dict[str, float] = {}
-    told: dict[str, Any] = {"took": took}
-    began = time.perf_counter()
     with open_services("demo", connections(url).__getitem__) as services:
-        run_id = credit_sync.start(services)
-        for name in credit_sync.STEPS:
-            started = time.perf_counter()
-            told[name] = getattr(credit_sync, name)(services, run_id)
-            took[name] = time.perf_counter() - started
-            print(f"  {name}: {took[name]:.1f} s", file=sys.stderr, flush=True)
-    return {**told, "seconds": time.perf_counter() - began}
+        return timed_steps(credit_sync, services)
 
 
 def main() -> None:

@@ -12,9 +12,7 @@ import argparse
 import logging
 import os
 import shutil
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -26,6 +24,7 @@ import structlog
 from bench.products import Run, connections, sandbox_at
 from bench.quote_to_cash_books import fill
 from bench.row import Row
+from bench.scenario_run import timed_steps
 from tieout.connectors.salesforce.connector import SalesforceConnector
 from tieout.model.connection import Connection
 from tieout.scenarios import quote_to_cash, returns
@@ -131,17 +130,8 @@ def _enter(crm: Connection) -> None:
 
 
 def _run(known: Mapping[str, Connection]) -> dict[str, Any]:
-    took: dict[str, float] = {}
-    told: dict[str, Any] = {"took": took}
-    began = time.perf_counter()
     with open_services("demo", known.__getitem__) as services:
-        run_id = returns.start(services)
-        for name in returns.STEPS:
-            started = time.perf_counter()
-            told[name] = getattr(returns, name)(services, run_id)
-            took[name] = time.perf_counter() - started
-            print(f"  {name}: {took[name]:.1f} s", file=sys.stderr, flush=True)
-    return {**told, "seconds": time.perf_counter() - began}
+        return timed_steps(returns, services)
 
 
 def main() -> None:

@@ -18,12 +18,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Engine
 
 from bench import cpu
+
+if TYPE_CHECKING:
+    from tieout.scenarios.services import Services
 
 
 def main() -> None:
@@ -72,6 +77,20 @@ def main() -> None:
             default=str,
         )
     )
+
+
+def timed_steps(scenario: ModuleType, services: Services) -> dict[str, Any]:
+    """One run in this process: the numbers of each step by its name, `took`: seconds of each, `seconds`: of all."""
+    took: dict[str, float] = {}
+    told: dict[str, Any] = {"took": took}
+    began = time.perf_counter()
+    run_id = scenario.start(services)
+    for name in scenario.STEPS:
+        started = time.perf_counter()
+        told[name] = getattr(scenario, name)(services, run_id)
+        took[name] = time.perf_counter() - started
+        print(f"  {name}: {took[name]:.1f} s", file=sys.stderr, flush=True)
+    return {**told, "seconds": time.perf_counter() - began}
 
 
 def _others(given: argparse.Namespace) -> dict[str, float]:

@@ -17,7 +17,8 @@ from tieout.cli.people import By, Note
 from tieout.cli.runs import Json, LinkName
 from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import load_settings
-from tieout.reconcile import attachments, lines, people, report_store, rolls, sign_off
+from tieout.model.tie_out import shown
+from tieout.reconcile import attachments, people, report_store, rolls, sign_off
 from tieout.reconcile.report_store import Report
 from tieout.reconcile.rules import Rules, load_rules
 from tieout.reconcile.sign_off import Role
@@ -128,7 +129,7 @@ def history(break_id: BreakId, json: Json = False) -> None:
          ", ".join(f"{name} {value}" for name, value in event.detail.items()))
         for event in events
     ]  # fmt: skip
-    title = f"Break {break_id}: {found.class_} of {lines.shown(found.amount, found.scale)} {found.currency}"
+    title = f"Break {break_id}: {found.class_} of {shown(found.amount, found.scale)} {found.currency}"
     show.table(f"{title}, {found.state}", ("at (UTC)", "who", "what", "report", "detail"), rows)
 
 
@@ -138,7 +139,7 @@ def overdue(link: LinkName) -> None:
     with store() as engine, engine.connect() as conn:
         found = people.overdue(conn, link, datetime.now(UTC).date())
     rows = [
-        (one.break_id, one.area, one.class_, lines.shown(one.amount, one.scale), one.currency, one.due_on, one.owner,
+        (one.break_id, one.area, one.class_, shown(one.amount, one.scale), one.currency, one.due_on, one.owner,
          one.state)
         for one in found
     ]  # fmt: skip
@@ -211,7 +212,7 @@ def standing(link: LinkName, as_of: Day = None, json: Json = False) -> None:
     if changed is not None and not found.complete:
         lines_ = [
             (one.break_id, one.what, one.area, one.after_class or one.before_class,
-             *("" if amount is None else lines.shown(amount, one.scale) for amount in (one.before, one.after)),
+             *("" if amount is None else shown(amount, one.scale) for amount in (one.before, one.after)),
              one.after_currency or one.before_currency, one.customer_name)
             for one in changed.changes
         ]  # fmt: skip
@@ -237,7 +238,7 @@ def roll_forward(
     amounts = ("opening", "new", "cleared", "changed", "closing")
     rows = [
         (one.area, one.currency, one.opening_count, one.new_count, one.cleared_count, one.closing_count,
-         *(lines.shown(getattr(one, name), scales[one.area, one.currency]) for name in amounts))
+         *(shown(getattr(one, name), scales[one.area, one.currency]) for name in amounts))
         for one in found.rolls
     ]  # fmt: skip
     columns = ("area", "currency", "breaks before", "came", "went", "breaks after", *amounts)

@@ -15,9 +15,9 @@ from tieout.cli.periods import Label
 from tieout.cli.runs import Json, LinkName
 from tieout.model.errors import BooksDoNotClose, ConfigurationFault
 from tieout.model.settings import load_settings
+from tieout.model.tie_out import shown
 from tieout.reconcile import period_report
 from tieout.reconcile.classes import CLASSES
-from tieout.reconcile.lines import shown
 from tieout.reports.present import moment
 from tieout.scenarios import steps
 from tieout.scenarios.periods import checklist, closing, control, recount

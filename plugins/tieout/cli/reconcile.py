@@ -13,6 +13,7 @@ from tieout.cli.opened import store
 from tieout.cli.runs import Json, LinkName
 from tieout.model.errors import ConfigurationFault
 from tieout.model.settings import load_settings
+from tieout.model.tie_out import shown
 from tieout.reconcile import lines, report_store
 from tieout.reconcile.classes import CLASSES
 from tieout.scenarios import reconciliation
@@ -85,7 +86,7 @@ def list_breaks(
         show.as_json(found)
         return
     rows = [
-        (one["break_id"], one["area"], CLASSES[one["class"]].words, lines.shown(one["amount"], one["scale"]),
+        (one["break_id"], one["area"], CLASSES[one["class"]].words, shown(one["amount"], one["scale"]),
          one["currency"], one["first_seen"], one["state"], one["owner"] or "", one["explanation"])
         for one in found
     ]  # fmt: skip
@@ -107,7 +108,7 @@ def _show(link: str, report_id: int) -> None:
     show.table(f"Tie-out of {link} as of {report.as_of}: {report.state}", columns, rows, columns[2:])
     if classes:
         rows_ = [
-            (one.area, one.currency, CLASSES[one.class_].words, one.count, lines.shown(one.amount, one.scale),
+            (one.area, one.currency, CLASSES[one.class_].words, one.count, shown(one.amount, one.scale),
              one.new_count, one.within_tolerance)
             for one in classes
         ]  # fmt: skip

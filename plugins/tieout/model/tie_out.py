@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,11 @@ AGE_BUCKETS: tuple[tuple[str, int, int | None], ...] = (
 def age_bucket(days: int) -> str:
     """The bucket of an age in days; what is dated after today is new."""
     return next(name for name, _, last in AGE_BUCKETS if last is None or days <= last)
+
+
+def shown(amount: int, scale: int) -> str:
+    """An integer in 10^-scale as an exact decimal, with thousands."""
+    return f"{Decimal(amount).scaleb(-scale):,.{scale}f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,10 @@ class Total:
     def difference(self) -> int:
         """A - B."""
         return self.a_amount - self.b_amount
+
+    def text(self, amount: int) -> str:
+        """An amount of this total as an exact decimal, with thousands."""
+        return shown(amount, self.scale)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,29 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """Both sides of an area in one currency; amounts in 10^-scale."""
-
-    area: str
-    currency: str
-    scale: int
-    a_count: int
-    b_count: int
-    a_amount: int
-    b_amount: int
-    explained: int
-    unexplained: int
-
-    def text(self, amount: int) -> str:
-        """An amount of this total as people read it."""
-        return shown(amount, self.scale)
+from tieout.model.tie_out import Total
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +65,3 @@ def breaks(
         {"link": link, "area": area, "class": class_, "most": most},
     ).mappings()
     return [dict(row) for row in rows]
-
-
-def shown(amount: int, scale: int) -> str:
-    """An integer in 10^-scale as an exact decimal, with thousands."""
-    return f"{Decimal(amount).scaleb(-scale):,.{scale}f}"

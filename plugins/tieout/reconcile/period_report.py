@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from tieout.model.errors import Fatal
 from tieout.model.identity import canonical_json
-from tieout.reconcile.lines import Total
+from tieout.model.tie_out import Total
 from tieout.reconcile.words import money
 from tieout.store import audit
 from tieout.store.closing_tables import period_report as table

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from tieout.model.calendar import Calendar, Period
 from tieout.model.errors import BooksDoNotClose, ConfigurationFault, Fatal
 from tieout.model.link import Link
-from tieout.reconcile.lines import shown
+from tieout.model.tie_out import shown
 from tieout.scenarios import checking, quote_to_cash, reconciliation, steps
 from tieout.scenarios.extraction import Reads, extract_side
 from tieout.scenarios.periods import days, planning, report, rereading

@@ -21,8 +21,8 @@ from sqlalchemy import Connection, text
 from tieout.model.errors import BooksDoNotClose, ConfigurationFault
 from tieout.model.link import Link
 from tieout.model.standing import CREDITS
+from tieout.model.tie_out import Total
 from tieout.reconcile import differences, items, lines, match, record, report_store, suggestions
-from tieout.reconcile.lines import Total
 from tieout.reconcile.report_store import Report
 from tieout.reconcile.rules import check_link, load_rules, rules_hash
 from tieout.scenarios import steps

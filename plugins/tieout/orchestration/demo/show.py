@@ -15,8 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tieout.model.tie_out import Total
 from tieout.reconcile.classes import CLASSES
-from tieout.reconcile.lines import ClassLine, Total
+from tieout.reconcile.lines import ClassLine
 from tieout.reconcile.report_store import Report
 from tieout.reports.present import PARTS, closing, duration, words
 from tieout.store.runs import Run

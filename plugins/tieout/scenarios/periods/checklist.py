@@ -22,8 +22,8 @@ from tieout.mapping.load import load_system
 from tieout.model.calendar import Period
 from tieout.model.link import Link
 from tieout.model.settings import Settings
+from tieout.model.tie_out import Total, shown
 from tieout.reconcile import period_report, report_store, sign_off
-from tieout.reconcile.lines import Total, shown
 from tieout.reconcile.period_report import Line, PeriodReport
 from tieout.scenarios.periods import acts, control
 from tieout.scenarios.periods.acts import PeriodAct

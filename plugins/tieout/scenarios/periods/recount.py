@@ -20,8 +20,8 @@ from sqlalchemy.engine import Connection
 from tieout.connectors.base import GeneralLedger
 from tieout.model.calendar import Period
 from tieout.model.errors import PermissionDenied, VendorFault
+from tieout.model.tie_out import shown
 from tieout.reconcile import period_report
-from tieout.reconcile.lines import shown
 from tieout.reconcile.period_report import PeriodReport
 from tieout.scenarios import reconciliation
 from tieout.scenarios.periods import control, report, standing

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tieout.model.calendar import Period
-from tieout.reconcile.lines import shown
+from tieout.model.tie_out import shown
 from tieout.reconcile.period_report import DOCUMENTS
 
 
