@@ -13,10 +13,10 @@ export PYTHONPATH := plugins:.
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help setup demo stop test bench chaos simulate mutants lint proofs docs lock clean
+.PHONY: help setup demo stop test bench chaos simulate mutants lint proofs docs new-connector lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(DEV)  ## the virtual environment .venv with everything, tools for development too
 
@@ -57,6 +57,9 @@ proofs: $(DEV)  ## run the tests that show what works of whom (about an hour); w
 
 docs: $(DEV)  ## write the generated pages of docs/ anew
 	$(BIN)/tieout docs
+
+new-connector: $(DEV)  ## the beginning of a new system: make new-connector NAME=acme_books ROLE=ledger (or crm) [LABEL="Acme Books"]
+	@$(BIN)/python -m scaffold "$$NAME" --role "$$ROLE" --label "$$LABEL"
 
 lock: $(DEV)  ## write both locks anew from pyproject.toml; pins that still fit are kept
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes -o requirements.txt

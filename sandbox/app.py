@@ -1,6 +1,6 @@
 """The sandbox as one ASGI app: each vendor under its own path, and `/_sandbox/` to steer them all.
 
-A vendor is a module `sandbox.<name>.app` with
+A vendor is a folder with a module `sandbox.<name>.app`, found there; no list names it. The module has
 
 - `create_app(state, faults) -> ASGI app`, wrapped in FaultMiddleware by itself, and
 - `seed(state)`: puts in what a new organisation has; called by `/_sandbox/reset`, and by create_app on an empty state;
@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,6 @@ from sandbox.fault_middleware import FaultMiddleware, with_transport
 from sandbox.faults import BadPlan, FaultPlan, Faults
 from sandbox.state import State
 
-VENDORS = ("salesforce", "hubspot", "xero", "quickbooks")
-
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -43,12 +40,16 @@ class System:
     check_settings: Callable[[State, Mapping[str, Any]], Mapping[str, Any]]
 
 
+def vendors() -> list[str]:
+    """The vendors that are played: every folder beside this file that has an app, in alphabetical order."""
+    return sorted(file.parent.name for file in Path(__file__).parent.glob("*/app.py"))
+
+
 def create_app(state_dir: Path) -> ASGIApp:
     """Opens `<state_dir>/<vendor>.sqlite` for each vendor and mounts it at `/<vendor>`."""
     state_dir.mkdir(parents=True, exist_ok=True)
     plan = FaultPlan()
-    names = [name for name in VENDORS if find_spec(f"sandbox.{name}") and find_spec(f"sandbox.{name}.app")]
-    systems = {name: _open(name, state_dir, plan) for name in names}
+    systems = {name: _open(name, state_dir, plan) for name in vendors()}
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sandbox.ordered import Ordered
 from sandbox.quickbooks.errors import bad_reference, closed
-from sandbox.quickbooks.ordered import Ordered
 from sandbox.quickbooks.settings import setting
 from sandbox.state import Index, Record, State, Table
 

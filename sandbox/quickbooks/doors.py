@@ -12,9 +12,9 @@ from datetime import date, datetime
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from sandbox.ordered import MAX_ID
 from sandbox.quickbooks.books import TRANSACTIONS, Books
 from sandbox.quickbooks.errors import Refused
-from sandbox.quickbooks.ordered import MAX_ID
 from sandbox.quickbooks.settings import US_REALM
 from sandbox.quickbooks.wire import dump, parse
 from sandbox.state import Record, State

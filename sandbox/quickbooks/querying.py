@@ -9,12 +9,12 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
+from sandbox.ordered import MAX_ID, number
 from sandbox.quickbooks import reference
 from sandbox.quickbooks.books import ENTITIES, NAME_OF, TRANSACTIONS, Books, ref_of
 from sandbox.quickbooks.errors import query_invalid
 from sandbox.quickbooks.fields import FIELDS
 from sandbox.quickbooks.language import Condition, Query, parse
-from sandbox.quickbooks.ordered import MAX_ID, number
 from sandbox.state import Record
 
 MAX_RESULTS = 1000

@@ -274,7 +274,12 @@ class CustomerBook:
 
 
 def with_people(services: Services, accounts: Sequence[Row]) -> list[Row]:
-    """The CRM's accounts with name and address of the person who gets the bill: the billing contact, else the first."""
+    """The CRM's accounts with name and address of the person who gets the bill: the billing contact, else the first.
+
+    As they are where the CRM's mappings have no contacts: a person's name then stands on the account.
+    """
+    if "contact" not in services.crm.mappings:
+        return list(accounts)
     ids = [str(row["account_id"]) for row in accounts]
     contacts, _ = common_rows(services, services.crm, "contact", parents=ids, parent="account_id")
     people: dict[str, Row] = {}

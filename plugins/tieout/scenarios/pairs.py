@@ -12,6 +12,22 @@ from tieout.connectors.capabilities import Capabilities
 from tieout.model.errors import ConfigurationFault
 from tieout.model.link import Link
 
+#: What no link can do without in its ledger.
+LEDGER_ENTITIES = (
+    "account", "invoice", "invoice_line", "credit_memo", "payment", "product", "currency", "tax_rate", "organisation",
+)  # fmt: skip
+
+#: What the CRM's mappings must have for a flow to run.
+SCHEDULE_ENTITIES = {
+    "returns": ("return_order", "return_order_line"), "product_sync": ("product", "price", "price_book"),
+    "credit_sync": ("credit",),
+}  # fmt: skip
+#: What the CRM's mappings must have for an area to be tied out.
+AREA_ENTITIES = {
+    "credit_memos": ("return_order", "return_order_line", "return_order_status"), "balances": ("credit",),
+    "credit": ("credit",), "prices": ("price", "price_book", "product"), "stock": ("product",),
+}  # fmt: skip
+
 
 def check(
     link: Link, crm: Capabilities, ledger: Capabilities, crm_entities: Collection[str], ledger_entities: Collection[str]
@@ -61,9 +77,16 @@ def _entities(link: Link, crm: Collection[str], ledger: Collection[str]) -> Iter
     for entity in (*wanted, "account"):
         if entity not in crm:
             yield f"policies.trigger: {link.policies.trigger} needs {entity}; {link.crm_system} has no mapping for it"
-    if link.schedules.returns is not None and not {"return_order", "return_order_line"} <= set(crm):
-        yield f"schedules.returns: {link.crm_system} has no mapping for return_order"
-    for entity in ("account", "invoice", "credit_memo", "payment", "product"):
+    for flow, needed in SCHEDULE_ENTITIES.items():
+        if getattr(link.schedules, flow) is not None and (missing := [one for one in needed if one not in crm]):
+            yield f"schedules.{flow}: {link.crm_system} has no mapping for {', '.join(missing)}"
+    for area in link.reconciliation.areas:
+        if missing := [entity for entity in AREA_ENTITIES.get(area, ()) if entity not in crm]:
+            yield (
+                f"reconciliation.areas: {area} needs {', '.join(missing)}; {link.crm_system} has no mapping for it: "
+                "leave the area out"
+            )
+    for entity in LEDGER_ENTITIES:
         if entity not in ledger:
             yield f"{link.ledger_system} has no mapping for {entity}"
     unknown = sorted(set(link.objects) - set(crm) - set(ledger))

@@ -24,7 +24,12 @@ class Quotes:
 
 
 def accepted_quotes(services: Services, entity: str, heads: Sequence[Row]) -> Quotes:
-    """The accepted quotes of these rows of `order` (by their quote_id) or `opportunity` (by the quote's)."""
+    """The accepted quotes of these rows of `order` (by their quote_id) or `opportunity` (by the quote's).
+
+    None where the CRM's mappings have no quotes: what was agreed then stands on the order itself.
+    """
+    if not {"quote", "quote_line"} <= services.crm.mappings.keys():
+        return Quotes()
     if entity == "order":
         records = {row["_source_id"]: row["quote_id"] for row in heads if row.get("quote_id")}
         found, unreadable = common_rows(services, services.crm, "quote", ids=set(records.values()))

@@ -165,7 +165,9 @@ def _documents(services: Services) -> list[Fact]:
 
 
 def _raised_by_hand(services: Services) -> list[Fact]:
-    """Sales invoices that finance raised in the ledger for customers that the CRM knows."""
+    """Sales invoices that finance raised in the ledger for customers that the CRM knows; none where it has no place."""
+    if "ledger_invoice" not in services.crm.mappings:
+        return []
     mapping = services.ledger.mappings["invoice"]
     table = mapping.staged_entity().table
     customer, number = (mapping.read[name].source[0] for name in ("customer_id", "number"))

@@ -11,7 +11,7 @@ from tests.unit.mapping.frames import INCLUDE, demo_link, mappings
 from tieout.connectors.registry import capabilities
 from tieout.mapping.load import load_link
 from tieout.model.errors import ConfigurationFault
-from tieout.model.link import Link, Policies, Returns, Schedule
+from tieout.model.link import Link, Policies, Reconciliation, Returns, Schedule
 from tieout.scenarios import pairs
 
 LEAVE = Returns(of_paid="leave_open")
@@ -71,3 +71,30 @@ def test_a_crm_without_what_the_trigger_needs_is_refused() -> None:
     crm = {name: one for name, one in mappings("salesforce").items() if not name.startswith(("order_line", "return"))}
     with pytest.raises(ConfigurationFault, match=r"needs order_line; salesforce has no mapping for it; .*return_order"):
         pairs.check(found, capabilities("salesforce"), capabilities("xero"), crm, mappings("xero"))
+
+
+@pytest.mark.parametrize("lacking", ["currency", "organisation", "tax_rate"])
+def test_a_ledger_without_what_billing_reads_is_refused(lacking: str) -> None:
+    ledger = {name: one for name, one in mappings("xero").items() if name != lacking}
+    with pytest.raises(ConfigurationFault, match=f"xero has no mapping for {lacking}"):
+        pairs.check(
+            link("salesforce", "xero"), capabilities("salesforce"), capabilities("xero"), mappings("salesforce"), ledger
+        )
+
+
+@pytest.mark.parametrize(("flow", "lacking"), [("product_sync", "price_book"), ("credit_sync", "credit")])
+def test_a_flow_that_the_crm_has_nothing_for_is_refused(flow: str, lacking: str) -> None:
+    crm = {name: one for name, one in mappings("salesforce").items() if name != lacking}
+    asked = link("salesforce", "xero", schedules=Schedule(**{flow: "0 * * * *"}))
+    with pytest.raises(ConfigurationFault, match=f"schedules.{flow}: salesforce has no mapping for {lacking}"):
+        pairs.check(asked, capabilities("salesforce"), capabilities("xero"), crm, mappings("xero"))
+
+
+def test_an_area_that_the_crm_has_nothing_for_is_refused() -> None:
+    crm = {name: one for name, one in mappings("salesforce").items() if not name.startswith("return_order")}
+    systems = capabilities("salesforce"), capabilities("xero")
+    with pytest.raises(ConfigurationFault, match=r"reconciliation.areas: credit_memos needs return_order, .+leave"):
+        pairs.check(link("salesforce", "xero"), *systems, crm, mappings("xero"))
+    sales = Reconciliation(areas=("invoices", "tax", "payments"))
+    found = link("salesforce", "xero", reconciliation=sales, schedules=Schedule())
+    pairs.check(found, *systems, crm, mappings("xero"))

@@ -87,10 +87,11 @@ class _Finder:
         # Shown as paid in part: the CRM states no day then.
         changed = f"{on} is null and {paid} <> 0 and {_CHANGED} between %(a)s and %(z)s"
         self._found[subject] |= {row[0] for row in [*shown, *self._rows("crm", status, ["_source_id"], changed)]}
-        paid = self._column("crm", "ledger_invoice", "paid_minor")
-        by_hand = self._rows("crm", "ledger_invoice", ["_source_id"],
-                             f"{paid} <> 0 and {_CHANGED} between %(a)s and %(z)s")  # fmt: skip
-        self._found["ledger_invoice"] |= {row[0] for row in by_hand}
+        if "ledger_invoice" in self._shown:
+            paid = self._column("crm", "ledger_invoice", "paid_minor")
+            by_hand = self._rows("crm", "ledger_invoice", ["_source_id"],
+                                 f"{paid} <> 0 and {_CHANGED} between %(a)s and %(z)s")  # fmt: skip
+            self._found["ledger_invoice"] |= {row[0] for row in by_hand}
         if self._returns:
             touched = self._rows("crm", RETURN, ["_source_id"], f"{_CHANGED} between %(a)s and %(z)s")
             self._found[RETURN] |= {row[0] for row in touched}
@@ -111,7 +112,8 @@ class _Finder:
 
     def _along_the_links(self) -> None:
         found, subject = self._found, self._subject.entity
-        returns = self._services.crm.mappings[RETURN].object
+        mappings = self._services.crm.mappings
+        objects = [mappings[one].object for one in (subject, RETURN) if one in mappings]
         for row in self._conn.execute(
             sa.text(
                 "select entity, vendor_id, source_object, source_id from tieout.crosswalk where target = :ledger "
@@ -119,7 +121,7 @@ class _Finder:
                 "and entity in ('invoice', 'credit_memo') and (vendor_id = any(:vendors) or source_id = any(:sources))"
             ),
             {
-                **self._names(), "objects": [self._object, returns],
+                **self._names(), "objects": objects,
                 "vendors": [*found["invoice"], *found["credit_memo"]], "sources": [*found[subject], *found[RETURN]],
             },
         ):  # fmt: skip
@@ -132,9 +134,16 @@ class _Finder:
         self._credit_memos()
         self._unlinked()
         self._confirmed()
-        self._by_hand()
+        if "ledger_invoice" in self._shown:
+            self._by_hand()
         if self._returns:
             self._of_returns()
+
+    @property
+    def _shown(self) -> list[str]:
+        """What of the CRM leads to other records of the period, beside the subject: where it has that."""
+        by_hand = ["ledger_invoice"] if "ledger_invoice" in self._services.crm.mappings else []
+        return [*by_hand, *([RETURN] if self._returns else [])]
 
     @property
     def _object(self) -> str:
@@ -257,10 +266,12 @@ class _Finder:
             lines = "order_line" if entity == "order" else self._subject.lines
             read("crm", lines, found[entity], self._column("crm", lines, "parent_id"))
         read("crm", f"{subject}_status", found[subject])
-        quotes = self._quotes()
-        read("crm", "quote", quotes)
-        read("crm", "quote_line", quotes, self._column("crm", "quote_line", "parent_id"))
-        read("crm", "ledger_invoice", found["ledger_invoice"])
+        if "quote" in self._services.crm.mappings:
+            quotes = self._quotes()
+            read("crm", "quote", quotes)
+            read("crm", "quote_line", quotes, self._column("crm", "quote_line", "parent_id"))
+        if "ledger_invoice" in self._shown:
+            read("crm", "ledger_invoice", found["ledger_invoice"])
         if self._returns:
             read("crm", RETURN, found[RETURN])
             read("crm", f"{RETURN}_status", found[RETURN])
@@ -277,7 +288,7 @@ class _Finder:
         days = {**self._days("crm", subject, "order_date")}
         for entity in documents:
             days |= self._days("ledger", entity, "date")
-        for entity in ("ledger_invoice", *([RETURN] if self._returns else [])):
+        for entity in self._shown:
             days |= self._days("crm", entity, None)
         return Scope(reads, vendors, sources, days)
 
@@ -304,7 +315,7 @@ class _Finder:
 
     def _accounts(self, contacts: set[str]) -> set[str]:
         ids: set[str] = set()
-        entities = {self._subject.entity, "order", "ledger_invoice", *([RETURN] if self._returns else [])}
+        entities = {self._subject.entity, "order", *self._shown}
         for entity in entities:
             column = self._column("crm", entity, "account_id")
             rows = self._rows("crm", entity, [column], "_source_id = any(%(ids)s)", ids=self._found[entity])

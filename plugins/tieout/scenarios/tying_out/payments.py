@@ -61,6 +61,8 @@ def _of_records(books: Books) -> pd.DataFrame:
 def _of_invoices_by_hand(books: Books) -> pd.DataFrame:
     import pandas as pd
 
+    if "ledger_invoice" not in books.services.crm.mappings:
+        return pd.DataFrame()
     frame = books.crm("ledger_invoice").frame
     frame = frame[frame["invoice_id"].notna()].reset_index(drop=True)
     made = pd.DataFrame({

@@ -87,6 +87,8 @@ def _quoted(
     reasons: dict[str, str],
 ) -> tuple[dict[str, list[dict[str, Any]]], pd.Series[Any], pd.Series[Any]]:  # fmt: skip
     """What was agreed on in an accepted quote: record -> its lines at those prices; freight and tax as there."""
+    if "quote" not in books.services.crm.mappings:
+        return {}, freight, tax
     quotes = books.crm("quote").frame
     accepted = quotes[quotes["accepted"].fillna(False).astype(bool)]
     if accepted.empty:

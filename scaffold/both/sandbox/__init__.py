@@ -1,0 +1,1 @@
+"""New System's API, played: see README.md."""
