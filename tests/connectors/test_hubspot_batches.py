@@ -15,7 +15,14 @@ from tests.support.sandbox import SandboxProcess
 from tieout.connectors.base import Answer, Request
 from tieout.connectors.hubspot.connector import HubSpotConnector
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "batches of which a part fails, upserts, associations, missing items",
+        scenario="connector",
+        systems=("hubspot",),
+    ),
+]
 
 
 @pytest.fixture

@@ -12,7 +12,14 @@ from tests.support.sandbox import SandboxProcess
 from tieout.connectors.hubspot.connector import HubSpotConnector
 from tieout.model.errors import Fatal
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "archived, restored and merged records, and those deleted for data protection",
+        scenario="connector",
+        systems=("hubspot",),
+    ),
+]
 COMPANIES, CONTACTS, ORDERS = ENTITIES["account"], ENTITIES["contact"], ENTITIES["order"]
 
 

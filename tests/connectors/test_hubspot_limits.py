@@ -15,7 +15,14 @@ from tieout.connectors.hubspot.connector import HubSpotConnector
 from tieout.connectors.oauth import TokenShelf
 from tieout.model.errors import AuthenticationFailed, RateLimited
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "limits of ten seconds, of searches and of the day are kept; tokens end and are renewed",
+        scenario="connector",
+        systems=("hubspot",),
+    ),
+]
 COMPANIES = ENTITIES["account"]
 OAUTH: dict[str, Any] = {"auth": "oauth", "refresh_token": "sandbox-refresh", "password": "sandbox-secret"}
 

@@ -20,7 +20,12 @@ from tieout.cli import app
 from tieout.connectors.requirements import Required
 from tieout.model.errors import ConfigurationFault, PermissionDenied
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "prices, stages, loading of CSV files, set-up and what doctor says", scenario="connector", systems=("hubspot",)
+    ),
+]
 PRICES = ENTITIES["price"]
 
 

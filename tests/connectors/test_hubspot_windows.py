@@ -12,7 +12,14 @@ from tests.connectors.hubspot_portal import ENTITIES, FAR, Portal, Reading
 from tests.support.sandbox import SandboxProcess
 from tieout.connectors.hubspot.connector import HubSpotConnector
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a search index that lags, more than 10,000 records of one moment, records that change: none is lost",
+        scenario="connector",
+        systems=("hubspot",),
+    ),
+]
 COMPANIES = ENTITIES["account"]
 LONG_AGO = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 

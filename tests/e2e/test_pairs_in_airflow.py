@@ -40,6 +40,7 @@ from tieout.orchestration.demo.rest import AirflowApi
 from tieout.orchestration.demo.system import System, bring_up
 from tieout.scenarios.load_csv import load_folder
 
+PAIRS = [("hubspot", "quickbooks"), ("hubspot", "xero"), ("salesforce", "quickbooks")]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 LINKS = ROOT / "tests" / "proofs" / "links"
@@ -195,6 +196,7 @@ def _project(home: Path) -> Path:
     return project
 
 
+@pytest.mark.proves("a month is backfilled through Airflow, to the cent", scenario="backfill", pairs=PAIRS)
 def test_a_month_is_backfilled_through_airflow_for_each_pair(company: Company) -> None:
     runs = {}
     for pair in company.pairs:
@@ -209,6 +211,9 @@ def test_a_month_is_backfilled_through_airflow_for_each_pair(company: Company) -
         assert {one.day for one in pair.invoices()} == {DAYS[0]}
 
 
+@pytest.mark.proves(
+    "through Airflow, every process that posts is killed: nothing is doubled or lost", scenario="crash", pairs=PAIRS
+)
 def test_the_rest_is_billed_once_though_every_process_that_posts_is_killed(company: Company) -> None:
     for pair in company.pairs:
         pair.faults({**MAKES_INVOICES[pair.link.ledger_system], **SILENT})
@@ -227,6 +232,7 @@ def test_the_rest_is_billed_once_though_every_process_that_posts_is_killed(compa
         assert shown == {one.reference: one.number for one in invoices}, "what the CRM shows"
 
 
+@pytest.mark.proves("a second run through Airflow sends nothing", scenario="quote_to_cash", pairs=PAIRS)
 def test_a_second_run_sends_nothing(company: Company) -> None:
     before, sent = {pair.link.name: pair.invoices() for pair in company.pairs}, company.sends()
     company.run("quote_to_cash")
@@ -234,6 +240,12 @@ def test_a_second_run_sends_nothing(company: Company) -> None:
     assert {pair.link.name: pair.invoices() for pair in company.pairs} == before
 
 
+@pytest.mark.proves("a return through Airflow is credited once", scenario="returns", pairs=PAIRS, ties_out=True)
+@pytest.mark.proves("balances and credit through Airflow", scenario="credit_sync", pairs=PAIRS, ties_out=True)
+@pytest.mark.proves("prices and stock through Airflow", scenario="product_sync", pairs=PAIRS, ties_out=True)
+@pytest.mark.proves(
+    "both systems agree after every scenario ran through Airflow", scenario="reconciliation", pairs=PAIRS, ties_out=True
+)
 def test_payment_return_credit_and_products_have_their_effect_and_the_pair_ties_out(company: Company) -> None:
     details = [row for _, row in rows(company.folder / "order-details.csv", [])]
     # A line without a discount: QuickBooks has none, so one with a discount is billed as a single piece, of which no

@@ -17,7 +17,13 @@ from tests.support.sandbox import SandboxProcess
 from tieout.delivery import people
 from tieout.store import aliases
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "all that is bad waits with its reason and is billed once it is mended; the good beside it is billed",
+        scenario="quote_to_cash",
+    ),
+]
 
 
 @pytest.mark.timeout(600)

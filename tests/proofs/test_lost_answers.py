@@ -10,7 +10,10 @@ from tests.proofs.office import ALL, Office, opened
 from tests.proofs.sales import Order
 from tests.support.sandbox import SandboxProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves("invoices whose answer was lost are found, counted and not sent again", scenario="crash"),
+]
 
 
 @pytest.mark.timeout(300)

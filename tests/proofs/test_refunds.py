@@ -36,6 +36,7 @@ from tieout.scenarios.periods.control import subledger
 from tieout.store.engine import connect
 
 pytestmark = pytest.mark.slow
+BOTH = [("salesforce", "quickbooks"), ("hubspot", "quickbooks")]
 BANK = "Checking"
 PATIENCE = 60.0
 ZERO = Decimal(0)
@@ -132,6 +133,7 @@ def assert_paid_back(pair: Pair, wanted: Sequence[Decimal]) -> None:
 
 
 @pytest.mark.parametrize("pair", ["salesforce", "hubspot"], indirect=True)
+@pytest.mark.proves("what a return leaves open is paid back once", scenario="returns", pairs=BOTH, ties_out=True)
 def test_what_a_return_leaves_open_is_paid_back_once_and_ties_out(pair: Pair, made_up_folder: Path) -> None:
     pay(pair, "12")
     pay(pair, "20", less="1.00")

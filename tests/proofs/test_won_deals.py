@@ -16,7 +16,12 @@ from tieout.model.link import Split
 from tieout.scenarios import fiscal_period, reconciliation
 from tieout.scenarios.periods.calendar import calendar_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "won deals without an order are billed once, by their lines or their amount", scenario="quote_to_cash"
+    ),
+]
 MARCH, APRIL = date(2026, 3, 10), date(2026, 4, 14)
 CHAIRS = (Line("CHAIR", Decimal(3), Decimal("12.35"), Decimal(5)), Line("CHAIR", Decimal(1), Decimal("0.99")))
 #: 3 x 12.35 less 5 % is 35.1975, which is 35.20; and 0.99.

@@ -13,7 +13,14 @@ from tests.support.sandbox import SandboxProcess
 from tieout.scenarios import credit_sync
 from tieout.store import aliases
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a merged account keeps its customer: nothing is billed anew",
+        scenario="quote_to_cash",
+        pair=("hubspot", "xero"),
+    ),
+]
 
 
 @pytest.fixture

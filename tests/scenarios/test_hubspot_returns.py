@@ -15,7 +15,14 @@ from tieout.mapping.lint import lint
 from tieout.mapping.load import apply_overrides, load_system
 from tieout.model.settings import PROJECT
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "returns by ticket pipeline or custom object, as the link says, are credited once and shown",
+        scenario="returns",
+        pair=("hubspot", "xero"),
+    ),
+]
 
 
 @dataclass(frozen=True)

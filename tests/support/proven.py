@@ -3,11 +3,11 @@
     @pytest.mark.proves("an order becomes one invoice", scenario="quote_to_cash", pair=("salesforce", "xero"))
     @pytest.mark.proves("its webhooks are verified", scenario="webhooks", systems=("xero",))
 
-Without `systems`, `pair` and `pairs` the test's own parameters say of whom: `crm_system` and `ledger_system`, or any
-that begins with a CRM and a ledger; else `vendor` or `system`. `ties_out=True` where the test ends in a tie-out with
-nothing unexplained. Marks of a module and of its tests add up; tests of the same words, scenario and subject prove them
-together: when one of them fails or is skipped under --write-proofs, the whole entry goes. Works with xdist: what a test
-proves travels in its report.
+Without `systems`, `pair` and `pairs` the test's own parameters say of whom: `crm_system` and `ledger_system`, `crm`
+and `ledger`, or any that begins with a CRM and a ledger; else `vendor` or `system`. `ties_out=True` where the test
+ends in a tie-out with nothing unexplained. Marks of a module and of its tests add up; tests of the same words,
+scenario and subject prove them together: when one of them fails or is skipped under --write-proofs, the whole entry
+goes. Works with xdist: what a test proves travels in its report.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ def _proofs(
 
 def _subject(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """Of whom the parameters are: two of them, one that begins with a CRM and a ledger, or one that is a system."""
-    if "crm_system" in parameters:
-        return (parameters["crm_system"], parameters["ledger_system"])
+    for crm, ledger in (("crm_system", "ledger_system"), ("crm", "ledger")):
+        if crm in parameters and ledger in parameters:
+            return (parameters[crm], parameters[ledger])
     pairs = {
         tuple(value[:2]) for value in parameters.values() if isinstance(value, tuple | list) and _is_pair(value[:2])
     }
