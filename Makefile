@@ -13,7 +13,7 @@ export PYTHONPATH := plugins:.
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help setup demo stop test bench chaos simulate mutants lint docs new-connector lock clean
+.PHONY: help setup demo stop test bench chaos simulate mutants lint proofs docs new-connector lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -49,6 +49,11 @@ lint: $(DEV)  ## ruff, mypy, the import rule
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/unit/test_import_rule.py
+
+# What failed takes its line off the page as well: so the page is written whatever the tests say.
+proofs: $(DEV)  ## run the tests that show what works of whom (about an hour); write docs/proofs.json and docs/SYSTEMS.md
+	$(BIN)/python -m pytest -m proves --write-proofs -n 2 --dist loadscope --no-loadscope-reorder; failed=$$?; \
+	  $(BIN)/python -m tests.support.marked --prune && $(BIN)/tieout docs && exit $$failed
 
 docs: $(DEV)  ## write the generated pages of docs/ anew
 	$(BIN)/tieout docs

@@ -23,8 +23,8 @@ from bench.row import Row, table
 RESULTS = Path(__file__).parent / "results"
 #: Modules with `run(quick: bool) -> Sequence[Row]`, in the order of a record's way.
 NAMES = (
-    "extract", "connectors", "staging_load", "delivery", "pace", "quote_to_cash", "products", "credit", "returns",
-    "reconcile", "period_report", "periods", "pages",
+    "extract", "connectors", "staging_load", "delivery", "ledger_calls", "pace", "quote_to_cash", "products", "credit",
+    "returns", "reconcile", "period_report", "periods", "pages",
 )  # fmt: skip
 
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,7 +22,7 @@ from bench.row import Row, table
 from tests.connectors.standard import FAR
 from tests.connectors.vendors import DRY, LONG_AGO, Vendor, systems, vendor_of
 from tests.connectors.wires import Time
-from tests.support.sandbox import SandboxProcess
+from tests.support.sandbox import new_sandbox
 
 RECORDS, QUICK, CHUNK = 100_000, 5_000, 5_000
 
@@ -48,17 +46,12 @@ def _measured(system: str, records: int) -> Row:
 
 @contextmanager
 def _filled(system: str, records: int) -> Iterator[Vendor]:
-    with tempfile.TemporaryDirectory() as folder:
-        sandbox = SandboxProcess(Path(folder))
-        sandbox.start()
-        try:
-            vendor = vendor_of(system)(sandbox, Time())
-            for start in range(0, records, CHUNK):
-                stamps = vendor.spread(min(CHUNK, records - start), LONG_AGO + start * vendor.step)
-                vendor.put(stamps, vendor.exact, "a")
-            yield vendor
-        finally:
-            sandbox.stop()
+    with new_sandbox() as sandbox:
+        vendor = vendor_of(system)(sandbox, Time())
+        for start in range(0, records, CHUNK):
+            stamps = vendor.spread(min(CHUNK, records - start), LONG_AGO + start * vendor.step)
+            vendor.put(stamps, vendor.exact, "a")
+        yield vendor
 
 
 def _by_connector(vendor: Vendor) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.postgres", "tests.support.sandbox", "tests.support.demo"]
+pytest_plugins = ["tests.support.postgres", "tests.support.sandbox", "tests.support.demo", "tests.support.proven"]
 
 #: Tests of these folders start nothing that lasts longer than one test: each may go to any worker.
 SPREAD = ("tests/scenarios/", "tests/unit/")

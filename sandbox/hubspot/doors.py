@@ -19,7 +19,8 @@ class Doors:
 
     def routes(self) -> list[Route]:
         return [Route("/_sandbox/load/{type}", self.load, methods=["POST"]),
-                Route("/_sandbox/remove/{type}/{id}", self.remove, methods=["POST"])]  # fmt: skip
+                Route("/_sandbox/remove/{type}/{id}", self.remove, methods=["POST"]),
+                Route("/_sandbox/restore/{type}/{id}", self.restore, methods=["POST"])]  # fmt: skip
 
     async def load(self, request: Request) -> Response:
         """[{properties, updatedAt}]: records as they are, no rule is asked; {"ids": [...]}. For large numbers."""
@@ -47,9 +48,20 @@ class Doors:
             kind = self.portal.kind(request.path_params["type"])
             with self.portal.state.lock, self.portal.state.transaction():
                 record = self.portal.record(kind, request.path_params["id"])
-                records.archive(self.portal, kind, record)
+                records.forget(self.portal, kind, record)
                 self.portal.events.clear()
-                self.portal.records(kind).delete(record["id"])
         except Problem as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         return JSONResponse({"removed": record["id"]})
+
+    async def restore(self, request: Request) -> Response:
+        """A person brings an archived record back, which only HubSpot's pages can; no webhook goes out."""
+        try:
+            kind = self.portal.kind(request.path_params["type"])
+            with self.portal.state.lock, self.portal.state.transaction():
+                record = self.portal.record(kind, request.path_params["id"], archived=True)
+                records.restore(self.portal, kind, record)
+                self.portal.events.clear()
+        except Problem as problem:
+            return JSONResponse({"error": problem.message}, problem.status)
+        return JSONResponse({"restored": record["id"]})

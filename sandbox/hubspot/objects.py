@@ -59,6 +59,21 @@ def archive(call: Call) -> Any:
     return 204, None
 
 
+def forget(call: Call) -> Any:
+    """{objectId, idProperty}: for data protection. Of contacts only; 204 for an address that nobody has (M)."""
+    kind, sent = call.portal.kind("contacts"), call.object()
+    name, id_ = sent.get("idProperty"), sent.get("objectId")
+    if name in (None, "", "hs_object_id"):
+        record = call.portal.find_record(kind, read_id(id_)) or call.portal.find_record(kind, read_id(id_), True)
+    else:
+        record = by_property(call, kind, name, id_)
+    if record is not None:
+        records.forget(call.portal, kind, record)
+    elif name != "email":
+        raise not_found()
+    return 204, None
+
+
 def merge(call: Call) -> Any:
     kind, sent = call.kind(), call.object()
     primary = call.portal.record(kind, read_id(sent.get("primaryObjectId")))

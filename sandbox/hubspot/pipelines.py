@@ -43,6 +43,15 @@ def create(call: Call) -> Any:
     return 201, pipeline
 
 
+def add_stage(call: Call) -> Any:
+    """{label, displayOrder, metadata}: behind those that are there."""
+    found = read(call)
+    made = _stage(call, len(found["stages"]), call.object())
+    stages_ = [*found["stages"], made]
+    call.portal.pipelines(call.kind()).put(found["id"], found | {"stages": stages_, "updatedAt": call.portal.now()})
+    return 201, made
+
+
 def _stage(call: Call, place: int, row: Any) -> Record:
     metadata = row.get("metadata", {}) if isinstance(row, dict) else None
     if not isinstance(metadata, dict) or not isinstance(row.get("label"), str):

@@ -55,9 +55,24 @@ def update(portal: Portal, kind: ObjectType, record: Record, sent: Any) -> Recor
 def archive(portal: Portal, kind: ObjectType, record: Record) -> None:
     """Gone from lists, searches and associations; can be read with archived=true."""
     now = portal.now()
+    _linger(portal, kind, record)
     associations.drop_all(portal, kind, record["id"])
     put(portal, kind, record, record | {"archived": True, "archivedAt": now, "updated": now})
     _tell(portal, kind, record["id"], "deletion")
+
+
+def restore(portal: Portal, kind: ObjectType, record: Record) -> None:
+    """A person brings an archived record back: it keeps its id, not its associations (M). Raises Problem."""
+    values.refuse_taken(portal, kind, record["properties"], record["id"])
+    put(portal, kind, record, record | {"archived": False, "archivedAt": None, "updated": portal.now()})
+    _tell(portal, kind, record["id"], "restore")
+
+
+def forget(portal: Portal, kind: ObjectType, record: Record) -> None:
+    """Gone for data protection: no list has it any more, nor the archive."""
+    associations.drop_all(portal, kind, record["id"])
+    portal.records(kind).delete(record["id"])
+    _tell(portal, kind, record["id"], "privacyDeletion")
 
 
 def merge(portal: Portal, kind: ObjectType, primary: Record, other: Record) -> Record:
@@ -72,8 +87,9 @@ def merge(portal: Portal, kind: ObjectType, primary: Record, other: Record) -> R
     winner["properties"]["hs_merged_object_ids"] = ";".join(dict.fromkeys([*filter(None, before), *old]))
     winner["properties"] = {k: v for k, v in calculated.fill(portal, kind, winner["properties"]).items() if v}
     records, merged = portal.records(kind), portal.state.table(f"merged/{kind.id}")
-    for one in old:
-        records.delete(one)
+    for one in (primary, other):
+        _linger(portal, kind, one)
+        records.delete(one["id"])
     records.put(id_, winner)
     for one in old:
         associations.move(portal, kind, one, id_)
@@ -86,14 +102,39 @@ def merge(portal: Portal, kind: ObjectType, primary: Record, other: Record) -> R
 
 def put(portal: Portal, kind: ObjectType, before: Record, after: Record) -> None:
     """Keeps the version that a lagging search index still shows."""
-    lag = float(portal.setting("search_lag_seconds"))
     after = {key: value for key, value in after.items() if key != "_indexed"}
-    if lag:
-        old = before["updated"] <= portal.now() - timedelta(seconds=lag)
-        shown = {key: value for key, value in before.items() if key != "_indexed"} if old else before.get("_indexed")
-        if shown is not None:
-            after["_indexed"] = shown
+    shown = _indexed(portal, before)
+    if shown is not None:
+        after["_indexed"] = shown
     portal.records(kind).put(after["id"], after)
+
+
+def lingering(portal: Portal, kind: ObjectType) -> dict[str, Record]:
+    """id -> what a lagging index still shows of a record that is archived or merged away."""
+    rows, now, table = portal.state.table(f"lingering/{kind.id}").values(), portal.now(), portal.records(kind)
+    late = [row for row in rows if row["until"] > now]
+    return {row["id"]: row["record"] for row in late if (table.get(row["id"]) or row)["archived"]}
+
+
+def _linger(portal: Portal, kind: ObjectType, record: Record) -> None:
+    table, now = portal.state.table(f"lingering/{kind.id}"), portal.now()
+    for id_ in [row["id"] for row in table.values() if row["until"] <= now]:
+        table.delete(id_)
+    shown = _indexed(portal, record)
+    if shown is not None:
+        until = now + timedelta(seconds=float(portal.setting("search_lag_seconds")))
+        table.put(record["id"], {"id": record["id"], "archived": True, "until": until, "record": shown})
+
+
+def _indexed(portal: Portal, record: Record) -> Record | None:
+    """The version of a record that a lagging index has; None where it has none, or does not lag."""
+    lag = float(portal.setting("search_lag_seconds"))
+    if not lag:
+        return None
+    if record["updated"] > portal.now() - timedelta(seconds=lag):
+        older: Record | None = record.get("_indexed")
+        return older
+    return {key: value for key, value in record.items() if key != "_indexed"}
 
 
 def value(kind: ObjectType, record: Record, name: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -75,8 +75,8 @@ def search(searches: Searches, call: Call) -> Any:
         ids = find()
     else:
         ids = searches.ids((kind.id, asked, version), find)
-    table, page = portal.records(kind), ids[after : after + limit]
-    shown = [records.view(portal, kind, _seen(portal, table[id_], lag), wanted) for id_ in page]
+    page = ids[after : after + limit]
+    shown = [records.view(portal, kind, one, wanted) for one in _seen(portal, kind, page, lag)]
     answer: dict[str, Any] = {"total": len(ids), "results": shown}
     if after + limit < len(ids):
         answer["paging"] = {"next": {"after": str(after + limit)}}
@@ -103,13 +103,26 @@ def _candidates(portal: Portal, kind: ObjectType, bounds: Bounds, lag: float) ->
         return [table[str(id_)] for _, id_ in keys[first:last]]
     cut = bisect_right(keys, (millis(portal.now() - timedelta(seconds=lag)), 10**30))
     known = [table[str(id_)] for _, id_ in keys[first : min(last, cut)]]
-    return known + [old for _, id_ in keys[cut:] if (old := table[str(id_)].get("_indexed")) is not None]
+    older = [old for _, id_ in keys[cut:] if (old := table[str(id_)].get("_indexed")) is not None]
+    gone = [
+        one for id_, one in records.lingering(portal, kind).items() if bounds[0] <= millis(one["updated"]) <= bounds[1]
+    ]
+    return known + older + gone
 
 
-def _seen(portal: Portal, record: Record, lag: float) -> Record:
-    if lag and record["updated"] > portal.now() - timedelta(seconds=lag):
-        return record.get("_indexed") or record
-    return record
+def _seen(portal: Portal, kind: ObjectType, ids: list[str], lag: float) -> Iterator[Record]:
+    """Records as an answer shows them: as the index has them, or as they are now where the setting says so."""
+    table, gone = portal.records(kind), records.lingering(portal, kind) if lag else {}
+    live = not lag or portal.setting("search_shows") == "record"
+    since = portal.now() - timedelta(seconds=lag)
+    for id_ in ids:
+        record = table.get(id_)
+        if record is None or record["archived"]:
+            yield gone[id_]
+        elif live or record["updated"] <= since:
+            yield record
+        else:
+            yield record.get("_indexed") or record
 
 
 def _fits(tests: list[list[Test]], record: Record) -> bool:
@@ -158,14 +171,21 @@ def _filter(portal: Portal, kind: ObjectType, row: dict[str, Any]) -> tuple[Test
     def given(value: Any) -> Any:
         return _comparable(type_, name, value, True)
 
-    def kept(record: Record) -> Any:
-        return _comparable(type_, name, records.value(kind, record, name), False)
-
+    kept = _kept(kind, name, type_)
     test, low, high = _test(operator, row, name, given, kept)
     bounds = _OPEN
     if name in (kind.modified, "hs_lastmodifieddate"):
         bounds = (_OPEN[0] if low is None else low, _OPEN[1] if high is None else high)
     return test, bounds
+
+
+def _kept(kind: ObjectType, name: str, type_: str) -> Callable[[Record], Any]:
+    """What a record has there, to be compared. Times of change and ids are what large numbers of records are asked."""
+    if name in (kind.modified, "hs_lastmodifieddate"):
+        return lambda record: millis(record["updated"])
+    if name == "hs_object_id":
+        return lambda record: int(record["id"])
+    return lambda record: _comparable(type_, name, records.value(kind, record, name), False)
 
 
 def _test(operator: str, row: dict[str, Any], name: str, given: Any, kept: Any) -> tuple[Test, Any, Any]:
@@ -266,10 +286,10 @@ def _sort(portal: Portal, kind: ObjectType, sent: Any) -> Callable[[list[Record]
     down = rule.get("direction") == "DESCENDING"
     if name in (kind.modified, "hs_lastmodifieddate"):
         return lambda found: sorted(found, key=lambda r: (millis(r["updated"]), int(r["id"])), reverse=down)
-    type_ = "number" if name == "hs_object_id" else property_["type"]
+    kept = _kept(kind, name, property_["type"])
 
     def key(record: Record) -> tuple[Any, ...]:
-        value = _comparable(type_, name, records.value(kind, record, name), False)
+        value = kept(record)
         return (value is not None, value, int(record["id"])) if value is not None else (False, int(record["id"]))
 
     return lambda found: sorted(found, key=key, reverse=down)

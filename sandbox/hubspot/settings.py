@@ -25,6 +25,8 @@ DEFAULTS: Mapping[str, Any] = {
     # Calls; null is no limit. The search has a limit of its own and is not counted in the ten seconds.
     "limits": {"ten_seconds": 190, "daily": 650_000, "search_per_second": 5},
     "search_lag_seconds": 0,
+    # Of what it finds, a search shows the values that its index has, or the record as it is now.
+    "search_shows": "index",
     # Results of batches come in another order than the inputs: correlate by objectWriteTraceId.
     "reverse_results": True,
     "latency_seconds": 0,
@@ -83,6 +85,11 @@ def _truth(name: str, value: Any) -> None:
         raise ValueError(f"hubspot.{name} must be true or false")
 
 
+def _shows(name: str, value: Any) -> None:
+    if value not in ("index", "record"):
+        raise ValueError(f"hubspot.{name} must be index or record")
+
+
 def _currency(name: str, value: Any) -> None:
     if not isinstance(value, str) or not re.fullmatch("[A-Z]{3}", value):
         raise ValueError(f"hubspot.{name} must hold codes of three capital letters")
@@ -116,6 +123,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "scopes": _scopes,
     "limits": _limits,
     "search_lag_seconds": _seconds,
+    "search_shows": _shows,
     "reverse_results": _truth,
     "latency_seconds": _seconds,
     "clock_offset_seconds": _seconds,

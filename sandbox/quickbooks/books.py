@@ -18,10 +18,12 @@ from sandbox.quickbooks.settings import setting
 from sandbox.state import Index, Record, State, Table
 
 SALES = ("Invoice", "CreditMemo", "RefundReceipt", "SalesReceipt")
-TRANSACTIONS = (*SALES, "Payment")
+TRANSACTIONS = (*SALES, "Payment", "Purchase")
 LISTS = ("Customer", "Item", "Account", "TaxCode", "TaxRate", "Term", "CompanyCurrency")
 ENTITIES = (*TRANSACTIONS, *LISTS, "ExchangeRate", "CompanyInfo", "Preferences")
 NAME_OF = {name.lower(): name for name in ENTITIES}  # a path's word -> the entity
+#: TxnType of what a payment's line names -> where it is.
+TABLE_OF = {"Invoice": "Invoice", "CreditMemo": "CreditMemo", "Expense": "Purchase", "Check": "Purchase"}
 
 CURRENCY_NAMES = {
     "USD": "United States Dollar",

@@ -135,7 +135,7 @@ def void(books: Books, entity: str, old: Record) -> Record:
     books.check_open(old["TxnDate"])
     if old.get("_voided"):
         return old
-    money.free(books, entity, old)
+    money.free(books, old)
     old = books.table(entity)[old["Id"]]
     _take_back(books, entity, old)
     lines = []
@@ -154,6 +154,6 @@ def delete(books: Books, entity: str, old: Record) -> None:
     """The document is gone; what was applied to it is free again. Raises Refused."""
     books.check_open(old["TxnDate"])
     if not old.get("_voided"):
-        money.free(books, entity, old)
+        money.free(books, old)
         _take_back(books, entity, books.table(entity)[old["Id"]])
     books.remove(entity, old["Id"])

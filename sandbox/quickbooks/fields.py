@@ -176,15 +176,35 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "any": "TxnApprovalInfo RecurringInfo CheckPayment CreditCardPayment PaymentEx",
         "boolean": "ProcessPayment sparse",
     },
+    "Purchase": {
+        "string": (
+            "Id SyncToken DocNumber TxnSubType PrivateNote TxnStatus TxnSource TaxFormType TaxFormNum "
+            "TransactionLocationType PaymentRefNum PaymentType TxnId TxnNum Memo PrintStatus GlobalTaxCalculation "
+            "domain status"
+        ),
+        "ModificationMetaData": "MetaData",
+        "CustomField*": "CustomField",
+        "any*": "AttachableRef Tag",
+        "date": "TxnDate",
+        "ReferenceType": "DepartmentRef CurrencyRef RecurDataRef ProjectRef AccountRef PaymentMethodRef EntityRef",
+        "decimal": "ExchangeRate TotalCostAmount HomeTotalCostAmount TotalAmt LessCIS",
+        "LinkedTxn*": "LinkedTxn",
+        "Line*": "Line",
+        "TxnTaxDetail": "TxnTaxDetail",
+        "any": "TxnApprovalInfo RecurringInfo CheckPayment CreditCardPayment PurchaseEx",
+        "boolean": "Credit IncludeInAnnualTPAR sparse",
+        "PhysicalAddress": "RemitToAddr",
+    },
     "Line": {
         "string": "Id Description DetailType",
         "decimal": "LineNum Amount Received CostAmount HomeCostAmount",
         "LinkedTxn*": "LinkedTxn",
         "any": (
-            "PaymentLineDetail ItemBasedExpenseLineDetail AccountBasedExpenseLineDetail ReimburseLineDetail "
+            "PaymentLineDetail ItemBasedExpenseLineDetail ReimburseLineDetail "
             "DepositLineDetail PurchaseOrderItemLineDetail SalesOrderItemLineDetail ItemReceiptLineDetail "
             "JournalEntryLineDetail GroupLineDetail TDSLineDetail ItemAdjustmentLineDetail LineEx"
         ),
+        "AccountBasedExpenseLineDetail": "AccountBasedExpenseLineDetail",
         "DiscountLineDetail": "DiscountLineDetail",
         "TaxLineDetail": "TaxLineDetail",
         "SalesItemLineDetail": "SalesItemLineDetail",
@@ -202,6 +222,12 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "any": "MarkupInfo UOMRef SalesItemLineDetailEx",
         "date": "ServiceDate",
         "boolean": "DeferredRevenue",
+    },
+    "AccountBasedExpenseLineDetail": {
+        "ReferenceType": "CustomerRef ClassRef AccountRef TaxCodeRef",
+        "string": "BillableStatus",
+        "decimal": "TaxAmount TaxInclusiveAmt",
+        "any": "MarkupInfo ExpenseDetailLineDetailEx",
     },
     "DiscountLineDetail": {
         "ReferenceType": "DiscountRef DiscountAccountRef ClassRef TaxCodeRef",

@@ -1,17 +1,21 @@
-"""Payments: money received, set against invoices, and credit memos set against invoices; links on both sides."""
+"""Payments: money received, set against invoices, and credit memos set against invoices; links on both sides.
+
+A purchase on accounts receivable is owed as an invoice is; a payment's line names it as Expense, a check as Check.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from sandbox.quickbooks import postings
-from sandbox.quickbooks.books import Books, currency_ref, ref_of, reference
+from sandbox.quickbooks.books import TABLE_OF, Books, currency_ref, ref_of, reference
 from sandbox.quickbooks.errors import bad_number, bad_reference, business, missing, too_long, unsupported
 from sandbox.quickbooks.names import customer_of, move_balance
 from sandbox.quickbooks.wire import ZERO, cents
 from sandbox.state import Record
 
-_LEFT = {"Invoice": "Balance", "CreditMemo": "RemainingCredit"}
+_LEFT = {"Invoice": "Balance", "CreditMemo": "RemainingCredit", "Purchase": "_open"}
+_PURCHASES = {"Cash": "Expense", "Check": "Check"}
 
 
 def currency_of(books: Books, given: Record, customer: Record, day: str) -> Record:
@@ -59,13 +63,13 @@ def save(books: Books, given: Record, old: Record | None) -> Record:
     if old is not None:
         _take_back(books, old)
     lines = [_line(books, customer, line) for line in given.get("Line") or ()]
-    invoices, credits = _sums(lines)
-    if credits > invoices or invoices > total + credits:
-        raise business(f"Lines of {invoices} cannot be paid by {total} and credits of {credits}")
+    owed, credits = _sums(lines)
+    if credits > owed or owed > total + credits:
+        raise business(f"Lines of {owed} cannot be paid by {total} and credits of {credits}")
     id_ = old["Id"] if old else books.next_id("Payment")
     record = given | currency_of(books, given, customer, day) | {
         "Id": id_, "TxnDate": day, "CustomerRef": reference(customer), "TotalAmt": cents(total), "Line": lines,
-        "UnappliedAmt": cents(total) + credits - invoices, "ProcessPayment": False,
+        "UnappliedAmt": cents(total) + credits - owed, "ProcessPayment": False,
         "DepositToAccountRef": reference(deposit_account(books, given)), "LinkedTxn": [],
     }  # fmt: skip
     record["ARAccountRef"] = reference(books.receivables(record["CurrencyRef"]["value"]))
@@ -83,40 +87,48 @@ def _line(books: Books, customer: Record, line: Record) -> Record:
     if amount is None or len(links) != 1:
         raise missing("Line.Amount" if amount is None else "Line.LinkedTxn")
     kind, id_ = links[0].get("TxnType"), links[0].get("TxnId")
-    if kind not in _LEFT:
+    if kind not in TABLE_OF:
         raise unsupported(f"Property Name:TxnType specified is unsupported or invalid. Supplied value:{kind}", "2180")
-    document = books.table(kind).get(id_ or "")
-    if document is None:
+    table = TABLE_OF[kind]
+    document = books.table(table).get(id_ or "")
+    if document is None or (table == "Purchase" and _PURCHASES[document["PaymentType"]] != kind):
         raise bad_reference("LinkedTxn.TxnId", id_)
-    if document["CustomerRef"]["value"] != customer["Id"]:
+    if ref_of(document, "EntityRef" if table == "Purchase" else "CustomerRef") != customer["Id"]:
         raise business(f"{kind} {id_} is not of customer {customer['Id']}")
     if amount <= 0 or amount != cents(amount):
         raise bad_number("Line.Amount", amount)
-    if amount > document[_LEFT[kind]]:
-        raise business(f"The amount {amount} is more than what is open of {kind} {id_}, {document[_LEFT[kind]]}")
+    if amount > document[_LEFT[table]]:
+        raise business(f"The amount {amount} is more than what is open of {kind} {id_}, {document[_LEFT[table]]}")
     return {"Amount": cents(amount), "LinkedTxn": [{"TxnId": id_, "TxnType": kind}]}
 
 
 def _sums(lines: list[Record]) -> tuple[Decimal, Decimal]:
-    """(of invoices, of credit memos)."""
-    sums = {"Invoice": ZERO, "CreditMemo": ZERO}
+    """(of what is owed, of credit memos)."""
+    sums = {False: ZERO, True: ZERO}
     for line in lines:
-        sums[line["LinkedTxn"][0]["TxnType"]] += line["Amount"]
-    return sums["Invoice"], sums["CreditMemo"]
+        sums[_is_credit(line)] += line["Amount"]
+    return sums[False], sums[True]
+
+
+def _is_credit(line: Record) -> bool:
+    return bool(line["LinkedTxn"][0]["TxnType"] == "CreditMemo")
 
 
 def link(books: Books, line: Record, payment_id: str, sign: int = -1) -> None:
     """The line's effect on the document it names: less is open (sign -1), or more again (1)."""
     kind, id_ = line["LinkedTxn"][0]["TxnType"], line["LinkedTxn"][0]["TxnId"]
-    document = books.table(kind)[id_]
-    left = document[_LEFT[kind]] + sign * line["Amount"]
+    table = TABLE_OF[kind]
+    document = books.table(table)[id_]
+    left = document[_LEFT[table]] + sign * line["Amount"]
     if left < 0:
         raise business(f"More is applied to {kind} {id_} than is open of it")
     links = [entry for entry in document["LinkedTxn"] if entry["TxnId"] != payment_id]
     if sign < 0:
         links.append({"TxnId": payment_id, "TxnType": "Payment"})
-    changed = document | {"Balance": left, _LEFT[kind]: left, "LinkedTxn": links}
-    books.put(kind, changed | {"HomeBalance": cents(left * document["ExchangeRate"])}, "Link")
+    changed = document | {_LEFT[table]: left, "LinkedTxn": links}
+    if table != "Purchase":
+        changed |= {"Balance": left, "HomeBalance": cents(left * document["ExchangeRate"])}
+    books.put(table, changed, "Link")
 
 
 def _take_back(books: Books, old: Record) -> None:
@@ -144,7 +156,7 @@ def delete(books: Books, old: Record) -> None:
     books.remove("Payment", old["Id"])
 
 
-def free(books: Books, entity: str, document: Record) -> None:
+def free(books: Books, document: Record) -> None:
     """Takes a document out of the payments that name it; credits that pay for nothing then are free, too (assumed)."""
     for entry in document.get("LinkedTxn", []):
         payment = books.table("Payment").get(entry["TxnId"])
@@ -152,30 +164,26 @@ def free(books: Books, entity: str, document: Record) -> None:
             continue
         kept = []
         for line in payment["Line"]:
-            if line["LinkedTxn"][0] == {"TxnId": document["Id"], "TxnType": entity}:
+            if line["LinkedTxn"][0]["TxnId"] == document["Id"]:  # all transactions share one sequence of ids
                 link(books, line, payment["Id"], 1)
             else:
                 kept.append(line)
         kept = _rebalance(books, payment, kept)
-        invoices, credits = _sums(kept)
-        changed = payment | {"Line": kept, "UnappliedAmt": payment["TotalAmt"] + credits - invoices}
+        owed, credits = _sums(kept)
+        changed = payment | {"Line": kept, "UnappliedAmt": payment["TotalAmt"] + credits - owed}
         postings.payment(books, changed)
         books.put("Payment", changed, "Link")
 
 
 def _rebalance(books: Books, payment: Record, lines: list[Record]) -> list[Record]:
-    """From the last line on, lowers credits that exceed the invoices, and invoices that nothing pays any more."""
-    invoices, credits = _sums(lines)
-    excess = {
-        "CreditMemo": max(credits - invoices, ZERO),
-        "Invoice": max(invoices - credits - payment["TotalAmt"], ZERO),
-    }
+    """From the last line on, lowers credits that exceed what is owed, and what is owed that nothing pays any more."""
+    owed, credits = _sums(lines)
+    excess = {True: max(credits - owed, ZERO), False: max(owed - credits - payment["TotalAmt"], ZERO)}
     kept: list[Record] = []
     for line in reversed(lines):
-        kind = line["LinkedTxn"][0]["TxnType"]
-        less = min(excess[kind], line["Amount"])
+        less = min(excess[_is_credit(line)], line["Amount"])
         if less:
-            excess[kind] -= less
+            excess[_is_credit(line)] -= less
             link(books, line, payment["Id"], 1)
             line = line | {"Amount": line["Amount"] - less}
             if line["Amount"]:

@@ -19,6 +19,7 @@ _TABLES = {
     "CreditMemo": ("Id", "DocNumber", "CustomerRef", "TxnDate", "CurrencyRef", "TotalAmt", "RemainingCredit"),
     "Payment": ("Id", "CustomerRef", "TxnDate", "CurrencyRef", "TotalAmt", "UnappliedAmt", "PaymentRefNum"),
     "RefundReceipt": ("Id", "DocNumber", "CustomerRef", "TxnDate", "TotalAmt"),
+    "Purchase": ("Id", "DocNumber", "EntityRef", "TxnDate", "PaymentType", "AccountRef", "TotalAmt", "PrivateNote"),
     "Customer": ("Id", "DisplayName", "CurrencyRef", "Balance", "Active"),
     "Item": ("Id", "Name", "Sku", "Type", "UnitPrice", "QtyOnHand"),
 }

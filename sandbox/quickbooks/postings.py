@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from sandbox.quickbooks.books import Books, ref_of
+from sandbox.quickbooks.books import TABLE_OF, Books, ref_of
 from sandbox.quickbooks.lines import Lines
 from sandbox.quickbooks.wire import ZERO, cents, read_date
 from sandbox.state import Record
@@ -56,8 +56,8 @@ def payment(books: Books, record: Record) -> None:
     ]
     for line in record["Line"]:
         link = line["LinkedTxn"][0]
-        sign = -1 if link["TxnType"] == "Invoice" else 1
-        document = books.table(link["TxnType"])[link["TxnId"]]
+        sign = 1 if link["TxnType"] == "CreditMemo" else -1
+        document = books.table(TABLE_OF[link["TxnType"]])[link["TxnId"]]
         posted.append((receivable, sign * cents(line["Amount"] * document["ExchangeRate"])))
     gain = books.account(AccountSubType="ExchangeGainOrLoss")["Id"]
     keep(books, record["Id"], record["TxnDate"], posted, gain)

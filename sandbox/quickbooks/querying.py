@@ -28,6 +28,7 @@ _FILTERABLE = {
     "RefundReceipt": _SALE,
     "SalesReceipt": _SALE,
     "Payment": "Id DocNumber TxnDate CustomerRef TotalAmt PaymentRefNum PaymentMethodRef",
+    "Purchase": "Id DocNumber TxnDate TotalAmt PaymentType AccountRef",
     "Customer": (
         "Id DisplayName FullyQualifiedName GivenName MiddleName FamilyName CompanyName PrintOnCheckName Active"
         " Balance PrimaryEmailAddr Job ParentRef CurrencyRef Taxable"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.quickbooks import documents, money, names, postings, reference
+from sandbox.quickbooks import documents, money, names, postings, purchases, reference
 from sandbox.quickbooks.books import TRANSACTIONS, Books
 from sandbox.quickbooks.errors import bad_id, missing, not_found, stale, unknown_operation, unsupported
 from sandbox.quickbooks.wire import typed
@@ -20,7 +20,7 @@ _BUILDERS: Mapping[str, Callable[[Books, Record, Record | None], Record]] = {
     "CompanyCurrency": reference.build_currency,
 }
 _DOCUMENTS = ("Invoice", "CreditMemo", "RefundReceipt")
-WRITABLE = (*_DOCUMENTS, "Payment", *_BUILDERS, "ExchangeRate")
+WRITABLE = (*_DOCUMENTS, "Payment", "Purchase", *_BUILDERS, "ExchangeRate")
 
 
 def write(books: Books, entity: str, operation: str, body: Any, options: str = "") -> Record:
@@ -57,6 +57,8 @@ def _save(books: Books, entity: str, given: Record, old: Record | None, sent: se
         return documents.save(books, entity, given, old, sent, allow)
     if entity == "Payment":
         return money.save(books, given, old)
+    if entity == "Purchase":
+        return purchases.save(books, given, old, allow)
     record = _BUILDERS[entity](books, given, old)
     if old is not None:
         return books.put(entity, record | {key: old[key] for key in ("Id", "SyncToken", "MetaData")}, "Update")
@@ -98,5 +100,7 @@ def _delete(books: Books, entity: str, old: Record) -> None:
         raise unknown_operation(f"delete of {entity}")
     if entity == "Payment":
         money.delete(books, old)
+    elif entity == "Purchase":
+        purchases.delete(books, old)
     else:
         documents.delete(books, entity, old)

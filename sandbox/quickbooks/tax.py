@@ -16,7 +16,7 @@ from sandbox.quickbooks.wire import ZERO, cents
 from sandbox.state import Record
 
 CALCULATIONS = ("TaxExcluded", "TaxInclusive", "NotApplicable")
-_NO_CODE = "Make sure all your transactions have a VAT rate before you save."
+NO_CODE = "Make sure all your transactions have a VAT rate before you save."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _by_codes(books: Books, lines: Lines, inclusive: bool) -> list[Share]:
     percents: dict[str, Decimal] = {}
     for part in lines.parts:
         if part.code is None:
-            raise business(_NO_CODE)
+            raise business(NO_CODE)
         for rate_id in rates_of(books, part.code):
             percents[rate_id] = books.table("TaxRate")[rate_id]["RateValue"]
             net = part.net

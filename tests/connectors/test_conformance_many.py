@@ -10,7 +10,11 @@ import pytest
 
 from tests.connectors.vendors import LONG_AGO, Vendor, project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.proves("100,000 records are read in flat memory", scenario="connector"),
+]
 SOME, MANY = 10_000, 100_000
 #: MB that 90,000 more records may add: answers are of different sizes, and the allocator keeps a few of them.
 MOST_MORE = 40.0

@@ -19,7 +19,13 @@ from tieout.model.connection import Connection
 from tieout.model.errors import AuthenticationFailed, ConfigurationFault, Fatal, RateLimited, Retriable
 from tieout.model.raw_records import values_at
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "reads every record once and exactly: pages, equal times, deletions, time zones, faults, limits",
+        scenario="connector",
+    ),
+]
 
 
 # ---- paging

@@ -14,7 +14,13 @@ from tieout.connectors.base import Connector, Guard
 from tieout.connectors.registry import capabilities
 from tieout.model.errors import ConfigurationFault
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "writes each item by itself and nothing twice, finds lost answers; refuses what it does not offer",
+        scenario="connector",
+    ),
+]
 
 
 def test_a_batch_is_applied_and_found_equal(vendor: Vendor, connector: Connector) -> None:

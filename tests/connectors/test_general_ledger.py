@@ -24,6 +24,9 @@ def test_who_keeps_books_says_so_by_its_methods(sandbox: SandboxProcess) -> None
     ledger.close()
 
 
+@pytest.mark.proves(
+    "the control account and the history of a document are read", scenario="connector", systems=("xero",)
+)
 def test_the_control_account_and_the_history_of_a_document(sandbox: SandboxProcess) -> None:
     connection = ledger_connection(sandbox)
     ledger = XeroConnector(connection)

@@ -46,6 +46,9 @@ def refusal(system: str, one: Delivery, *keys: str, now: datetime = NOW) -> str 
 
 
 @pytest.mark.parametrize("system", sorted(HOOKS))
+@pytest.mark.proves(
+    "a webhook's signature is verified, by the key before as well; another one is refused", scenario="webhooks"
+)
 def test_a_right_signature_is_taken_also_by_the_key_before_and_no_other(system: str) -> None:
     assert refusal(system, delivery(system)) is None
     assert refusal(system, delivery(system, OLD_KEY), KEY, OLD_KEY) is None
@@ -54,6 +57,7 @@ def test_a_right_signature_is_taken_also_by_the_key_before_and_no_other(system: 
 
 
 @pytest.mark.parametrize("system", sorted(HOOKS))
+@pytest.mark.proves("a touched body and a missing or nonsense header are refused", scenario="webhooks")
 def test_a_body_that_was_touched_or_a_header_that_is_missing_or_nonsense_is_refused(system: str) -> None:
     good = delivery(system)
     assert refusal(system, delivery(system, headers=good.headers, body=BODY + b" ")) == "wrong_signature"
@@ -89,6 +93,7 @@ def body(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
+@pytest.mark.proves("its documented events name the records to read", scenario="webhooks", systems=("xero",))
 def test_xeros_events_name_endpoint_id_and_tenant() -> None:
     events = [
         {"resourceId": "i-1", "eventCategory": "INVOICE", "eventType": "UPDATE", "tenantId": "t"},
@@ -101,6 +106,7 @@ def test_xeros_events_name_endpoint_id_and_tenant() -> None:
     assert HOOKS["xero"].notices(body({"events": [], "entropy": "S0m3r4ndomT3xt"})) == []
 
 
+@pytest.mark.proves("its documented events name the records to read", scenario="webhooks", systems=("hubspot",))
 def test_hubspots_events_name_objects_merges_and_associations() -> None:
     events = [
         {"subscriptionType": "deal.propertyChange", "objectId": 11, "portalId": 7, "propertyName": "amount"},
@@ -122,6 +128,7 @@ def test_hubspots_repetition_is_the_same_delivery() -> None:
     assert hubspot.identity(first) == hubspot.identity(second) != hubspot.identity(body([{"eventId": 2}]))
 
 
+@pytest.mark.proves("its documented events name the records to read", scenario="webhooks", systems=("quickbooks",))
 def test_both_of_intuits_shapes_are_understood() -> None:
     older = {"eventNotifications": [{"realmId": "4620816365", "dataChangeEvent": {"entities": [
         {"name": "Invoice", "id": "95", "operation": "Void", "lastUpdated": "2026-03-31T12:00:00.000Z"},

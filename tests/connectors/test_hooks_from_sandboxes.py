@@ -57,6 +57,9 @@ def named(system: str, key: str, taken: Queue[Delivery], wanted: Notice) -> Deli
             return delivery
 
 
+@pytest.mark.proves(
+    "webhooks that its sandbox sends are verified and name the record", scenario="webhooks", systems=("quickbooks",)
+)
 def test_quickbooks(sandbox: SandboxProcess) -> None:
     with receiver() as (url, taken):
         sandbox.settings("quickbooks", limits=NO_LIMITS, webhook_url=url, webhook_verifier_token="verifier")
@@ -66,6 +69,9 @@ def test_quickbooks(sandbox: SandboxProcess) -> None:
         company.http.close()
 
 
+@pytest.mark.proves(
+    "webhooks that its sandbox sends are verified and name the record", scenario="webhooks", systems=("hubspot",)
+)
 def test_hubspot(sandbox: SandboxProcess) -> None:
     with receiver() as (url, taken):
         sandbox.settings("hubspot", webhook_url=url)

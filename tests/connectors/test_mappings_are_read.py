@@ -11,7 +11,10 @@ from tests.connectors.wires import Time
 from tests.support.sandbox import ROOT, SandboxProcess
 from tieout.mapping.load import load_system
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves("every entity of its mappings is read, whole and since a time", scenario="connector"),
+]
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 

@@ -29,7 +29,14 @@ from tieout.model.connection import Connection
 from tieout.model.errors import AuthenticationFailed, Fatal, RateLimited
 from tieout.model.staged import StagedEntity
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "documents from creation to void, batches sent again, SyncTokens, limits, a token that rotates",
+        scenario="connector",
+        systems=("quickbooks",),
+    ),
+]
 US, GB = "4620816365", "4620816366"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 

@@ -64,6 +64,7 @@ def do(connector: SalesforceConnector | XeroConnector, *requests: Request) -> li
 # ---- Salesforce
 
 
+@pytest.mark.proves("a Bulk job gives the records that pages give", scenario="connector", systems=("salesforce",))
 def test_a_job_gives_the_records_that_pages_give(crm_side: Salesforce, crm: SalesforceConnector) -> None:
     crm_side.put(crm_side.spread(40), Decimal("1234567890123456.78"), 'Ünï, "x"\nline')
     crm.insert("Contact", [{"LastName": "Ro,e", "AccountId": next(crm.query("SELECT Id FROM Account"))["Id"]}])
@@ -128,6 +129,9 @@ def _crm_connection(side: Salesforce) -> Connection:
     return Connection("crm", "salesforce", side.root, "sandbox-consumer", "sandbox-secret", {"time_out": 4})
 
 
+@pytest.mark.proves(
+    "finance's own invoices are upserted by the ledger's id", scenario="connector", systems=("salesforce",)
+)
 def test_ledger_invoices_are_upserted_by_their_ledger_id(crm: SalesforceConnector) -> None:
     def request(number: int, status: str) -> Request:
         body = {
@@ -236,6 +240,7 @@ def test_an_archived_contact_takes_no_invoice_and_is_found(books_side: Xero, boo
     assert found.differences == (("ContactStatus", "ACTIVE", "ARCHIVED"),)
 
 
+@pytest.mark.proves("a void frees the number and is found as done", scenario="connector", systems=("xero",))
 def test_a_void_frees_the_look_up_and_is_found_as_done(books_side: Xero, books: XeroConnector) -> None:
     (request,) = books_side.requests(1)
     (made,) = do(books, request)
@@ -249,6 +254,9 @@ def test_a_void_frees_the_look_up_and_is_found_as_done(books_side: Xero, books: 
     assert books.look_up(books.operation("invoices.create"), [request]) == {"doc-0": []}
 
 
+@pytest.mark.proves(
+    "a credit note is created, found and set against its invoice", scenario="connector", systems=("xero",)
+)
 def test_a_credit_note_is_created_found_and_allocated(books_side: Xero, books: XeroConnector) -> None:
     (request,) = books_side.requests(1)
     (made,) = do(books, request)
@@ -290,6 +298,7 @@ def test_a_credit_note_is_created_found_and_allocated(books_side: Xero, books: X
     assert too_much.outcome == "refused"
 
 
+@pytest.mark.proves("a refund is found by our reference and made once", scenario="connector", systems=("xero",))
 def test_a_refund_is_found_by_our_reference_and_made_once(books_side: Xero, books: XeroConnector) -> None:
     books_side.requests(1)  # makes the contact
     line = {"Description": "back", "Quantity": 1, "UnitAmount": "10.00", "AccountCode": "200", "TaxType": "OUTPUT2"}

@@ -46,6 +46,7 @@ class QuickBooks(Vendor):
     create_operation = "invoices.create"
     dated_entity = staged("quickbooks", "Invoice", "Id", "MetaData.LastUpdatedTime", id=("Id", "text"))
     dated_field = "TxnDate"
+    documents_in_a_call = 30  # Intuit's documentation of its limits recommends no more
 
     def prepare(self) -> None:
         self.sandbox.settings("quickbooks", limits=NO_LIMITS, rotate_every_seconds=86_400)

@@ -35,6 +35,7 @@ class Xero(Vendor):
     create_operation = "invoices.create"
     dated_entity = staged("xero", "Invoices", "InvoiceID", "UpdatedDateUTC", id=("InvoiceID", "text"))
     dated_field = "Date"
+    documents_in_a_call = 50  # Xero's documentation of its limits advises no more; the bound is 3.5 MB
 
     def prepare(self) -> None:
         limits: dict[str, Any] = {"minute": None, "day": None, "concurrent": None, "app_minute": None}

@@ -53,7 +53,7 @@ class Vendor:
         read_path, write_path: globs of the calls that read `entity` and that write, below the mount.
         upsert_operation, create_operation: None where `lacks` has the word.
         dated_entity, dated_field: what is chosen by a date.
-        batch_minimum: calls that the vendor's own batches need for 1,000 documents (bench/connectors.py).
+        documents_in_a_call: of one call that writes, as the vendor documents it (bench/ledger_calls.py): of a ledger.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Vendor:
     create_operation: str | None = None
     dated_entity: StagedEntity | None = None
     dated_field = ""
+    documents_in_a_call: int
 
     def __init__(self, sandbox: SandboxProcess, time: Time) -> None:
         self.root = f"{sandbox.url}/{self.name}"

@@ -86,8 +86,8 @@ class opened:
         self._api.__exit__(*error)
 
 
-def until(condition: Callable[[], bool], step: float = 0.3) -> None:
-    give_up = time.monotonic() + LIMIT
+def until(condition: Callable[[], bool], step: float = 0.3, limit: float = LIMIT) -> None:
+    give_up = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < give_up, "it did not happen in time"
         time.sleep(step)

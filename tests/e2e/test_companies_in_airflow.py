@@ -15,6 +15,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 
 @pytest.mark.timeout(1200)
+@pytest.mark.proves(
+    "Northwind through Airflow with everything of it killed: nothing doubled, lost or different",
+    scenario="crash",
+    pair=("salesforce", "xero"),
+)
 def test_northwind_with_scheduler_dag_processor_and_tasks_killed_while_runs_meet() -> None:
     folder, link = require_shared("data", "northwind"), link_of("northwind")
     expected = expected_northwind(folder)
@@ -24,6 +29,9 @@ def test_northwind_with_scheduler_dag_processor_and_tasks_killed_while_runs_meet
     assert (struck.duplicates, struck.losses, struck.differing, struck.other) == ([], [], [], [])
 
 
+@pytest.mark.proves(
+    "Maven's won deals are billed to the cent through Airflow", scenario="quote_to_cash", pair=("salesforce", "xero")
+)
 def test_maven_through_airflow() -> None:
     folder, link, home = require_shared("data", "maven_crm"), link_of("maven"), new_home()
     expected = expected_maven(folder)

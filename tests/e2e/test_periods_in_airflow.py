@@ -40,7 +40,16 @@ from tieout.model.errors import Retriable
 from tieout.orchestration.demo.rest import AirflowApi
 from tieout.orchestration.demo.system import System
 
-pytestmark = [pytest.mark.slow, pytest.mark.shared, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.shared,
+    pytest.mark.timeout(1800),
+    pytest.mark.proves(
+        "24 periods of 4-4-5 through Airflow, killed twice, come to the cent; run again they post nothing",
+        scenario="backfill",
+        pair=("salesforce", "xero"),
+    ),
+]
 
 LINK = "northwind"
 DAG_ID = f"fiscal_period__{LINK}"

@@ -24,7 +24,16 @@ from tieout.orchestration.demo.system import System, bring_up
 from tieout.scenarios.crm_load import ConnectorCrm
 from tieout.scenarios.ledger_hand import LedgerHand
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.proves(
+        "a payment that a webhook tells of is shown in the CRM, through Airflow",
+        scenario="webhooks",
+        pair=("salesforce", "xero"),
+        systems=("xero",),
+    ),
+]
 
 KEY = "key of the app"
 LINK = "northwind"

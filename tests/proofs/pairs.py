@@ -58,6 +58,14 @@ class Crm(Protocol):
         """A customer sends a line of Northwind's order back, and somebody approves it."""
         ...
 
+    def shown(self, connection: Connection) -> dict[str, str]:
+        """Northwind's order -> the invoice's number that sales sees on it."""
+        ...
+
+    def owing(self, connection: Connection) -> dict[str, Decimal]:
+        """Customer's name -> the open balance that sales sees."""
+        ...
+
 
 class Ledger(Protocol):
     """A ledger to bill in."""
@@ -106,6 +114,16 @@ class Salesforce:
             ])  # fmt: skip
             assert line.id, line.error
 
+    def shown(self, connection: Connection) -> dict[str, str]:
+        with open_crm(connection) as crm:
+            rows = crm.rows("Order", ["OrderReferenceNumber", "Tieout_Invoice_Number__c"])
+            return {row["OrderReferenceNumber"]: row["Tieout_Invoice_Number__c"] for row in rows}
+
+    def owing(self, connection: Connection) -> dict[str, Decimal]:
+        with open_crm(connection) as crm:
+            return {row["Name"]: Decimal(row["Tieout_Open_Balance__c"] or 0)
+                    for row in crm.rows("Account", ["Name", "Tieout_Open_Balance__c"])}  # fmt: skip
+
 
 class HubSpot:
     """Sales in HubSpot."""
@@ -140,6 +158,16 @@ class HubSpot:
                  "tieout_order_line_id": lines[f"northwind:line:{order}:{product}"]}
             ])  # fmt: skip
             assert line.id, line.error
+
+    def shown(self, connection: Connection) -> dict[str, str]:
+        with open_crm(connection) as crm:
+            rows = crm.rows("orders", ["hs_order_name", "tieout_invoice_number"])
+            return {row["hs_order_name"]: row["tieout_invoice_number"] for row in rows}
+
+    def owing(self, connection: Connection) -> dict[str, Decimal]:
+        with open_crm(connection) as crm:
+            return {row["name"]: Decimal(row["tieout_open_balance"] or 0)
+                    for row in crm.rows("companies", ["name", "tieout_open_balance"])}  # fmt: skip
 
 
 class Xero:
@@ -274,6 +302,11 @@ class _Books:
             assert answer.status_code == 200, answer.text
             for item in answer.json()["BatchItemResponse"]:
                 assert "Fault" not in item, item
+
+    def update(self, name: str, record: Mapping[str, Any]) -> None:
+        params = {"operation": "update", "minorversion": "75"}
+        answer = self._client.post(f"{self._root}/{name.lower()}", content=exact_json.dumps(record), params=params)
+        assert answer.status_code == 200, answer.text
 
 
 CRMS: Mapping[str, Crm] = {"salesforce": Salesforce(), "hubspot": HubSpot()}

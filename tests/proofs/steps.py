@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.proofs.company import QUICK
+from tests.proofs.pairs import CRMS, LEDGERS
 from tests.scenarios.world import SCENARIOS, services_of
-from tests.support.crm_ledger import crm_connection, ledger_connection
 from tests.support.sandbox import SandboxProcess
 from tieout.mapping.load import load_link
 from tieout.store.engine import connect
@@ -27,8 +27,10 @@ def main(
     at = cast(SandboxProcess, SimpleNamespace(url=sandbox_url))
     crm, ledger = (
         replace(one, extra={**one.extra, **QUICK})
-        for one in (crm_connection(at, link.crm), ledger_connection(at, link.ledger))
-    )
+        for one in (
+            CRMS[link.crm_system].connection(at, link.crm), LEDGERS[link.ledger_system].connection(at, link.ledger)
+        )
+    )  # fmt: skip
     module = SCENARIOS[scenario]
     module.PATIENCE_SECONDS = 0.0
     engine = connect(database_url)

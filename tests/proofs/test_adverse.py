@@ -35,7 +35,14 @@ from tieout.scenarios.frames import common_rows
 from tieout.scenarios.services import Services
 from tieout.store.engine import connect
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "no network, wrong passwords, missing rights, no database, two runs at once: nothing is lost",
+        scenario="crash",
+        pair=("salesforce", "xero"),
+    ),
+]
 
 
 def _carries_on(company: Company, expected: Expected) -> Books:

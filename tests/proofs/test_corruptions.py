@@ -18,7 +18,14 @@ from tests.support.days import today
 from tests.support.sandbox import SandboxProcess
 from tieout.scenarios import credit_sync, product_sync, quote_to_cash, reconciliation, returns, steps
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "each of many corruptions is found in its class with its amount, and nothing else is",
+        scenario="reconciliation",
+        pair=("salesforce", "xero"),
+    ),
+]
 LIMITED = ("limit_typed_over", "available_typed_over")
 
 

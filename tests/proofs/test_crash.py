@@ -19,7 +19,14 @@ from tests.proofs.northwind_arithmetic import Expected
 from tieout.model.settings import PROJECT
 from tieout.scenarios import quote_to_cash
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "steps killed, answers lost, cut or refused: the books are those of a faultless company",
+        scenario="crash",
+        pair=("salesforce", "xero"),
+    ),
+]
 
 #: Seconds after which a worker hangs.
 PATIENCE = 90

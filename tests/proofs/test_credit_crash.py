@@ -16,7 +16,12 @@ from tests.proofs.test_crash import PATIENCE, until, worker, working
 from tieout.scenarios import credit_sync
 from tieout.store import audit, credit, credit_positions
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a credit sync that is killed tells every account once", scenario="crash", pair=("salesforce", "xero")
+    ),
+]
 
 #: More than one batch of Salesforce's, which takes 200 records in a call.
 ACCOUNTS = 250

@@ -24,6 +24,11 @@ from tieout.store import aliases
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 
+@pytest.mark.proves(
+    "Maven's won deals are billed to the cent; one approval lets go what was held",
+    scenario="quote_to_cash",
+    pair=("salesforce", "xero"),
+)
 def test_maven_bills_its_won_deals_and_one_approval_lets_the_rest_go(database_url: str, tmp_path: Path) -> None:
     folder = require_shared("data", "maven_crm")
     expected = expected_maven(folder)

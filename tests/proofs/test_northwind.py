@@ -24,6 +24,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 
 @pytest.mark.timeout(900)  # seconds: billing, credit and returns of all of it, on a machine that does other things too
+@pytest.mark.proves(
+    "Northwind's orders from CSV files are billed to the cent; a second run writes nothing",
+    scenario="quote_to_cash",
+    pair=("salesforce", "xero"),
+    ties_out=True,
+)
+@pytest.mark.proves(
+    "Northwind's limits, payments and balances are in the CRM to the cent",
+    scenario="credit_sync",
+    pair=("salesforce", "xero"),
+)
+@pytest.mark.proves(
+    "Northwind's returns are credited, set off and paid back to the cent",
+    scenario="returns",
+    pair=("salesforce", "xero"),
+)
 def test_northwind_is_billed_to_the_cent_and_a_second_run_does_nothing(database_url: str, tmp_path: Path) -> None:
     folder = require_shared("data", "northwind")
     expected = expected_northwind(folder)

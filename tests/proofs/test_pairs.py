@@ -89,6 +89,22 @@ class Pair:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("crm_system", "ledger_system"), PAIRS)
+@pytest.mark.proves(
+    "Northwind's orders are billed to the cent; a second run sends nothing", scenario="quote_to_cash", ties_out=True
+)
+@pytest.mark.proves(
+    "a month of Northwind is backfilled, and the hourly run bills none of it again", scenario="backfill", ties_out=True
+)
+@pytest.mark.proves(
+    "a return of Northwind's is credited once and set against its invoice", scenario="returns", ties_out=True
+)
+@pytest.mark.proves("balances and credit in the CRM are the ledger's", scenario="credit_sync", ties_out=True)
+@pytest.mark.proves("prices and stock in the CRM are the ledger's", scenario="product_sync", ties_out=True)
+@pytest.mark.proves(
+    "invoices, tax, payments, credits, balances, prices and stock of both agree",
+    scenario="reconciliation",
+    ties_out=True,
+)
 def test_a_pair_ends_in_the_same_books_and_ties_out(
     crm_system: str, ledger_system: str, sandbox: SandboxProcess, database_url: str
 ) -> None:

@@ -24,7 +24,15 @@ from tieout.model.link import Periods
 from tieout.scenarios import fiscal_period, quote_to_cash
 from tieout.scenarios.periods.calendar import calendar_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.shared]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.shared,
+    pytest.mark.proves(
+        "24 months come to the CSV files and to the books of the hourly run, two of them cut off",
+        scenario="backfill",
+        pair=("salesforce", "xero"),
+    ),
+]
 FIRST, LAST = date(1996, 7, 1), date(1998, 6, 30)
 
 

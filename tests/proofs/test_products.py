@@ -16,7 +16,15 @@ from tests.support.sandbox import SandboxProcess
 from tests.support.shared import require_shared
 from tieout.scenarios.trace import trace
 
-pytestmark = [pytest.mark.slow, pytest.mark.shared]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.shared,
+    pytest.mark.proves(
+        "price and stock of each product of Northwind are the file's, to the cent and the unit",
+        scenario="product_sync",
+        pair=("salesforce", "xero"),
+    ),
+]
 
 
 @dataclass(frozen=True)

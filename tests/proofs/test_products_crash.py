@@ -22,7 +22,12 @@ from tests.support.sandbox import SandboxProcess
 from tieout.model.settings import PROJECT
 from tieout.scenarios import product_sync
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a killed product sync makes nothing twice and loses nothing", scenario="crash", pair=("salesforce", "xero")
+    ),
+]
 
 #: Seconds after which a worker hangs.
 PATIENCE = 90

@@ -17,7 +17,14 @@ from tests.proofs.returns_proof import assert_credited, enter, pays_back
 from tests.proofs.test_crash import PATIENCE, until, worker
 from tieout.scenarios import returns
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a killed delivery of returns credits, sets off and pays back once",
+        scenario="crash",
+        pair=("salesforce", "xero"),
+    ),
+]
 
 
 @pytest.mark.parametrize("killed_at", ["CreditNotes", "Allocations", "Payments"])

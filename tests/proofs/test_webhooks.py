@@ -29,7 +29,16 @@ from tieout.model.settings import PROJECT
 from tieout.scenarios import hooks_inbox
 from tieout.store import hooks
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.proves(
+        "a backfill, the hourly run and webhooks at once post each order once",
+        scenario="webhooks",
+        pair=("salesforce", "xero"),
+        systems=("xero",),
+    ),
+]
 
 KEY = "key of the proof"
 KINDS = ("period", "hourly", "hooks")

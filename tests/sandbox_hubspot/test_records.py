@@ -89,6 +89,28 @@ def test_archived_records(hubspot: HubSpot) -> None:
     assert hubspot.ok("POST", "/crm/v3/objects/deals/batch/read", body, archived="true")["results"][0]["id"] == deal
 
 
+def test_an_archived_record_comes_back_under_its_id(hubspot: HubSpot) -> None:
+    company = hubspot.make("companies", name="Back")
+    hubspot.ok("DELETE", f"/crm/v3/objects/companies/{company}")
+    hubspot.ok("POST", f"/_sandbox/restore/companies/{company}")
+    shown = hubspot.get(f"/crm/v3/objects/companies/{company}", properties="name")
+    assert (shown["archived"], shown["properties"]["name"]) == (False, "Back")
+    assert hubspot.get("/crm/v3/objects/companies", archived="true")["results"] == []
+    assert hubspot.call("POST", f"/_sandbox/restore/companies/{company}")[0] == 404
+
+
+def test_a_contact_is_deleted_for_data_protection(hubspot: HubSpot) -> None:
+    by_id, by_mail = (hubspot.make("contacts", email=f"{name}@example.com") for name in "ab")
+    door = "/crm/v3/objects/contacts/gdpr-delete"
+    hubspot.ok("POST", door, {"objectId": by_id})
+    hubspot.ok("POST", door, {"objectId": "b@example.com", "idProperty": "email"})
+    hubspot.ok("POST", door, {"objectId": "b@example.com", "idProperty": "email"})
+    assert hubspot.refused("POST", door, {"objectId": by_id})[0] == 404
+    for archived in ("false", "true"):
+        assert hubspot.get("/crm/v3/objects/contacts", archived=archived)["results"] == []
+    assert hubspot.refused("GET", f"/crm/v3/objects/contacts/{by_mail}", archived="true")[0] == 404
+
+
 def test_merge_makes_a_new_record_that_both_ids_lead_to(hubspot: HubSpot) -> None:
     one, two = hubspot.make("companies", name="One"), hubspot.make("companies", name="Two", city="Rome")
     deal = hubspot.make("deals", [{"to": {"id": two}, "types": [spec(341)]}], dealname="D")

@@ -63,6 +63,32 @@ def test_a_new_record_shows_up_late_and_a_change_shows_the_old_values(hubspot: H
     assert hubspot.search("deals")["results"][0]["properties"]["dealname"] == "New"
 
 
+def test_what_is_gone_stays_in_a_lagging_index_for_a_while(hubspot: HubSpot) -> None:
+    ids = [hubspot.make("companies", name=name) for name in ("Archived", "Merged", "Winner", "Restored")]
+    hubspot.settings(search_lag_seconds=30, clock_offset_seconds=60)
+    hubspot.ok("DELETE", f"/crm/v3/objects/companies/{ids[0]}")
+    hubspot.ok("DELETE", f"/crm/v3/objects/companies/{ids[3]}")
+    hubspot.ok("POST", f"/_sandbox/restore/companies/{ids[3]}")
+    merged = {"primaryObjectId": ids[2], "objectIdToMerge": ids[1]}
+    winner = hubspot.ok("POST", "/crm/v3/objects/companies/merge", merged)["id"]
+
+    def found() -> list[str]:
+        return sorted(one["id"] for one in hubspot.search("companies", properties=["name"])["results"])
+
+    assert found() == sorted(ids)
+    hubspot.settings(clock_offset_seconds=120)
+    assert found() == sorted([ids[3], winner])
+
+
+def test_a_search_may_show_records_as_they_are_and_sort_them_as_they_were(hubspot: HubSpot) -> None:
+    first, second = (hubspot.make("deals", dealname=name) for name in ("A", "B"))
+    hubspot.settings(search_lag_seconds=30, search_shows="record", clock_offset_seconds=60)
+    hubspot.ok("PATCH", f"/crm/v3/objects/deals/{first}", {"properties": {"dealname": "Z"}})
+    sorts = [{"propertyName": "hs_lastmodifieddate", "direction": "ASCENDING"}]
+    shown = hubspot.search("deals", where("dealname", "IN", values=["a", "b"]), sorts=sorts, properties=["dealname"])
+    assert [(one["id"], one["properties"]["dealname"]) for one in shown["results"]] == [(first, "Z"), (second, "B")]
+
+
 @pytest.mark.slow
 def test_more_than_ten_thousand_records_of_one_moment(hubspot: HubSpot) -> None:
     moment = "2026-01-02T03:04:05.678Z"

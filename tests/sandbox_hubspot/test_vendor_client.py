@@ -24,6 +24,12 @@ from hubspot.crm.properties import PropertyCreate
 from tests.sandbox_hubspot.conftest import NO_LIMITS, TOKEN
 from tests.support.sandbox import SandboxProcess
 
+pytestmark = [
+    pytest.mark.proves(
+        "HubSpot's own Python client, unchanged, works with the sandbox", scenario="connector", systems=("hubspot",)
+    )
+]
+
 
 @pytest.fixture
 def crm(sandbox: SandboxProcess) -> Any:

@@ -21,6 +21,16 @@ async function main() {
   const upserted = await crm.contacts.batchApi.upsert({
     inputs: [{ id: "ann@example.com", idProperty: "email", properties: { firstname: "Ann" } }],
   });
+  let conflict = [];
+  try {
+    await crm.contacts.basicApi.create({ properties: { email: "ann@example.com" }, associations: [] });
+  } catch (error) {
+    conflict = [error.code, error.body.category];
+  }
+  const mixed = await crm.companies.batchApi.update({
+    inputs: [{ id: made.results[0].id, properties: { name: "New" } }, { id: "999999", properties: { name: "None" } }],
+  });
+  const partly = [mixed.numErrors === undefined ? 200 : 207, mixed.results.length, mixed.numErrors];
   await crm.deals.basicApi.archive(deal.id);
   let gone = 0;
   try {
@@ -30,7 +40,8 @@ async function main() {
   }
   console.log(JSON.stringify({
     made: made.results.length, pages: [first.results.length, second.results.length], amount: read.properties.amount,
-    linked: read.associations.companies.results.length, found: found.total, isNew: upserted.results[0]._new, gone,
+    linked: read.associations.companies.results.length, found: found.total, isNew: upserted.results[0]._new, conflict, partly,
+    gone,
   }));
 }
 

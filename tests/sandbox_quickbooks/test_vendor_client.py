@@ -13,15 +13,27 @@ from quickbooks import QuickBooks
 from quickbooks.batch import batch_create
 from quickbooks.cdc import change_data_capture
 from quickbooks.exceptions import QuickbooksException
-from quickbooks.objects import CreditMemo, Customer, Invoice, Item, Payment
+from quickbooks.objects import Account, CreditMemo, Customer, Invoice, Item, Payment, Purchase, RefundReceipt
 from quickbooks.objects.base import LinkedTxn, Ref
-from quickbooks.objects.detailline import SalesItemLine, SalesItemLineDetail
+from quickbooks.objects.detailline import (
+    AccountBasedExpenseLine,
+    AccountBasedExpenseLineDetail,
+    SalesItemLine,
+    SalesItemLineDetail,
+)
 from quickbooks.objects.payment import PaymentLine
 
 from tests.sandbox_quickbooks.conftest import NO_LIMITS, US
 from tests.support.sandbox import SandboxProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "python-quickbooks with Intuit's own sign-in, unchanged, works with the sandbox",
+        scenario="connector",
+        systems=("quickbooks",),
+    ),
+]
 
 
 @pytest.fixture
@@ -97,6 +109,55 @@ def test_a_day_at_work(books: QuickBooks) -> None:
     changed = change_data_capture([CreditMemo, Customer], since, qb=books)
     assert [one.status for one in changed.CreditMemo._object_list if one.Id == memo.Id] == ["Deleted"]
     assert books.get_report("TrialBalance", {"end_date": "2026-12-31"})["Header"]["ReportName"] == "TrialBalance"
+
+
+def linked(customer: Customer, total: str, *links: tuple[str, Any, str]) -> Payment:
+    """A payment over documents: (their kind, the document, the amount)."""
+    made = Payment()
+    made.CustomerRef, made.TotalAmt, made.TxnDate = customer.to_ref(), total, "2026-03-06"
+    for kind, of, amount in links:
+        part, link = PaymentLine(), LinkedTxn()
+        link.TxnId, link.TxnType = of.Id, kind
+        part.Amount = amount
+        part.LinkedTxn.append(link)
+        made.Line.append(part)
+    return made
+
+
+def test_a_credit_memo_is_set_against_an_invoice_and_the_rest_is_paid_back(books: QuickBooks) -> None:
+    customer = Customer()
+    customer.DisplayName = "Ann Ltd"
+    customer.save(qb=books)
+    item = Item.where("Name = 'Services'", qb=books)[0]
+    invoice = document(Invoice, customer, item, "INV-1", books)
+    memo = document(CreditMemo, customer, item, "CN-1", books, "20")
+    linked(customer, "0", ("Invoice", invoice, "37.50"), ("CreditMemo", memo, "37.50")).save(qb=books)
+    assert Decimal(Invoice.get(invoice.Id, qb=books).Balance) == 0
+    assert Decimal(CreditMemo.get(memo.Id, qb=books).RemainingCredit) == Decimal("22.50")
+
+    accounts = {one.AccountType: one for one in Account.all(qb=books)}
+    out = Purchase()
+    out.PaymentType, out.DocNumber, out.TxnDate, out.EntityRef = "Cash", "RF-1", "2026-03-06", customer.to_ref()
+    out.AccountRef = accounts["Bank"].to_ref()
+    part = AccountBasedExpenseLine()
+    part.Amount, part.AccountBasedExpenseLineDetail = "22.50", AccountBasedExpenseLineDetail()
+    part.AccountBasedExpenseLineDetail.AccountRef = accounts["Accounts Receivable"].to_ref()
+    out.Line.append(part)
+    out = out.save(qb=books)
+    assert Decimal(out.TotalAmt) == Decimal("22.50")
+    linked(customer, "0", ("Expense", out, "22.50"), ("CreditMemo", memo, "22.50")).save(qb=books)
+    assert Decimal(CreditMemo.get(memo.Id, qb=books).RemainingCredit) == 0
+    assert Decimal(Customer.get(customer.Id, qb=books).Balance) == 0
+
+    receipt = RefundReceipt()
+    receipt.CustomerRef, receipt.DocNumber, receipt.TxnDate = customer.to_ref(), "RR-1", "2026-03-07"
+    receipt.DepositToAccountRef = accounts["Bank"].to_ref()
+    receipt.Line.append(line(item, "2", "3.25"))
+    receipt.save(qb=books)
+    (found,) = RefundReceipt.filter(DocNumber="RR-1", qb=books)
+    assert (Decimal(found.TotalAmt), Decimal(Customer.get(customer.Id, qb=books).Balance)) == (Decimal("6.50"), 0)
+    found.delete(qb=books)
+    assert RefundReceipt.count(qb=books) == 0
 
 
 def test_a_batch_with_a_fault_in_it_and_the_errors_that_the_client_knows(books: QuickBooks) -> None:

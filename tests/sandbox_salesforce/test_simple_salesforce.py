@@ -39,6 +39,12 @@ from sandbox.faults import FaultPlan, Faults
 from sandbox.salesforce.app import create_app
 from sandbox.state import State
 
+pytestmark = [
+    pytest.mark.proves(
+        "simple-salesforce, unchanged, works with the sandbox", scenario="connector", systems=("salesforce",)
+    )
+]
+
 ACCOUNT_FIELDS = {
     "Account": [
         {"name": "Code__c", "type": "Text", "length": 36, "externalId": True, "unique": True},

@@ -32,6 +32,12 @@ from xero_python.exceptions import AccountingBadRequestException, HTTPStatusExce
 from tests.sandbox_xero.conftest import NO_LIMITS, TENANT
 from tests.support.sandbox import SandboxProcess
 
+pytestmark = [
+    pytest.mark.proves(
+        "Xero's own Python client, unchanged, works with the sandbox", scenario="connector", systems=("xero",)
+    )
+]
+
 DAY = datetime.date(2026, 3, 1)
 DUE = datetime.date(2026, 3, 31)
 

@@ -17,7 +17,14 @@ from tests.scenarios.world import World, services_of
 from tests.support.sandbox import SandboxProcess
 from tieout.scenarios import quote_to_cash
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a cancelled order whose invoice the ledger does not give up is held, and billed once",
+        scenario="quote_to_cash",
+        pair=("salesforce", "xero"),
+    ),
+]
 
 
 def nothing() -> None:

@@ -21,7 +21,14 @@ from tieout.scenarios.credit import gate, proposing, releasing
 from tieout.scenarios.extraction import extract_side
 from tieout.store import audit, credit, credit_positions, dead_letters, runs
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "edits in the CRM, lost answers, old data and races leave the right balances",
+        scenario="credit_sync",
+        pair=("salesforce", "xero"),
+    ),
+]
 ADDRESS = {"street": "1 High Street", "city": "Leeds", "postcode": "LS1 4DY", "country": "United Kingdom"}
 
 

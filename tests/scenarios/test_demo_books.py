@@ -48,6 +48,11 @@ def services(sandbox: SandboxProcess, engine: Engine) -> Iterator[Services]:
 
 
 @pytest.mark.slow
+@pytest.mark.proves(
+    "every order of the demo, dirty ones too, becomes what its generator says",
+    scenario="quote_to_cash",
+    pair=("salesforce", "xero"),
+)
 def test_every_order_of_the_demo_becomes_what_its_generator_says(services: Services, sandbox: SandboxProcess) -> None:
     crm, ledger = crm_connection(sandbox), ledger_connection(sandbox)
     report = seed(crm, sandbox.url, BOOKS)

@@ -27,7 +27,15 @@ from tieout.scenarios.ledger_hand import LedgerHand
 from tieout.scenarios.services import Services
 from tieout.store import hooks, runs
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "each delivery has one end, each record is read once, whatever order events come in",
+        scenario="webhooks",
+        pair=("salesforce", "xero"),
+        systems=("xero",),
+    ),
+]
 
 TENANT = "5d1f9e0c-7a54-4f6e-9a51-0c0ffee00001"
 GIVEN: dict[str, Any] = {

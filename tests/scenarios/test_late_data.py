@@ -20,7 +20,14 @@ from tieout.scenarios import credit_sync, posting, product_sync, quote_to_cash, 
 from tieout.scenarios.rules import load_rules
 from tieout.scenarios.trace import trace
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "what is late for a closed period waits or goes into the next open one, and is reported",
+        scenario="quote_to_cash",
+        pair=("salesforce", "xero"),
+    ),
+]
 FEBRUARY = ClosedPeriod(label="FY2026-P02", first=date(2026, 2, 1), last=date(2026, 2, 28), by="Rex")
 Make = Callable[..., Tied]
 

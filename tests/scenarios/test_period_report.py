@@ -18,7 +18,14 @@ from tests.support.sandbox import SandboxProcess
 from tieout.reconcile import period_report
 from tieout.scenarios import quote_to_cash, returns
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "the reports of all periods come to the whole, whatever was dated across their borders",
+        scenario="reconciliation",
+        pair=("salesforce", "xero"),
+    ),
+]
 JANUARY, FEBRUARY, MARCH = (MONTHS.period(f"FY2026-P{number:02}") for number in (1, 2, 3))
 
 

@@ -18,7 +18,12 @@ from tieout.scenarios.periods import planning
 from tieout.scenarios.services import Services
 from tieout.store import period_plans
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a plan of several chunks holds what its posting would hold", scenario="backfill", pair=("salesforce", "xero")
+    ),
+]
 PERIOD = "FY2026-P02"
 
 

@@ -23,7 +23,14 @@ from tieout.scenarios.demo_books import load_price_list
 from tieout.scenarios.demo_products import products_day, setup_products
 from tieout.store import dead_letters
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "items, prices, stock and price lists reach the CRM once; edits there are put back",
+        scenario="product_sync",
+        pair=("salesforce", "xero"),
+    ),
+]
 
 
 @pytest.fixture

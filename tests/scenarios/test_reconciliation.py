@@ -90,6 +90,12 @@ def tied(sandbox: SandboxProcess, engine: Engine, monkeypatch: pytest.MonkeyPatc
     made.world.close()
 
 
+@pytest.mark.proves(
+    "what was just carried over ties to the cent in every area",
+    scenario="reconciliation",
+    pair=("salesforce", "xero"),
+    ties_out=True,
+)
 def test_what_was_just_carried_over_ties_to_the_cent(tied: Tied) -> None:
     numbers = tied.reconcile()
     assert tied.found() == []

@@ -20,7 +20,14 @@ from tieout.model.connection import Connection
 from tieout.scenarios import quote_to_cash, returns
 from tieout.scenarios.services import Services
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "lost answers, steps done again and changes beside it make no second credit and no second refund",
+        scenario="returns",
+        pair=("salesforce", "xero"),
+    ),
+]
 NOTHING = Decimal(0)
 QUICK = {"time_out": 4, "latest_apply": 0, "look_up_lag": 0}
 GIVEN: dict[str, Any] = {

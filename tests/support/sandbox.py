@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -118,9 +119,9 @@ class SandboxProcess:
                 time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
-def sandbox_process() -> Iterator[SandboxProcess]:
-    """One sandbox for the session, with whatever the tests before left in it."""
+@contextmanager
+def new_sandbox() -> Iterator[SandboxProcess]:
+    """A started one, which ends with its state."""
     with tempfile.TemporaryDirectory(prefix="tieout-sandbox-") as folder:
         process = SandboxProcess(Path(folder))
         process.start()
@@ -128,6 +129,13 @@ def sandbox_process() -> Iterator[SandboxProcess]:
             yield process
         finally:
             process.stop()
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[SandboxProcess]:
+    """One sandbox for the session, with whatever the tests before left in it."""
+    with new_sandbox() as process:
+        yield process
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ HEAD = "<!-- Written by `make docs`; edit its source instead. -->\n\n"
 
 def pages(settings: Settings) -> dict[str, str]:
     """File name -> content."""
+    from tieout.cli import systems_page
     from tieout.cli.setup import matrix_text
+    from tieout.reports import proofs
 
     return {
         "MAPPINGS.md": f"{HEAD}# Which field goes where\n\n"
@@ -28,6 +30,7 @@ def pages(settings: Settings) -> dict[str, str]:
         ),
         "CLI.md": HEAD + _commands(),
         "DAGS.md": HEAD + _dags(settings),
+        "SYSTEMS.md": HEAD + systems_page.page(proofs.read(proofs.path_of(settings.project))),
     }
 
 

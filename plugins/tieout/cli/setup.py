@@ -120,7 +120,7 @@ def matrix_text(settings: Settings, crm: str, ledger: str) -> str:
 def docs(
     check: Annotated[bool, typer.Option(help="Write nothing; fail where a page is not what it would be.")] = False,
 ) -> None:
-    """Writes docs/MAPPINGS.md, docs/CLI.md and docs/DAGS.md anew."""
+    """Writes docs/MAPPINGS.md, docs/CLI.md, docs/DAGS.md and docs/SYSTEMS.md anew."""
     from tieout.cli.pages import pages
 
     settings = load_settings()

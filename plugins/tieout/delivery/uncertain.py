@@ -257,8 +257,8 @@ def history(conn: Connection, intent_id: int) -> list[Event]:
 
 
 #: Beside those that are named so: an upsert whose record is one of ours alone (others name a record that is there, or
-#: one without a crosswalk row), and an allocation, for which a refund waits.
-_CREATE_TOO = frozenset({"products.upsert", "credit_notes.allocate"})
+#: one without a crosswalk row), an allocation, for which a refund waits, what sets a refund against its credit note.
+_CREATE_TOO = frozenset({"products.upsert", "credit_notes.allocate", "refunds.apply"})
 
 
 def makes_a_document(operation: str) -> bool:

@@ -166,7 +166,9 @@ class _Work:
         if spec.link:
             if self._link is None:
                 raise ValueError(f"{name} is the link's {spec.link}, and there is no link")
-            return pd.Series(getattr(self._link, spec.link), index=self._frame.index, dtype="string")
+            objects, entity = self._link.objects, self._mapping.entity
+            setting = objects.get(entity) if spec.link == "object" else getattr(self._link, spec.link)
+            return pd.Series(setting, index=self._frame.index, dtype="string")
         if not spec.source:
             return pd.Series(spec.value, index=self._frame.index, dtype=_constant_dtype(spec.value))
         columns = [self._column(source) for source in spec.source]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +46,8 @@ def lint(mappings: Iterable[Mapping], link: Link | None = None) -> list[Finding]
         link: tells CRM from ledger, and whether its overrides replace anything.
     """
     every = list(mappings)
-    found = [finding for mapping in every for finding in _one(mapping, every)]
+    chosen = {} if link is None else link.objects
+    found = [finding for mapping in every for finding in _one(mapping, every, chosen)]
     found += _masters(every)
     if link is not None:
         for key in unused_overrides(link, every):
@@ -54,12 +56,16 @@ def lint(mappings: Iterable[Mapping], link: Link | None = None) -> list[Finding]
     return sorted(set(found), key=lambda finding: _by_line(finding.where))
 
 
-def _one(mapping: Mapping, every: list[Mapping]) -> Iterator[Finding]:
+def _one(mapping: Mapping, every: list[Mapping], chosen: Dict[str, str]) -> Iterator[Finding]:
     objects = limits_of(mapping.system)
     if objects is None:
         yield Finding(mapping.where("system"), "warning", f"nothing is known of the limits of '{mapping.system}'")
         return
     known = objects.get(mapping.object)
+    if known is None and chosen.get(mapping.entity) == mapping.object:
+        text = f"nothing is known of '{mapping.object}', which the link names: the vendor checks its fields"
+        yield Finding(mapping.where("object"), "warning", text)
+        return
     if known is None:
         text = f"unknown object '{mapping.object}'{did_you_mean(mapping.object, objects)}"
         yield Finding(mapping.where("object"), "error", text)

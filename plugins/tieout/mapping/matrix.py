@@ -137,7 +137,7 @@ def _words(field: FieldMapping) -> str:
     if field.value is not None:
         parts.append(f"always {field.value}" if not field.source else f"{field.value} where there is a value")
     if field.link:
-        parts.append(f"the link's {field.link}")
+        parts.append("the link's objects" if field.link == "object" else f"the link's {field.link}")
     if field.transform:
         settings = json.dumps(field.settings, ensure_ascii=False, default=str) if field.settings else ""
         parts.append(f"{field.transform} {settings}".strip())

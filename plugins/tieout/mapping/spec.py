@@ -43,7 +43,8 @@ class FieldMapping(_Part):
     Attributes:
         source: `from`, the columns it is made of; under `read:` also common fields that stand above it in the file.
         value: a constant; with `from`, it is given where any of those columns has a value.
-        link: a setting of the link, the same for all rows.
+        link: a setting of the link, the same for all rows; `object` is what its `objects` say of this entity, no value
+            where they say nothing.
         transform, settings: a name from mapping/transforms.py and its `with`.
         custom: the type of a common field that model/common.py does not have.
         master: who wins where both sides hold the field.
@@ -56,7 +57,7 @@ class FieldMapping(_Part):
 
     source: Annotated[tuple[str, ...], Field(alias="from")] = ()
     value: Scalar | None = None
-    link: Literal["name", "base_currency", "revenue_account"] | None = None
+    link: Literal["name", "base_currency", "revenue_account", "object"] | None = None
     transform: str | None = None
     settings: Annotated[dict[str, Any], Field(alias="with")] = {}
     custom: CommonType | None = None

@@ -28,6 +28,7 @@ ENTITIES: dict[str, dict[str, str]] = {
         "ledger_id": "text",
         "crm_id": "text",
         "merged_into": "text",
+        "merged_from": "text",  # ids of the records that became this one, with `;` between them
         "modified_at": "instant",
     },
     "contact": {
@@ -219,6 +220,20 @@ ENTITIES: dict[str, dict[str, str]] = {
         "allocated_on": "text",  # YYYY-MM-DD of each allocation, one a line
         "modified_at": "instant",
     },
+    # Money that went back to a customer on a document of its own, without a credit note: nobody's balance changes.
+    "cash_refund": {
+        "cash_refund_id": "text",
+        "number": "text",
+        "customer_id": "text",
+        "date": "date",
+        "currency": "text",
+        "exchange_rate": "decimal",
+        "status": "text",
+        "standing": "text",
+        "reference": "text",
+        "total_minor": "minor",
+        "modified_at": "instant",
+    },
     "exchange_rate": {
         "from_currency": "text",
         "to_currency": "text",
@@ -278,6 +293,22 @@ ENTITIES["credit_application"] = {
     "amount_minor": "minor",
     "currency": "text",
     "exchange_rate": "decimal",
+}
+# Only written, by ledgers where what is paid back of a credit note is a document of its own, set against it afterwards;
+# elsewhere a refund is written as a `payment`.
+ENTITIES["refund"] = {
+    "own_number": "text",  # ours, at most 21 characters
+    "credit_memo_id": "text",
+    "customer_id": "text",
+    "account_code": "text",
+    "date": "date",
+    "amount_minor": "minor",
+    "currency": "text",
+    "exchange_rate": "decimal",
+    "reference": "text",
+}
+ENTITIES["refund_application"] = {
+    "refund_id" if name == "invoice_id" else name: type_ for name, type_ in ENTITIES["credit_application"].items()
 }
 for _entity in ("invoice", "credit_memo", "payment"):
     ENTITIES[f"{_entity}_void"] = {f"{_entity}_id": "text", "standing": "text"}

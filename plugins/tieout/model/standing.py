@@ -20,6 +20,8 @@ IN_THE_BOOKS = (OPEN, SETTLED)
 SALES_CREDIT = "credit"
 #: What lowers a customer's balance as long as it is not used up: the entity -> its kind that belongs to customers.
 CREDITS = {"credit_memo": SALES_CREDIT, "overpayment": "received", "prepayment": "received"}
+#: The entity of what goes back to customers without a credit note, where a ledger has such documents.
+CASH_REFUND = "cash_refund"
 
 #: Where a customer stands: `account.status`.
 ACTIVE, ARCHIVED, MERGED = "active", "archived", "merged"

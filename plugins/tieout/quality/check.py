@@ -165,12 +165,17 @@ def _window(conn: Connection, entity: StagedEntity, connection: str, suite: Suit
         marks[entity.entity] = upto
     for touched in suite.touched_by if suite else ():
         # A mark of its own: versions are handed out over all tables, but committed in order within one only.
-        name = f"{entity.entity}<{touched.table}.{touched.column}"
+        name = f"{entity.entity}<{touched.mark}"
         since, last = book.checked_version(conn, connection, name), _highest(conn, touched.table, connection)
         if last > since:
+            table, changed = f"staging.{quote(touched.table)}", f"o._version > {since} and o._version <= {last}"
+            images = f"{table} o"
+            if touched.when == "was":
+                superseded = f"staging.{quote(touched.table + '_superseded')}"
+                images = f"{superseded} i join {table} o using (_connection, _source_id)"
+            value = f"{'i' if touched.when == 'was' else 'o'}.{quote(touched.column)}"
             conditions.append(
-                f"s.{quote(touched.ours)} in (select o.{quote(touched.column)} from staging.{quote(touched.table)} o "  # noqa: S608 - quoted
-                f"where o._connection = {own} and o._version > {since} and o._version <= {last})"
+                f"s.{quote(touched.ours)} in (select {value} from {images} where o._connection = {own} and {changed})"  # noqa: S608 - quoted
             )
             marks[name] = last
     if not conditions:

@@ -8,7 +8,8 @@ Each expectation's `meta` says what a failure means:
     remedy     what a person does about it
 
 The suite's own `meta.touched_by` names staged tables, its own too, whose changes make a row worth checking again:
-`{"table": "salesforce_order_line", "column": "parent_id", "ours": "_source_id"}`.
+`{"table": "salesforce_order_line", "column": "parent_id", "ours": "_source_id"}`. With `"when": "was"` it is what the
+changed rows had before that counts: who gave a number away lets the row go that it was taken from.
 """
 
 from __future__ import annotations
@@ -44,11 +45,20 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class TouchedBy:
-    """Rows of staging.<table> whose `column` equals our column `ours` make our row worth checking again."""
+    """Changed rows of staging.<table> whose `column` equals our column `ours` make our row worth checking again.
+
+    `when`: `is`, by what the changed rows have now; `was`, by what they had before.
+    """
 
     table: str
     column: str
     ours: str
+    when: Literal["is", "was"] = "is"
+
+    @property
+    def mark(self) -> str:
+        """Names how far it was looked at, beside the entity's own."""
+        return f"{self.table}.{self.column}" + ("~was" if self.when == "was" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +156,10 @@ def _faults(path: Path, text: str, types: Collection[str] | None, columns: Colle
     for key in document.keys() - {"name", "meta", "expectations"}:
         yield Fault(path, 1, f"unknown key {key!r}{_meant(key, ('name', 'meta', 'expectations'))}")
     for touched in document.get("meta", {}).get("touched_by", []):
-        if not isinstance(touched, dict) or touched.keys() != {"table", "column", "ours"}:
+        if not isinstance(touched, dict) or touched.keys() - {"when"} != {"table", "column", "ours"}:
             yield Fault(path, 1, "each of meta.touched_by has table, column and ours")
+        elif touched.get("when", "is") not in ("is", "was"):
+            yield Fault(path, 1, f"when of meta.touched_by is 'is' or 'was', not {touched['when']!r}")
     lines = _lines(text)
     seen: list[Any] = []
     for number, one in enumerate(document["expectations"]):

@@ -48,7 +48,8 @@ ORDERED: tuple[Class, ...] = (
     Class(
         "unapplied_cash", "Unapplied cash or credit",
         "Money or credit of a customer that stands in the ledger and is set against nothing.",
-        "a payment that names no invoice, or a credit that the CRM shows as used and the ledger shows as open",
+        "a payment that names no invoice, a refund that names no credit note, or a credit that the CRM shows as used "
+        "and the ledger shows as open",
         "unapplied",
     ),
     Class(

@@ -20,6 +20,7 @@ from tieout.scenarios.customers import Linked, Verdict, match
 from tieout.scenarios.frames import common_rows, native_frame
 from tieout.scenarios.quarantine import hold_of
 from tieout.scenarios.services import Services
+from tieout.scenarios.successors import Successor, standing_for, successors
 from tieout.store import aliases
 from tieout.store.crosswalk import NewLink
 
@@ -59,6 +60,7 @@ class CustomerBook:
         self._customers: list[dict[str, object]] = []
         self._unreadable: dict[str, Hold] = {}
         self._planned: dict[str, Party | Hold] = {}
+        self._merged: dict[str, Successor] | None = None
 
     def plan(self, account_ids: Collection[str], quarantined: Mapping[str, str]) -> Customers:
         """Parties for these accounts.
@@ -74,7 +76,11 @@ class CustomerBook:
                 "customer_quarantined", f"its account {account_id} is in quarantine: {quarantined[account_id]}",
                 "an account that passes its checks", quarantined[account_id], "mend the account in the CRM",
             )  # fmt: skip
-        links, intents = self._resolve(sorted(wanted - parties.keys()), parties)
+        # A document may still name an account that was merged into another one.
+        now = {account_id: self._successor(account_id) for account_id in wanted - parties.keys()}
+        links, intents = self._resolve(sorted(set(now.values()) - parties.keys() - self._planned.keys()), parties)
+        for account_id, successor in now.items():
+            parties[account_id] = parties.get(successor) or self._planned[successor]
         self._planned.update(parties)
         return Customers(
             parties={account_id: self._planned[account_id] for account_id in account_ids}, links=links, intents=intents
@@ -85,7 +91,49 @@ class CustomerBook:
         link = self._services.link
         return doc_uid(link.name, link.crm, self._object, account_id, KIND, 1)
 
+    def _successor(self, account_id: str) -> str:
+        one = self.merges().get(account_id)
+        return account_id if one is None else one.account_id
+
+    def merges(self) -> Mapping[str, Successor]:
+        """See successors.successors; read once."""
+        if self._merged is None:
+            self._merged = successors(self._services)
+        return self._merged
+
     def _known(self, wanted: set[str]) -> dict[str, Party | Hold]:
+        """Parties of these accounts, or of those that they continue."""
+        merged = {id_: one for id_ in wanted if (one := self.merges().get(id_)) is not None}
+        there = self._there(wanted.union(*((one.account_id, *one.formers) for one in merged.values())))
+        parties = {id_: there[id_] for id_ in wanted if id_ in there}
+        for id_, one in merged.items():
+            party = None if id_ in parties else self._continued(one, there)
+            if party is not None:
+                parties[id_] = party
+        return parties
+
+    def _continued(self, one: Successor, there: Mapping[str, Party | Hold]) -> Party | Hold | None:
+        """The customer of the accounts that became this one; None where they had none."""
+        ids = (one.account_id, *one.formers)
+        customers = {id_: party.vendor_id for id_ in ids if isinstance(party := there.get(id_), Party)}
+        if not customers:
+            return None
+        chosen = standing_for(one, customers)
+        if chosen is None:
+            with self._services.engine.connect() as conn:
+                approved = aliases.resolve(conn, self._services.link.name, "account").get(one.account_id)
+            chosen = next((id_ for id_, customer in customers.items() if customer == approved), None)
+        if chosen is not None:
+            return there[chosen]
+        link, listed = self._services.link.name, ", ".join(str(customer) for customer in customers.values())
+        return Hold(
+            "merged_customers", f"account {one.account_id} was merged of accounts with customers of their own",
+            "one certain customer", listed,
+            f"merge the customers in the ledger, and choose: `tieout alias approve {link} account {one.account_id} "
+            "LEDGER_ID --by NAME`",
+        )  # fmt: skip
+
+    def _there(self, wanted: set[str]) -> dict[str, Party | Hold]:
         """Parties that are in the crosswalk, or whose intent is on its way or was stopped."""
         link = self._services.link
         parties: dict[str, Party | Hold] = {}

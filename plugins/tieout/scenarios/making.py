@@ -36,6 +36,9 @@ from tieout.scenarios.revisions import Step
 from tieout.scenarios.services import Services
 from tieout.store.documents import Judgement
 
+#: Kind of what pays a credit note back; also the entity that writes it where it is a document of its own.
+REFUND = "refund"
+
 
 @dataclass
 class Intents:
@@ -143,7 +146,7 @@ class _Maker:
             made.intents += [note, *allocation]
             uid, after = note.doc_uid, (note.doc_uid,)
             if refund is not None:
-                made.intents.append(self._refund(plan, credited, refund, [note, *allocation]))
+                made.intents += self._refund(plan, credited, refund, [note, *allocation])
         if invoice is not None and plan.bill is not None:
             revision = next_revision(plan)
             made.intents.append(self._invoice(plan, plan.bill, revision, invoice, after))
@@ -205,7 +208,7 @@ class _Maker:
                     "_source_id": source_id, "_key": source_id, "customer_id": credited.customer_id,
                     "date": day, "currency": currency, "status": "authorised",
                     "reference": self.credit_reference(plan), "exchange_rate": credited.exchange_rate,
-                    "own_number": self._credit_number(plan),
+                    "own_number": self._own_number(plan, "CN" if plan.live else "CR"),
                 }
             )  # fmt: skip
             lines += [
@@ -223,7 +226,8 @@ class _Maker:
         return made, {**refused, **undated}
 
     def refunds(self, plans: Sequence[Plan]) -> tuple[dict[str, bytes], dict[str, Hold]]:
-        """The bodies of what is paid back of credit notes, by source id."""
+        """The bodies of what is paid back of credit notes, by source id: payments of the credit note, or documents of
+        their own where the ledger has a mapping for these."""
         rows = []
         for plan in plans:
             source_id, credited = plan.judgement.source_id, plan.what_is_credited()
@@ -234,13 +238,14 @@ class _Maker:
                 {
                     "_source_id": source_id, "_key": source_id,
                     "credit_memo_id": placeholder(self._uid(plan, "credit_memo", credited_revision(plan))),
+                    "own_number": self._own_number(plan, "RF"), "customer_id": credited.customer_id,
                     "account_code": credited.refund_account, "date": day,
                     "currency": credited.currency, "amount_minor": credited.refund_minor,
                     "exchange_rate": credited.exchange_rate if foreign else None,
                     "reference": f"{STAMP}{self._uid(plan, 'refund', credited_revision(plan))}",
                 }
             )  # fmt: skip
-        return self._bodies("payment", None, rows, [])
+        return self._bodies(self._paid_back_by, None, rows, [])
 
     def _bodies(
         self, entity: str, line_entity: str | None, heads: list[dict[str, Any]], lines: list[dict[str, Any]]
@@ -281,9 +286,15 @@ class _Maker:
         """The ledger's id of an item."""
         return self._items.get(code) if code is not None else None
 
-    def _credit_number(self, plan: Plan) -> str:
-        """A number of ours for ledgers that have none of their own: CN- of an order or deal, CR- of a return."""
-        prefix, revision = ("CN" if plan.live else "CR"), credited_revision(plan)
+    @property
+    def _paid_back_by(self) -> str:
+        """The entity by which the ledger's mappings write a refund."""
+        return REFUND if REFUND in self._services.ledger.mappings else "payment"
+
+    def _own_number(self, plan: Plan, prefix: str) -> str:
+        """A number of ours for ledgers that have none of their own: CN- of an order or deal, CR- of a return, RF- of
+        what is paid back of either."""
+        revision = credited_revision(plan)
         return f"{prefix}-{plan.judgement.source_number}" + (f"-{revision}" if revision > 1 else "")
 
     def credit_reference(self, plan: Plan) -> str:
@@ -342,15 +353,34 @@ class _Maker:
         )  # fmt: skip
         return [note, allocation]
 
-    def _refund(self, plan: Plan, credited: Credited, body: bytes, before: Sequence[NewIntent]) -> NewIntent:
-        """Paid back once all else is done: what is then open is this amount, and a ledger refuses more than is open."""
-        revision = credited_revision(plan)
-        return self._intent(
-            plan, "refund", revision, day=self._dated(credited), operation="refunds.create",
-            natural_key=f"{STAMP}{self._uid(plan, 'refund', revision)}", body=body, entity="payment",
+    def _refund(self, plan: Plan, credited: Credited, body: bytes, before: Sequence[NewIntent]) -> list[NewIntent]:
+        """Paid back once all else is done: what is then open is this amount, and a ledger refuses more than is open.
+
+        Where the refund is a document of its own it is then set against the credit note.
+        """
+        revision, day, entity = credited_revision(plan), self._dated(credited), self._paid_back_by
+        refund = self._intent(
+            plan, REFUND, revision, day=day, operation="refunds.create",
+            natural_key=f"{STAMP}{self._uid(plan, REFUND, revision)}", body=body, entity=entity,
             depends_on=tuple(one.doc_uid for one in before), currency=credited.currency,
             amount_minor=credited.refund_minor,
         )  # fmt: skip
+        if entity != REFUND:
+            return [refund]
+        note = before[0]
+        foreign = credited.currency != self._link.base_currency
+        application = self._intent(
+            plan, "allocation", revision, day=day, operation="refunds.apply", part="refund",
+            natural_key=f"{note.doc_uid}:{refund.doc_uid}",
+            body=_written(self._services, "refund_application", {
+                "credit_memo_id": placeholder(note.doc_uid), "refund_id": placeholder(refund.doc_uid), "date": day,
+                "customer_id": credited.customer_id, "amount_minor": credited.refund_minor,
+                "currency": credited.currency, "exchange_rate": credited.exchange_rate if foreign else None,
+            }),
+            entity="payment", depends_on=(note.doc_uid, refund.doc_uid), currency=credited.currency,
+            amount_minor=credited.refund_minor,
+        )  # fmt: skip
+        return [refund, application]
 
     def _dated(self, credited: Credited) -> date:
         day = self._day(credited)
@@ -361,9 +391,10 @@ class _Maker:
     def _intent(
         self, plan: Plan, kind: str, revision: int, *, day: date | None, operation: str, natural_key: str,
         body: bytes, entity: str, depends_on: tuple[str, ...] = (), currency: str | None, amount_minor: int | None,
-        frozen: Mapping[str, Any] | None = None,
+        frozen: Mapping[str, Any] | None = None, part: str = "",
     ) -> NewIntent:  # fmt: skip
-        uid, target = self._uid(plan, kind, revision), self._link.ledger
+        """`part` tells two intents of a kind apart that a revision may have."""
+        uid, target = self._uid(plan, f"{kind} {part}".strip(), revision), self._link.ledger
         return NewIntent(
             link=self._link.name, target=target, doc_uid=uid, kind=kind, operation=operation, revision=revision,
             source=self._link.crm, source_object=self._object, source_id=plan.judgement.source_id,

@@ -6,6 +6,7 @@ An empty value of the master overwrites nothing: no vendor's field is emptied by
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from tieout.scenarios.billing import Row
 from tieout.scenarios.customer_book import KIND, with_people
 from tieout.scenarios.frames import chunks, common_rows, frame_of, rows
 from tieout.scenarios.services import Services, Side
+from tieout.scenarios.successors import continued
 from tieout.scenarios.write_back import Fact, plan_facts
 from tieout.store import audit, documents
 from tieout.store.documents import Judgement
@@ -62,21 +64,27 @@ def _changed(services: Services) -> list[Any]:
             conn.execute(
                 text(
                     f"""
-                    select c.source_id, c.vendor_id, greatest(a._version, x._version) as version
+                    with now as (select key, value from jsonb_each_text(cast(:continued as jsonb)))
+                    select a._source_id as source_id, c.vendor_id, greatest(a._version, x._version) as version
                     from tieout.crosswalk c
-                    join staging.{tables[0]} a on a._connection = c.source and a._source_id = c.source_id
+                    left join now on now.key = c.source_id
+                    join staging.{tables[0]} a
+                      on a._connection = c.source and a._source_id = coalesce(now.value, c.source_id)
                     join staging.{tables[1]} x on x._connection = c.target and x._source_id = c.vendor_id
                     left join tieout.document d
-                      on d.link = c.link and d.object = 'account' and d.source_id = c.source_id
+                      on d.link = c.link and d.object = 'account' and d.source_id = a._source_id
                     where c.link = :link and c.target = :ledger and c.source = :crm and c.entity = 'account'
                       and not a._deleted and not x._deleted
                       and (d.source_id is null or greatest(a._version, x._version) > d.seen_version)
                     order by 1
                     """  # noqa: S608 - the tables' names come from StagedEntity
                 ),
-                {"link": services.link.name, "ledger": services.ledger.name, "crm": services.crm.name},
+                {
+                    "link": services.link.name, "ledger": services.ledger.name, "crm": services.crm.name,
+                    "continued": json.dumps(continued(services)),
+                },
             )
-        )
+        )  # fmt: skip
 
 
 def _plan_chunk(services: Services, chunk: Sequence[Any], run_id: UUID) -> tuple[int, int]:

@@ -32,6 +32,7 @@ from tieout.scenarios.reversal import in_open_period
 from tieout.scenarios.revisions import Live, Step, decide
 from tieout.scenarios.services import Services
 from tieout.scenarios.subjects import Chunk, Subject, invoice_intents, parts_of, read_chunk, subject_of
+from tieout.scenarios.successors import are_one
 from tieout.store import crosswalk, dead_letters, documents
 from tieout.store.documents import Judgement
 
@@ -134,7 +135,7 @@ def _judged(
     chunk = read_chunk(services, subject, versions)
     accounts = _accounts(chunk, versions)
     customers = book.plan(accounts, letters_of(services, "account", accounts))
-    chunk = replace(chunk, parties=customers.parties)
+    chunk = replace(chunk, parties=customers.parties, merged=book.merges())
     plans = [_judge(chunk, source_id, rules) for source_id in versions]
     return chunk, customers, ready.checked(services, plans)
 
@@ -319,8 +320,8 @@ def _as_posted(
 ) -> Bill | None:
     """The bill as it was posted, where nothing of it has changed since but which periods are open, or only the rate.
 
-    What is posted stays as it is when its period is closed or reopened, and, unless the link says otherwise or it is
-    still a draft, when the CRM corrects the rate.
+    What is posted stays as it is when its period is closed or reopened, when its account is merged into another one,
+    and, unless the link says otherwise or it is still a draft, when the CRM corrects the rate.
     """
     intent, content = live.intent, live.intent["frozen"]["bill"]
     in_force = intent["state"] == "CONFIRMED" and intent["reversal"] in (None, "CANCELLED")
@@ -328,6 +329,8 @@ def _as_posted(
         return None
     if intent["frozen"].get("original_date") != head["order_date"].isoformat():
         return None
+    if are_one(chunk.merged, head.get("account_id"), content["account"]):
+        head = {**head, "account_id": content["account"]}
     made = _bill(head, chunk, source_id, rules, date.fromisoformat(content["date"]))
     if isinstance(made, Hold):
         return None

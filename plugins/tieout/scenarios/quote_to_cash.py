@@ -32,8 +32,8 @@ READS: Reads = {
         "order_line", "price", "product", "quote", "quote_line",
     ),
     "ledger": (
-        "account", "credit_memo", "currency", "invoice", "organisation", "overpayment", "payment", "prepayment",
-        "product", "tax_rate",
+        "account", "cash_refund", "credit_memo", "currency", "invoice", "organisation", "overpayment", "payment",
+        "prepayment", "product", "tax_rate",
     ),
 }  # fmt: skip
 

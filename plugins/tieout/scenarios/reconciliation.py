@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 
 from tieout.model.errors import BooksDoNotClose, ConfigurationFault
 from tieout.model.link import Link
-from tieout.model.standing import CREDITS
+from tieout.model.standing import CASH_REFUND, CREDITS
 from tieout.model.tie_out import Total
 from tieout.reconcile import differences, items, lines, match, record, report_store, suggestions
 from tieout.reconcile.report_store import Report
@@ -50,7 +50,8 @@ CARRIED_BY = {
 }  # fmt: skip
 #: What is read whole from time to time: documents, of which a vendor may lose one without a word.
 DOCUMENTS = {
-    "credit_memo", "invoice", "overpayment", "payment", "prepayment", "order", "opportunity", "return_order", "product",
+    CASH_REFUND, "credit_memo", "invoice", "overpayment", "payment", "prepayment", "order", "opportunity",
+    "return_order", "product",
 }  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def reads(link: Link, entity: str, only: Collection[str] | None = None) -> Reads
     if areas & {*SALES, *RETURNS}:
         line = "order_line" if entity == "order" else "opportunity_line"
         crm |= {entity, f"{entity}_status", line, "quote", "quote_line", "ledger_invoice"}
-        ledger |= {"invoice", "payment", *CREDITS}
+        ledger |= {"invoice", "payment", CASH_REFUND, *CREDITS}
     if areas & set(RETURNS):
         crm |= {"order", "order_line", "return_order", "return_order_line", "return_order_status"}
     if areas & set(CREDIT):

@@ -89,29 +89,34 @@ def refunds(services: Services, object_: str) -> dict[str, Refunds]:
 def _paid_back(services: Services) -> dict[str, list[Row]]:
     """Credit note's id -> the payments that refunded it and still stand.
 
-    Xero's list of payments names the credit note where it names an invoice otherwise, so both places are looked at.
+    Some lists of payments name the credit note where they name an invoice otherwise, so both places are looked at.
     """
     mapping, notes = services.ledger.mappings["payment"], services.ledger.mappings["credit_memo"]
     if "credit_memo_id" not in mapping.read:
         return {}  # no payment of this ledger pays a credit back
-    note, invoice = (mapping.read[name].source[0] for name in ("credit_memo_id", "invoice_id"))
+    note, invoice = (mapping.ids_sql(name) for name in ("credit_memo_id", "invoice_id"))
     with services.engine.connect() as conn:
         rows = conn.execute(
             text(
-                f"select p._source_id, n._source_id as note from staging.{mapping.staged_entity().table} p "  # noqa: S608
-                f"join staging.{notes.staged_entity().table} n on n._connection = p._connection "
-                f"and n._source_id = coalesce(p.{note}, p.{invoice}) "
-                "where p._connection = :connection and not p._deleted and not n._deleted"
+                f"""
+                select p._source_id, n._source_id as note from (
+                    select _connection, _source_id, unnest({note} || {invoice}) as named
+                    from staging.{mapping.staged_entity().table} where _connection = :connection and not _deleted) p
+                join staging.{notes.staged_entity().table} n
+                    on n._connection = p._connection and n._source_id = p.named and not n._deleted
+                """  # noqa: S608 - names of the mappings
             ),
             {"connection": services.ledger.name},
-        )
-        note_of = {row._source_id: row.note for row in rows}
+        ).all()
     found: dict[str, list[Row]] = defaultdict(list)
-    if note_of:
-        payments, _ = common_rows(services, services.ledger, "payment", ids=note_of)
+    known = {row.note for row in rows}
+    if rows:
+        payments, _ = common_rows(services, services.ledger, "payment", ids={row._source_id for row in rows})
         for payment in payments:
-            if payment["kind"] == REFUND and payment["standing"] != VOID and payment["amount_minor"] is not None:
-                found[note_of[payment["payment_id"]]].append(payment)
+            id_ = payment["credit_memo_id"] or payment["invoice_id"]
+            stands = payment["standing"] != VOID and payment["amount_minor"] is not None
+            if payment["kind"] == REFUND and stands and id_ in known:
+                found[id_].append(payment)
     return found
 
 

@@ -15,6 +15,7 @@ from tieout.scenarios.plans import Planned
 from tieout.scenarios.quarantine import hold_of, letters_of, parents_of
 from tieout.scenarios.quotes import accepted_quotes
 from tieout.scenarios.services import Services
+from tieout.scenarios.successors import Successor
 from tieout.store import documents
 from tieout.store.documents import Judgement
 
@@ -60,6 +61,7 @@ class Chunk:
     previous: Mapping[str, Judgement]
     live: Mapping[str, Planned]
     parties: Mapping[str, Party | Hold] = field(default_factory=dict)
+    merged: Mapping[str, Successor] = field(default_factory=dict)
 
 
 def read_chunk(services: Services, subject: Subject, versions: Mapping[str, int]) -> Chunk:

@@ -3,8 +3,8 @@
 Where a vendor keeps no lasting guard, a request that it applies later than its declared bounds makes a second document,
 and no protocol can prevent that. It can be found: by our number or reference on it, and the crosswalk naming another.
 What was staged since the last sweep is looked at; a document whose intent is still on its way is looked at again. What
-a document is stands in stamped.py, what follows in doubles.py. Not swept: allocations and refunds (a ledger refuses
-more than is due or open) and customers (the vendor refuses a second one of a number).
+a document is stands in stamped.py, what follows in doubles.py. Not swept: allocations and refunds (a ledger, or its
+connector just before, refuses more than is due or open) and customers (the vendor refuses a second one of a number).
 """
 
 from __future__ import annotations

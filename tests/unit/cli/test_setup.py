@@ -57,7 +57,8 @@ def test_a_page_that_was_edited_by_hand_is_found_and_written_anew(
     for name in ("include", "dags"):
         (project / name).symlink_to(PROJECT / name)
     monkeypatch.setattr("tieout.model.settings.PROJECT", project)
-    assert command("docs").stdout.split() == ["docs/MAPPINGS.md", "docs/CLI.md", "docs/DAGS.md"]
+    pages = ["docs/MAPPINGS.md", "docs/CLI.md", "docs/DAGS.md", "docs/SYSTEMS.md"]
+    assert command("docs").stdout.split() == pages
     assert command("docs", "--check").exit_code == 0
     (project / "docs" / "CLI.md").write_text("by hand")
     result = command("docs", "--check")

@@ -35,7 +35,8 @@ def test_a_payment_of_two_invoices_is_two_rows_and_one_of_none_stays() -> None:
 def test_sql_asks_for_the_ids_of_a_list_a_column_or_nothing() -> None:
     assert "applications" in PAYMENT.ids_sql("invoice_id") and "'{InvoiceId}'" in PAYMENT.ids_sql("invoice_id")
     assert XERO.ids_sql("invoice_id") == "array[invoice_id]"
-    assert PAYMENT.ids_sql("credit_memo_id") == "array[]::text[]"
+    assert "{CreditMemoId}" in PAYMENT.ids_sql("credit_memo_id")
+    assert PAYMENT.ids_sql("account_code") == "array[]::text[]"
 
 
 def test_words_of_a_standing_are_the_vendors() -> None:

@@ -174,6 +174,19 @@ def test_an_account_that_arrives_later_frees_its_order(staged: Engine) -> None:
     assert run(staged, "order").closed == 1
 
 
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+def test_an_order_that_gives_its_number_away_frees_the_other_one(staged: Engine, how: str) -> None:
+    put(staged, "account", account())
+    put(staged, "order", order(1), order(2, OrderNumber="00000001"))
+    assert run(staged, "order").quarantined == 2
+    if how == "renamed":
+        put(staged, "order", order(2, SystemModstamp="2026-03-01T11:00:00.000+0000"))
+    else:
+        staging.mark_deleted(staged, SALESFORCE["order"], "crm", [["O2"]], RUN)
+    counts = run(staged, "order")
+    assert (counts.passed, counts.quarantined, letters(staged)) == (2 if how == "renamed" else 1, 0, set())
+
+
 def test_a_deleted_row_closes_its_letters(staged: Engine) -> None:
     put(staged, "account", account(Name=None))
     assert run(staged, "account").quarantined == 1

@@ -65,6 +65,7 @@ GOOD = {
     "kwargs": {"column": "name"},
     "meta": {"severity": "warn", "reason": "name_missing", "expected": "a name", "remedy": "Give it a name."},
 }
+TOUCHED = {"table": "x", "column": "c", "ours": "o"}
 
 
 def written(folder: Path, document: object) -> Path:
@@ -94,6 +95,7 @@ def suite_of(*expectations: object, **more: object) -> dict[str, object]:
         (suite_of(GOOD | {"kwargs": {"column": "nmae"}}), 5, "unknown column 'nmae'; did you mean 'name'?"),
         (suite_of(GOOD, GOOD), 17, "twice"),
         (suite_of(meta={"touched_by": [{"table": "x"}]}), 1, "touched_by has table, column and ours"),
+        (suite_of(meta={"touched_by": [TOUCHED | {"when": "will"}]}), 1, "'is' or 'was'"),
     ],
 )  # fmt: skip
 def test_lint_says_where_and_what(tmp_path: Path, document: object, line: int, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,8 +46,6 @@ def test_the_shipped_links_can_be_done(path: Any) -> None:
         ("salesforce", "hubspot", {}, "ledger_system: expected a ledger, found hubspot, which is a crm"),
         ("salesforce", "quickbooks", {"policies": Policies(invoice_status="draft")},
          "policies.invoice_status: draft, and invoices of quickbooks are in the books at once"),
-        ("salesforce", "quickbooks", {"returns": Returns(of_paid="refund", refund_account="090")},
-         "returns.of_paid: refund, and the connector of quickbooks cannot pay a credit back"),
         ("salesforce", "quickbooks", {"policies": Policies(invoice_number="OUR-LONG-INVOICE-NUMBER-{number}")},
          "policies.invoice_number: 24 characters beside the record's number, and quickbooks takes 21 in all"),
         ("salesforce", "xero", {"objects": {"retrun_order": "x"}}, "objects: retrun_order: no mapping has it"),
@@ -55,6 +54,16 @@ def test_the_shipped_links_can_be_done(path: Any) -> None:
 def test_what_cannot_be_done_is_named(crm: str, ledger: str, changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationFault, match=f"link demo: .*{told}"):
         checked(link(crm, ledger, **changes))
+
+
+@pytest.mark.parametrize("ledger", ["xero", "quickbooks"])
+def test_a_credit_is_paid_back_only_where_the_ledger_can(ledger: str) -> None:
+    found = link("salesforce", ledger, returns=Returns(of_paid="refund", refund_account="090"))
+    checked(found)
+    able = capabilities(ledger)
+    unable = replace(able, operations=tuple(one for one in able.operations if one != "refunds.create"))
+    with pytest.raises(ConfigurationFault, match=f"refund, and the connector of {ledger} cannot pay a credit back"):
+        pairs.check(found, capabilities("salesforce"), unable, mappings("salesforce"), mappings(ledger))
 
 
 def test_a_crm_without_what_the_trigger_needs_is_refused() -> None:

@@ -15,7 +15,8 @@ from tieout.connectors.comparing import number_of, text_of
 from tieout.connectors.hubspot.objects import kind_of
 from tieout.connectors.hubspot.operations import Shape
 from tieout.connectors.hubspot.prices import price_id, price_property
-from tieout.connectors.hubspot.read import is_id
+from tieout.connectors.hubspot.records import is_id
+from tieout.model.errors import ConfigurationFault
 
 Difference = tuple[str, str, str]
 
@@ -43,6 +44,7 @@ class Item:
 
     Attributes:
         key: the record's id, or the value of the unique property.
+        object: which it is a record of, as the API's paths name it.
         properties: as texts.
         links: object -> id of the record to associate with; nulls are left out.
         vendor_id: where it is not the record's own id.
@@ -50,6 +52,7 @@ class Item:
 
     request: Request
     key: str
+    object: str
     properties: Mapping[str, str]
     links: Mapping[str, str] = field(default_factory=dict)
     vendor_id: str | None = None
@@ -57,7 +60,7 @@ class Item:
 
 def item_of(shape: Shape, request: Request) -> Item:
     """The request as an input. Raises Unusable."""
-    body = _body(request, {"id", "properties", "associations"})
+    body = _body(request, {"id", "object", "properties", "associations"})
     given = body.get("properties")
     if not isinstance(given, Mapping) or not given:
         raise Unusable("expected a JSON object with properties")
@@ -66,12 +69,13 @@ def item_of(shape: Shape, request: Request) -> Item:
     named = {kind_of(str(name)).object: str(id_) for name, id_ in links.items() if id_ is not None}
     if bad := [id_ for id_ in named.values() if not is_id(id_)]:
         raise Unusable(f"expected ids of HubSpot as associations, found {bad[0][:40]!r}")
+    obj = _object(body.get("object"), shape.object)
     if shape.unique is None:
-        return Item(request, _id(body.get("id") or request.natural_key), properties, named)
+        return Item(request, _id(body.get("id") or request.natural_key), obj, properties, named)
     key = properties.setdefault(shape.unique, request.natural_key)
     if not key:
         raise Unusable(f"expected a value of {shape.unique}")
-    return Item(request, key, properties, named)
+    return Item(request, key, obj, properties, named)
 
 
 def price_of(request: Request, company: str) -> Item:
@@ -82,7 +86,8 @@ def price_of(request: Request, company: str) -> Item:
     if len(code) != 3 or not (code.isascii() and code.isalpha()):
         raise Unusable(f"expected the currency of the price, found {code[:10]!r}")
     value = None if body.get("active") is False else body.get("unit_price")
-    return Item(request, product, {price_property(code, company): text(value)}, vendor_id=price_id(product, code))
+    properties = {price_property(code, company): text(value)}
+    return Item(request, product, "products", properties, vendor_id=price_id(product, code))
 
 
 def _body(request: Request, names: AbstractSet[str]) -> Mapping[str, Any]:
@@ -92,6 +97,14 @@ def _body(request: Request, names: AbstractSet[str]) -> Mapping[str, Any]:
     if unknown := body.keys() - names:
         raise Unusable(f"expected {', '.join(sorted(names))}, found {', '.join(sorted(unknown))}")
     return body
+
+
+def _object(given: Any, own: str) -> str:
+    """The object that a body names, in the words of a mapping's `object`; else the operation's own."""
+    try:
+        return own if given is None else kind_of(str(given)).object
+    except ConfigurationFault as error:
+        raise Unusable(str(error)) from None
 
 
 def _id(value: Any) -> str:

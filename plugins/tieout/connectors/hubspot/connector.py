@@ -29,8 +29,8 @@ class HubSpotConnector(VendorConnector):
 
     Args:
         connection: `extra` may have `auth` (private_app, oauth), `refresh_token`, `token_url`, `allowed_hosts`,
-            `return_object` (where returns are not tickets); and numbers of seconds: `time_out` (one exchange),
-            `latest_apply`, `look_up_lag` (see base.Operation), `index_lag`, `look_back` (see read.Reader).
+            and numbers of seconds: `time_out` (one exchange), `latest_apply`, `look_up_lag` (see base.Operation),
+            `index_lag`, `look_back` (see read.Reader).
         outside: by default it stands alone.
 
     Raises:
@@ -49,8 +49,7 @@ class HubSpotConnector(VendorConnector):
             timedelta(seconds=number_from(connection, "index_lag", INDEX_LAG, 0.0, MOST_INDEX_LAG)),
             timedelta(seconds=number_from(connection, "look_back", 0.0, 0.0, 86_400.0)),
         )
-        named = str(connection.extra.get("return_object") or "")
-        self._writer = Writer(self._session, {"return_orders.write_back": named} if named else {})
+        self._writer = Writer(self._session)
         super().__init__(connection, self._session.raw.http, operations)
 
     def changed(self, entity: StagedEntity, since: datetime | None, upto: datetime) -> Iterator[Page]:
@@ -80,8 +79,9 @@ class HubSpotConnector(VendorConnector):
         return read.fetch(self._reader, entity, ids)
 
     def send(self, operation: Operation, requests: Sequence[Request]) -> Sequence[Answer]:
-        """See base.Target. A body is `{"id", "properties", "associations": {object: id}}`, without an id for an upsert;
-        that of a price `{"id" or "product_id", "currency", "unit_price", "active"}`."""
+        """See base.Target. A body is `{"id", "properties", "associations": {object: id}}`, without an id for an upsert,
+        with `object` where it is another than the operation's; that of a price `{"id" or "product_id", "currency",
+        "unit_price", "active"}`."""
         check_size(operation, requests)
         return write.send(self._writer, operation, requests)
 

@@ -21,7 +21,6 @@ FORM = form(
             "What invoices link to, without the record's id, such as"
             " https://app.hubspot.com/contacts/PORTAL/record/0-123. Empty: the API base URL.",
         ),
-        "return_object": field("Returns", "The custom object that returns are. Empty: tickets."),
         **WEBHOOKS,
     },
 )  # fmt: skip

@@ -15,7 +15,7 @@ class Shape:
     """What an operation writes.
 
     Attributes:
-        object: as the API's paths name it; a link's mapping may name another (`returns` instead of tickets).
+        object: as the API's paths name it; a body may name another (`returns` instead of tickets), as its link says.
         unique: the property by which it is an upsert; None: the record is named by its id.
         makes: it is for records that are not there yet, each of which another document of ours may refer to.
         price: a body is a price, which becomes a property of its product (prices.py).

@@ -21,21 +21,15 @@ from tieout.connectors.hubspot.reasons import error_of, message_of, reason_of
 from tieout.connectors.hubspot.sign_in import HubSpotSession
 from tieout.model.errors import PermissionDenied, RateLimited, Retriable, VendorFault
 
-SAME_RECORD_WAIT = 1.0  # seconds
+NEXT_BATCH_WAIT = 1.0  # seconds
 
 
 @dataclass(slots=True)
 class Writer:
-    """What writing needs. `objects`: operation -> the object that it writes in this portal, where it is another."""
+    """What writing needs."""
 
     session: HubSpotSession
-    objects: Mapping[str, str]
     _company: str | None = None
-
-    def shape(self, operation: Operation) -> Shape:
-        """How the operation is sent."""
-        shape = SHAPES[operation.name]
-        return replace(shape, object=self.objects.get(operation.name, shape.object))
 
     def items(self, shape: Shape, requests: Sequence[Request]) -> tuple[list[Item], list[Answer]]:
         """Those that can be sent, and the refusals of the others. Raises Retriable: the portal cannot be asked."""
@@ -53,22 +47,26 @@ class Writer:
 
 def send(writer: Writer, operation: Operation, requests: Sequence[Request]) -> list[Answer]:
     """See base.Target.send."""
-    shape = writer.shape(operation)
+    shape = SHAPES[operation.name]
     try:
         items, known = writer.items(shape, requests)
     except Retriable as error:
         wait = error.retry_after if isinstance(error, RateLimited) else NOT_SENT_WAIT
         return all_of(requests, "throttled", UNREACHABLE, str(error), retry_after=wait)
-    inputs, later = _inputs(items)
-    text = "an item before it in the batch writes the same field of the same record"
-    known += [
-        one
-        for item in later
-        for one in all_of([item.request], "throttled", "same_record", text, None, SAME_RECORD_WAIT)
-    ]
-    known += _send(writer.session, shape, inputs)
+    # A batch is of one object: what belongs to another one goes with the next.
+    own = [item for item in items if item.object == items[0].object]
+    known += _later(
+        [item for item in items if item not in own], "other_object", "the batch before it is of another object"
+    )
+    inputs, later = _inputs(own)
+    known += _later(later, "same_record", "an item before it in the batch writes the same field of the same record")
+    known += _send(writer.session, replace(shape, object=own[0].object) if own else shape, inputs)
     answers = {answer.doc_uid: answer for answer in known}
     return [answers[request.doc_uid] for request in requests]
+
+
+def _later(items: Sequence[Item], reason: str, text: str) -> list[Answer]:
+    return all_of([item.request for item in items], "throttled", reason, text, None, NEXT_BATCH_WAIT)
 
 
 def _inputs(items: Sequence[Item]) -> tuple[list[list[Item]], list[Item]]:
@@ -235,15 +233,23 @@ def _linked(
 
 def look_up(writer: Writer, operation: Operation, requests: Sequence[Request]) -> dict[str, list[Found]]:
     """See base.Target.look_up: each record as it is now, with what differs from the sent. Gone: an empty list."""
-    shape, session = writer.shape(operation), writer.session
-    items, _ = writer.items(shape, requests)
+    items, _ = writer.items(SHAPES[operation.name], requests)
+    found: dict[str, list[Found]] = {request.doc_uid: [] for request in requests}
+    for name in sorted({item.object for item in items}):
+        shape = replace(SHAPES[operation.name], object=name)
+        found |= _look_up(writer.session, shape, [item for item in items if item.object == name])
+    return found
+
+
+def _look_up(session: HubSpotSession, shape: Shape, items: Sequence[Item]) -> dict[str, list[Found]]:
+    """The look-up of items of one object; those that are gone are missing."""
     there = _there(session, shape, items)
     ids = [str(record["id"]) for record in there.values()]
     links = {
         to: associations.others(session, shape.object, to, ids)
         for to in sorted({to for item in items for to in item.links})
     }
-    found: dict[str, list[Found]] = {request.doc_uid: [] for request in requests}
+    found: dict[str, list[Found]] = {}
     for item in items:
         record = there.get(item.key)
         if record is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tieout.connectors.base import Finding
+from tieout.connectors.quickbooks import refunds
 from tieout.connectors.quickbooks.query import select
 from tieout.connectors.quickbooks.settings import company, every, whole
 from tieout.connectors.quickbooks.sign_in import QuickBooksSession
@@ -21,7 +22,8 @@ def findings(session: QuickBooksSession, required: Required) -> Iterator[Finding
         return
     yield Finding(True, "the credentials are accepted")
     yield from _guarded("company", _company(session, required))
-    for obj in ("Customer", "Invoice", "CreditMemo", "Payment", "Item"):
+    paying = ("Purchase",) if required.paid_from else ()
+    for obj in ("Customer", "Invoice", "CreditMemo", "Payment", "RefundReceipt", "Item", *paying):
         yield from _guarded(obj, _readable(session, obj))
     yield from _guarded("currencies", _currencies(session, required))
     yield from _guarded("accounts", _accounts(session, required))
@@ -76,11 +78,16 @@ def _currencies(session: QuickBooksSession, required: Required) -> Iterator[Find
 
 
 def _accounts(session: QuickBooksSession, required: Required) -> Iterator[Finding]:
-    wanted = required.accounts | required.paid_from
-    if wanted:
-        found = [one for one in every(session, "Account") if one.get("Active") is not False]
-        there = {str(one.get(name)) for one in found for name in ("Id", "AcctNum", "Name", "FullyQualifiedName")}
-        yield _finding("accounts", wanted - there, wanted, "add the account to the chart")
+    if not required.accounts and not required.paid_from:
+        return
+    found = [one for one in every(session, "Account") if one.get("Active") is not False]
+    there = {str(one.get(name)) for one in found for name in ("Id", "AcctNum", "Name", "FullyQualifiedName")}
+    for what, wanted, known in (
+        ("accounts", required.accounts, there),
+        ("accounts that pay", required.paid_from, refunds.paying(found)),
+    ):
+        if wanted:
+            yield _finding(what, wanted - known, wanted, "add the account to the chart")
 
 
 def _tax_codes(session: QuickBooksSession, required: Required) -> Iterator[Finding]:

@@ -12,10 +12,11 @@ from typing import Any
 from tieout.connectors.answers import body_object
 from tieout.connectors.base import Found, Operation, Record, Request
 from tieout.connectors.comparing import Difference
+from tieout.connectors.quickbooks import refunds
 from tieout.connectors.quickbooks.compare import differences
 from tieout.connectors.quickbooks.operations import SHAPES, Shape, is_void, key_of
 from tieout.connectors.quickbooks.query import PAGE_SIZE, among, select
-from tieout.connectors.quickbooks.read import by_ids
+from tieout.connectors.quickbooks.read import by_ids, finished
 from tieout.connectors.quickbooks.sign_in import QuickBooksSession
 from tieout.connectors.wire import chunks
 
@@ -31,11 +32,17 @@ def look_up(session: QuickBooksSession, operation: Operation, requests: Sequence
     keys = {
         request.doc_uid: key_of(shape, bodies[request.doc_uid]) or request.natural_key.strip() for request in requests
     }
+    if shape.object == "Purchase":
+        asked = refunds.questions(bodies.values())
+        known = {obj: list(session.query(statement, obj)) for obj, statement in asked}
+        # What is there is compared as it was sent; whether it could be sent now is not the question.
+        bodies = {uid: refunds.completed(body, known)[0] for uid, body in bodies.items()}
+    candidates = _candidates(session, shape, list(bodies.values()), list(dict.fromkeys(keys.values())))
+    live = [one for one in candidates if key_of(shape, one) is not None and (shape.existing or not is_void(one))]
     there: dict[str, list[Record]] = {}
-    for record in _candidates(session, shape, list(bodies.values()), list(dict.fromkeys(keys.values()))):
-        key = key_of(shape, record)
-        if key is not None and (shape.existing or not is_void(record)):
-            there.setdefault(key, []).append(record)
+    # As reading gives them: what is found is staged, and counted in the books, as what was answered is.
+    for record in finished(session, shape.object, live):
+        there.setdefault(str(key_of(shape, record)), []).append(record)
     return {uid: _found(shape, keys[uid], bodies[uid], there.get(keys[uid], [])) for uid in keys}
 
 
@@ -69,7 +76,7 @@ def _found(shape: Shape, key: str, sent: Mapping[str, Any], records: Sequence[Re
     if shape.act == "delete" and not records:
         # What Intuit does not know any more is deleted: nothing else takes a credit memo away.
         return [Found(key, None, {"Id": key, "status": "Deleted"}, ())]
-    if shape.key == "Line":
+    if shape.object in ("Payment", "Purchase"):
         records = _marked(sent, records)
     return [_one(shape, sent, record) for record in records]
 
@@ -89,7 +96,8 @@ def _one(shape: Shape, sent: Mapping[str, Any], record: Record) -> Found:
 
 
 def _marked(sent: Mapping[str, Any], records: Sequence[Record]) -> Sequence[Record]:
-    """Of Payments that link the same two documents: the one with our mark; without one, those that bear no mark."""
+    """Of Payments that link the same two documents, Purchases of one number: the one with our mark; without one, those
+    that bear no mark."""
     mark = str(sent.get("PrivateNote") or "").strip()
     mine = [one for one in records if mark and str(one.get("PrivateNote") or "").strip() == mark]
     return mine or [one for one in records if not str(one.get("PrivateNote") or "").startswith(MARK)]

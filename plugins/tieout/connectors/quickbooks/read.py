@@ -46,7 +46,7 @@ def changed(session: QuickBooksSession, entity: StagedEntity, since: datetime | 
     for page in in_order(
         partial(_first_page, session, entity, upto), partial(_crowded, session, entity), PAGE_SIZE, since, upto
     ):
-        yield Page(_finished(session, obj, page.records))
+        yield Page(finished(session, obj, page.records))
 
 
 def _first_page(
@@ -89,7 +89,7 @@ def _items(entity: StagedEntity, found: Sequence[Record]) -> list[Item]:
     return [(_moment(entity, stamp), str(key), one) for (stamp, key), one in zip(values, each, strict=True)]
 
 
-def _finished(session: QuickBooksSession, obj: str, records: Sequence[Record]) -> Sequence[Record]:
+def finished(session: QuickBooksSession, obj: str, records: Sequence[Record]) -> Sequence[Record]:
     """The records with what stands only in their payments."""
     if obj not in LINKED:
         return records
@@ -105,7 +105,7 @@ def dated(session: QuickBooksSession, entity: StagedEntity, field: str, first: d
         )
     pages = partial(_of_days, session, entity, field)
     for page in of_days(pages, PAGE_SIZE, first, last, f"{session.connection.name}: {obj}"):
-        yield Page(_finished(session, obj, page.records))
+        yield Page(finished(session, obj, page.records))
 
 
 def _of_days(
@@ -188,7 +188,7 @@ def fetch(session: QuickBooksSession, entity: StagedEntity, ids: Sequence[str]) 
         yield Page([one for one in settings.whole(session, obj) if str(one.get(entity.key)) in wanted])
         return
     for some in id_chunks(ids):
-        yield Page(_finished(session, obj, session.query(select(obj, [among("Id", some)]), obj)))
+        yield Page(finished(session, obj, session.query(select(obj, [among("Id", some)]), obj)))
 
 
 def by_ids(session: QuickBooksSession, obj: str, ids: Sequence[str]) -> Iterator[Record]:

@@ -2,6 +2,7 @@
 
 Updates, voids and deletions need the SyncToken of the document as it is now: it is read in one query just before. If
 somebody changes the document in between, Intuit refuses (5010): nothing was applied, and the item comes again.
+What a refund names by its code is read the same way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tieout.connectors import exact_json
 from tieout.connectors.answers import all_of, answered, body_object, unsent
 from tieout.connectors.base import Answer, Operation, Request
 from tieout.connectors.http import Reply
+from tieout.connectors.quickbooks import refunds
 from tieout.connectors.quickbooks.links import LINKED, with_links
 from tieout.connectors.quickbooks.operations import SHAPES, VOIDS, Shape, is_void, key_of
 from tieout.connectors.quickbooks.query import among, select
@@ -38,9 +40,9 @@ def send(session: QuickBooksSession, operation: Operation, requests: Sequence[Re
             answers[request.doc_uid] = all_of([request], "refused", "body_unreadable", text)[0]
         else:
             bodies[request.doc_uid] = request.body
-    if shape.existing and bodies:
-        asked = [request for request in requests if request.doc_uid in bodies]
-        bodies, early = _with_tokens(session, shape, asked)
+    asked = [request for request in requests if request.doc_uid in bodies]
+    if shape.reads and asked:
+        bodies, early = _with_tokens(session, shape, asked) if shape.existing else _completed(session, asked)
         answers.update({answer.doc_uid: answer for answer in early})
     good = [request for request in requests if request.doc_uid in bodies]
     answers.update({answer.doc_uid: answer for answer in _send_good(session, shape, good, bodies)})
@@ -88,6 +90,30 @@ def _with_tokens(
         else:
             text = f"{shape.object} {body['Id']} is not there"
             early += all_of([request], "refused", NOT_FOUND, text)
+    return bodies, early
+
+
+def _completed(session: QuickBooksSession, requests: Sequence[Request]) -> tuple[dict[str, bytes], list[Answer]]:
+    """Refunds as Intuit takes them by doc_uid; and the answers of those that must not be sent (refunds.py)."""
+    sent = {request.doc_uid: body_object(request) or {} for request in requests}
+    priority = max(request.priority for request in requests)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for obj, statement in refunds.questions(sent.values()):
+
+        def ask(obj: str = obj, statement: str = statement) -> Reply:
+            reply, found[obj] = session.once(statement, obj, priority)
+            return reply
+
+        stopped = unsent(requests, ask, lambda reply: _reading_failed(session, requests, reply))
+        if stopped is not None:
+            return {}, stopped
+    bodies, early = {}, []
+    for request in requests:
+        made, refusal = refunds.completed(sent[request.doc_uid], found)
+        if refusal is None:
+            bodies[request.doc_uid] = exact_json.dumps(made)
+        else:
+            early += all_of([request], "refused", refusal.reason, refusal.message)
     return bodies, early
 
 

@@ -44,7 +44,7 @@ _LINE = {
 }
 _RETURN = {
     **_SYSTEM,
-    **plain("associations.orders", "associations.companies"),
+    **plain("object", "associations.orders", "associations.companies"),
     **_of(plain("hs_pipeline", "hs_pipeline_stage", "tieout_stage")),
     **_texts("subject", "content", "tieout_return_name", "tieout_currency", "tieout_credit_id", "tieout_credit_number"),
     **_texts("tieout_credit_status", "tieout_message"),

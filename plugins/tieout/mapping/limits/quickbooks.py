@@ -40,6 +40,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
     },
     "Invoice": {**_SALE, **plain("DueDate"), **computed("Credited", "Paid", "PaidOn")},
     "CreditMemo": {**_SALE, **computed("RemainingCredit", "Allocations")},
+    "RefundReceipt": {**_SALE},
     "Line": {
         **plain("Id", "LineNum", "SalesItemLineDetail.ItemRef.value", "SalesItemLineDetail.TaxCodeRef.value"),
         **plain("DetailType", required=True),
@@ -58,6 +59,15 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "ExchangeRate": _BASE_PER_FOREIGN,
         **computed("UnappliedAmt", "Applications", "Credits", "UnappliedKind", "UnappliedStanding"),
     },
+    "Purchase": {
+        **_SYSTEM,
+        **texts(21, "DocNumber"),
+        **texts(4000, "PrivateNote"),
+        **plain("PaymentType", "AccountRef.name", "EntityRef.value", "EntityRef.type", "TxnDate", "CurrencyRef.value"),
+        **plain("GlobalTaxCalculation", "CreditMemoRef.value", "Line[].DetailType"),
+        **numbers(3, "Line[].Amount"),
+        "ExchangeRate": _BASE_PER_FOREIGN,
+    },
     "Item": {
         **_SYSTEM,
         **texts(100, "Name", "Sku"),
@@ -75,6 +85,8 @@ MADE: dict[str, frozenset[str]] = {
     "Invoice": frozenset({*_MADE, "NetAmt", "SalesLines", "Credited", "Paid", "PaidOn"}),
     "CreditMemo": frozenset({*_MADE, "NetAmt", "SalesLines", "Allocations"}),
     "Payment": frozenset({*_MADE, "Applications", "Credits", "UnappliedKind", "UnappliedStanding"}),
+    "RefundReceipt": frozenset({*_MADE, "NetAmt", "SalesLines"}),
+    "Purchase": frozenset({"CreditMemoRef.value"}),
     "TaxCode": frozenset({"SalesRate"}),
     "Company": frozenset(LIMITS["Company"]),
 }

@@ -26,6 +26,7 @@ from tieout.scenarios.credit.balances import OpenItem, Rates
 from tieout.scenarios.credit.policy import Policy, policy_of
 from tieout.scenarios.frames import common_rows, rows
 from tieout.scenarios.services import Services, credits_of
+from tieout.scenarios.successors import continued
 from tieout.store import credit, dead_letters, staging, watermarks
 
 #: The entities that a balance is made of; the oldest of their readings is the age of the credit data.
@@ -92,7 +93,8 @@ def _customers(services: Services) -> dict[str, str]:
             ),
             {"link": services.link.name, "ledger": services.ledger.name, "crm": services.crm.name},
         )
-        return {row.source_id: row.vendor_id for row in found}
+        customers = {row.source_id: row.vendor_id for row in found}
+    return customers | {new: customers[old] for old, new in continued(services).items()}
 
 
 def _documents(services: Services) -> tuple[dict[str, list[OpenItem]], dict[str, tuple[str, str]]]:

@@ -85,6 +85,9 @@ def _by_key(books: PeriodBooks, frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         return frame
     own = frame["key"].astype(object).map(books.scope.days)
+    if "date" in frame:
+        # A payment of several documents is an item for each of them: its key is no record's.
+        own = own.where(own.notna(), frame["date"])
     if "day" in frame:
         own = frame["day"].where(frame["day"].notna(), own)
     return frame.assign(day=own.where(own.notna(), _changed(books, frame)))

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from tieout.mapping.spec import Mapping as EntityMapping
 from tieout.model.calendar import Period
+from tieout.model.standing import CASH_REFUND
 from tieout.scenarios.services import Services, credits_of
 from tieout.scenarios.subjects import subject_of
 from tieout.store import staging
@@ -57,7 +58,8 @@ class _Finder:
         self._margin = timedelta(days=services.link.reconciliation.days)
         self._subject = subject_of(services)
         self._returns = "credit_memos" in services.link.reconciliation.areas
-        self._credits = [one for one in credits_of(services.ledger) if one != "credit_memo"]
+        found = (*credits_of(services.ledger), CASH_REFUND)
+        self._money = [one for one in found if one != "credit_memo" and one in services.ledger.mappings]
         #: entity -> ids.
         self._found: defaultdict[str, set[str]] = defaultdict(set)
         self._current: dict[str, bool] = {}
@@ -93,7 +95,7 @@ class _Finder:
         if self._returns:
             touched = self._rows("crm", RETURN, ["_source_id"], f"{_CHANGED} between %(a)s and %(z)s")
             self._found[RETURN] |= {row[0] for row in touched}
-        for entity in ("invoice", "credit_memo", "payment", *self._credits):
+        for entity in ("invoice", "credit_memo", "payment", *self._money):
             self._add("ledger", entity, "date")
         # A credit is used on days of its own, after its date, and changes with it.
         dated = self._column("ledger", "credit_memo", "date")
@@ -274,7 +276,7 @@ class _Finder:
             read("crm", RETURN, found[RETURN])
             read("crm", f"{RETURN}_status", found[RETURN])
             read("crm", f"{RETURN}_line", found[RETURN], self._column("crm", f"{RETURN}_line", "parent_id"))
-        documents = ("invoice", "credit_memo", "payment", *self._credits)
+        documents = ("invoice", "credit_memo", "payment", *self._money)
         for entity in documents:
             read("ledger", entity, found[entity])
         contacts = self._contacts()
@@ -303,7 +305,7 @@ class _Finder:
     def _contacts(self) -> set[str]:
         """The ledger's customers of these documents, and those that were merged into them."""
         ids: set[str] = set()
-        for entity in ("invoice", "credit_memo", *self._credits):
+        for entity in ("invoice", "credit_memo", *self._money):
             column = self._column("ledger", entity, "customer_id")
             rows = self._rows("ledger", entity, [column], "_source_id = any(%(ids)s)", ids=self._found[entity])
             ids |= {row[0] for row in rows if row[0]}

@@ -22,6 +22,7 @@ from tieout.scenarios.quarantine import hold_of, parents_of
 from tieout.scenarios.returning.rules import Billed, Sold, Taken, by_line
 from tieout.scenarios.services import Services
 from tieout.scenarios.subjects import Subject, live_documents, quarantined
+from tieout.scenarios.successors import are_one, successors
 from tieout.store import documents
 from tieout.store.documents import Judgement
 
@@ -71,6 +72,15 @@ def read_chunk(services: Services, versions: Mapping[str, int]) -> Chunk:
         previous = documents.latest(conn, services.link.name, SUBJECT.entity, ids)
         live = _live(conn, services, ids)
     billed = _billed(services, sorted({row["order_id"] for row in heads if row.get("order_id")}))
+    merged = successors(services)
+    for head in heads:
+        order = billed.get(head.get("order_id") or "")
+        if (
+            head.get("account_id")
+            and isinstance(order, Billed)
+            and are_one(merged, head["account_id"], order.account_id)
+        ):
+            head["account_id"] = order.account_id  # as it was billed: whose it is did not change
     invoices = sorted(one.invoice_id for one in billed.values() if isinstance(one, Billed))
     with services.engine.connect() as conn:
         takers = _takers(conn, services, invoices)
@@ -97,8 +107,9 @@ def _live(conn: Connection, services: Services, ids: Sequence[str]) -> dict[str,
             """
             select distinct on (i.source_id) i.source_id, i.doc_uid, i.revision, i.state, i.sends, i.vendor_id,
                 i.reason, i.message, i.amount_minor, i.currency, i.frozen,
-                (select coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'doc_uid', f.doc_uid, 'state', f.state,
-                        'sends', f.sends, 'reason', f.reason, 'message', f.message) order by f.intent_id), '[]')
+                (select coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'operation', f.operation,
+                        'doc_uid', f.doc_uid, 'state', f.state, 'sends', f.sends, 'reason', f.reason,
+                        'message', f.message) order by f.intent_id), '[]')
                     from tieout.intent f where f.target = i.target and f.source = i.source
                     and f.source_object = i.source_object and f.source_id = i.source_id and f.revision = i.revision
                     and f.kind in ('allocation', 'refund') and f.link = i.link) as follow

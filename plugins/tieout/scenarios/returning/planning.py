@@ -148,9 +148,14 @@ def _standing(base: Judgement, live: Row, head: Row | None, digest: str | None, 
 
 
 def _settled(base: Judgement, follow: Sequence[Row], note: Row, cancel: list[str]) -> Plan:
-    """Whether allocation and refund are done; those that failed do not matter once finance has settled the note."""
+    """Whether allocation and refund are done; those that failed do not matter once finance has settled the note.
+
+    What was paid back and could not be set against the note does: the money is gone, and the note was used otherwise.
+    """
     failed = [one for one in follow if one["state"] in ("REJECTED", "HELD")]
-    if failed and note["remaining_minor"]:
+    paid_back = any(one["kind"] == "refund" and one["state"] == "CONFIRMED" for one in follow)
+    in_vain = paid_back and any(one["operation"] == "refunds.apply" for one in failed)
+    if failed and (note["remaining_minor"] or in_vain):
         return Plan(replace(base, reason=failed[0]["reason"], message=failed[0]["message"]))
     if any(one["state"] not in ("CONFIRMED", "CANCELLED", "REJECTED", "HELD") for one in follow):
         return Plan(replace(base, outcome="pending", reason=None, message=None))

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.model.money import to_minor
-from tieout.model.standing import VOID
+from tieout.model.standing import CASH_REFUND, VOID
 from tieout.scenarios.tying_out.credit_memos import return_customers
 from tieout.scenarios.tying_out.invoices import documents_of
 from tieout.scenarios.tying_out.reading import Books, joined, keyed, scales, unreadable
@@ -25,13 +25,13 @@ RETURN = "return_order"
 def items(books: Books, *, returns: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Items of the CRM, of the ledger. `returns`: whether returns are compared."""
     crm = [_of_records(books), _of_invoices_by_hand(books)]
-    ledger = [_payments(books, returns=returns), _unapplied(books)]
+    ledger = [_payments(books, returns=returns), _unapplied(books), _cash_refunds(books)]
     if returns:
         crm.append(_used_by_returns(books))
         ledger.append(_applied(books))
-    ledger.append(
-        unreadable(books.ledger("payment").rejections, AREA, "payment", books.services.link.base_currency)
-    )  # fmt: skip
+    for entity in {"payment", CASH_REFUND} & set(books.services.ledger.mappings):
+        rejections = books.ledger(entity).rejections
+        ledger.append(unreadable(rejections, AREA, entity, books.services.link.base_currency))
     return joined(crm), joined(ledger)
 
 
@@ -131,6 +131,30 @@ def _unapplied(books: Books) -> pd.DataFrame:
     kept = ["area", "key", "match_key", "measure", "live", "currency", "scale", "amount", "customer", "customer_name",
             "date", "reference", "label", "title", "state", "later_days", "changed_at", "version"]  # fmt: skip
     return made.loc[made["live"] | made["later_days"].notna(), kept]
+
+
+def _cash_refunds(books: Books) -> pd.DataFrame:
+    """What went back to customers without a credit note, below zero: the CRM shows nothing of it."""
+    import pandas as pd
+
+    if CASH_REFUND not in books.services.ledger.mappings:
+        return pd.DataFrame()
+    frame = books.ledger(CASH_REFUND).frame
+    gone = frame["standing"] == VOID
+    later = books.later_days(frame["date"])
+    live = ~gone & later.isna() & (frame["total_minor"].fillna(0) != 0)
+    customer = books.customers(frame["customer_id"])
+    key = keyed(CASH_REFUND, frame["cash_refund_id"]).astype(object)
+    made = pd.DataFrame({
+        "area": AREA, "key": key, "match_key": key, "measure": "paid", "live": live, "currency": frame["currency"],
+        "scale": scales(frame["currency"]), "amount": (-frame["total_minor"].astype("Int64")).fillna(0).where(live, 0),
+        "customer": customer, "customer_name": books.names_of(customer), "date": frame["date"].astype(object),
+        "reference": frame["reference"], "number": frame["number"],
+        "label": "refund without a credit note of " + frame["date"].astype("string"), "title": frame["number"],
+        "state": "unapplied", "later_days": later.where(~gone), "changed_at": frame["_modified_at"],
+        "version": frame["_version"],
+    })  # fmt: skip
+    return made[made["live"] | made["later_days"].notna()]
 
 
 def _payments(books: Books, *, returns: bool) -> pd.DataFrame:

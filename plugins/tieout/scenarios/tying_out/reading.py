@@ -20,6 +20,7 @@ from tieout.scenarios.billing import Closed, within
 from tieout.scenarios.rules import closed_periods
 from tieout.scenarios.services import Services, Side, credits_of
 from tieout.scenarios.subjects import Subject, subject_of
+from tieout.scenarios.successors import formers
 from tieout.store import staging
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ class Books:
     def _read(self, side: Side, entity: str) -> Read:
         found = self._kept.get((side.name, entity))
         if found is None:
-            found = self._kept[side.name, entity] = self._staged(side, entity)
+            found = self._staged(side, entity)
+            if side is self.services.crm and entity != "account" and "account_id" in found.frame and self.moved:
+                moved = found.frame.assign(account_id=found.frame["account_id"].replace(self.moved))
+                found = Read(moved, found.rejections)
+            self._kept[side.name, entity] = found
         return found
 
     def _staged(self, side: Side, entity: str) -> Read:
@@ -103,11 +108,24 @@ class Books:
         return frozenset(frame["vendor_id"])
 
     @cached_property
+    def moved(self) -> dict[str, str]:
+        """Id of an account that the CRM merged into another -> the other's."""
+        frame = self.crm("account").frame
+        if "merged_from" not in frame:
+            return {}
+        merged = frame[frame["merged_from"].notna()]
+        return {
+            old: new
+            for new, ids in zip(merged["account_id"], merged["merged_from"], strict=True)
+            for old in formers(ids, new)
+        }
+
+    @cached_property
     def contacts(self) -> dict[str, str]:
         """The ledger's customer id -> the CRM's account, those that were merged in the ledger included."""
         links = self.crosswalk
         own = links[links["entity"] == "account"]
-        known = dict(zip(own["vendor_id"], own["source_id"], strict=True))
+        known = dict(zip(own["vendor_id"], own["source_id"].replace(self.moved), strict=True))
         frame = self.ledger("account").frame
         merged = frame[frame["merged_into"].notna()]
         for loser, winner in zip(merged["account_id"], merged["merged_into"], strict=True):
