@@ -24,8 +24,9 @@ class Capabilities:
         deletions_days: how far back, None without a bound (or without deletions).
         upserts: it has an upsert by an external id.
         drafts: a ledger's invoices can be drafts.
-        line_discounts: a ledger's lines take a percentage; otherwise a line with a discount is billed at its net, as
-            one piece.
+        line_discounts: a ledger's lines take a percentage; otherwise a line with a discount is billed at what a piece
+            costs less the discount.
+        unit_decimals: of the price of a piece on a ledger's line.
         set_up: regular expression of the fields that a set-up has to add to the system before Tieout can work.
         number_length: greatest length of an invoice's number; None: not stated.
     """
@@ -39,6 +40,7 @@ class Capabilities:
     upserts: bool
     drafts: bool = False
     line_discounts: bool = False
+    unit_decimals: int = 4
     number_length: int | None = None
     set_up: str = r"(?!)"
 

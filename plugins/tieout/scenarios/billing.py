@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from tieout.model.link import Link, SplitPart
-from tieout.model.money import apportion, exponent, from_minor, line_amount, line_net, tax_minor
+from tieout.model.money import apportion, exponent, from_minor, line_amount, line_net, round_to_minor, tax_minor
 
 Row = Mapping[str, Any]  # one row of a common-model frame; a missing value is None
 
@@ -120,6 +120,7 @@ class Rules:
         today: the run's day in the link's time zone: the date of credit notes.
         closed: the link's closed periods, by first day; nothing may be dated in them either.
         line_discounts: whether the ledger's lines take a percentage.
+        unit_decimals: of the price of a piece on a line of the ledger.
         unrated: active tax types whose rate the ledger keeps to itself.
     """
 
@@ -132,6 +133,7 @@ class Rules:
     today: date
     closed: tuple[Closed, ...] = ()
     line_discounts: bool = True
+    unit_decimals: int = 4
     unrated: frozenset[str] = frozenset()
 
 
@@ -366,10 +368,13 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
                 "round the price in the CRM",
             )  # fmt: skip
         # The ledger would keep a fraction of a coin that does not exist, or takes no discount: it gets the rounded
-        # line, and says of what.
+        # line, and says of what. The pieces of a discounted line stay, where a price of theirs comes to its net: they
+        # go out of stock, and may come back.
         less = f" less {_plain(discount)}%" if discount else ""
         description = f"{description} ({_plain(quantity)} x {_plain(price)}{less})"
-        quantity, price, discount = Decimal(1), from_minor(net, currency), ZERO
+        pieces, unit, made = priced(quantity, net, currency, rules.unit_decimals)
+        quantity, price = (Decimal(1), from_minor(net, currency)) if fraction or made != net else (pieces, unit)
+        discount = ZERO
     return BillLine(
         product_code=product,
         description=description,
@@ -382,6 +387,22 @@ def _line(row: Row, currency: str, rules: Rules) -> BillLine | Hold:
         tax_minor=_tax(net, tax, currency, rules),
         line_id=row.get("line_id"),
     )
+
+
+def priced(quantity: Decimal, net_minor: int, currency: str, decimals: int) -> tuple[Decimal, Decimal, int]:
+    """Quantity, price of a piece, and what the ledger makes of the two, in whole coins of the currency.
+
+    Args:
+        decimals: most that a price of the ledger may have.
+    """
+    exact = from_minor(net_minor, currency) / quantity
+    for places in (decimals, exponent(currency)):
+        unit = exact.quantize(Decimal(1).scaleb(-places))
+        computed = line_amount(quantity, unit, None, LEDGER_DECIMALS)
+        made = round_to_minor(computed, currency)
+        if from_minor(made, currency) == computed:
+            return quantity, unit, made
+    return Decimal(1), from_minor(net_minor, currency), net_minor
 
 
 def _tax(net: int, tax_type: str, currency: str, rules: Rules) -> int | None:

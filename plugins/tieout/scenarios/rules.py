@@ -38,6 +38,7 @@ def load_rules(services: Services) -> Rules:
         today=now.astimezone(ZoneInfo(link.time_zone)).date(),
         closed=closed,
         line_discounts=ledger.capabilities.line_discounts,
+        unit_decimals=ledger.capabilities.unit_decimals,
     )
 
 

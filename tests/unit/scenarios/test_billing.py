@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.model.link import Link, Policies, Split, SplitPart
+from tieout.model.money import round_to_minor
 from tieout.scenarios.billing import Bill, Closed, Hold, Rules, bill, first_open, posting_date
 
 LINK = Link(
@@ -245,10 +246,18 @@ def test_a_line_beyond_what_money_can_be_is_held_and_stops_nobody_else() -> None
     assert "beyond 64 bits" in held.found
 
 
-def test_a_ledger_whose_lines_take_no_discount_is_billed_one_piece_at_the_net():
+def test_a_ledger_whose_lines_take_no_discount_is_billed_the_pieces_at_their_net():
     line = billed(rules=replace(RULES, line_discounts=False)).lines[0]
-    assert (line.quantity, line.unit_price, line.discount_percent) == (1, Decimal("28.49"), 0)
+    assert (line.quantity, line.unit_price, line.discount_percent) == (3, Decimal("9.4967"), 0)
+    assert round_to_minor(line.quantity * line.unit_price, "USD") == line.net_minor
     assert line.description == "Chai (3 x 9.995 less 5%)"
     assert line.net_minor == billed().lines[0].net_minor == 2849
     plain = billed(lines=[{**LINE, "discount_percent": None}], rules=replace(RULES, line_discounts=False)).lines[0]
     assert (plain.quantity, plain.unit_price) == (3, Decimal("9.995"))
+
+
+def test_where_no_price_of_a_piece_comes_to_the_net_a_discounted_line_is_one_piece():
+    many = [{**LINE, "quantity": Decimal(1500), "unit_price": Decimal("0.019")}]
+    line = billed(lines=many, rules=replace(RULES, line_discounts=False, unit_decimals=2)).lines[0]
+    assert (line.quantity, line.unit_price) == (1, Decimal("27.08"))
+    assert line.net_minor == 2708

@@ -11,7 +11,7 @@ from tieout.connectors.quickbooks.sign_in import ALLOWANCE
 SYSTEM = System(
     Capabilities(
         "quickbooks", "ledger", OBJECTS, tuple(SHAPES), tells_deletions=True, deletions_days=CDC_DAYS, upserts=False,
-        drafts=False, line_discounts=False, number_length=21,
+        drafts=False, line_discounts=False, unit_decimals=5, number_length=21,
     ),
     ALLOWANCE,
     QuickBooksConnector,

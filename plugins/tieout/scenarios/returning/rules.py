@@ -13,12 +13,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tieout.model.money import apportion, exponent, from_minor, line_amount, proportion, round_to_minor, tax_minor
-from tieout.scenarios.billing import LEDGER_DECIMALS, Hold, Row, Rules, posting_date
+from tieout.model.money import apportion, from_minor, proportion, tax_minor
+from tieout.scenarios.billing import Hold, Row, Rules, posting_date, priced
 
 ONE = Decimal(1)
-#: Places of a unit amount in the ledger.
-UNIT_PLACES = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,14 +278,15 @@ def _reduced(made: Sequence[_Line], fee: int) -> list[_Line]:
 
 
 def _rows(line: _Line, currency: str, rules: Rules) -> list[Row]:
-    """The line with its quantity, so that the ledger takes it into stock; what four places cannot say is a line more.
+    """The line with its quantity, so that the ledger takes it into stock; what no price of a piece comes to is a line
+    more.
 
     Goods that are not restocked have no item: the ledger counts an item's quantity when it is credited.
     """
     sold = line.sold
     account = sold.account_code if line.restock else rules.link.returns.damaged_account or sold.account_code
     common = {"account_code": account, "tax_code": sold.tax_code}
-    quantity, unit, net_minor = _priced(line.part.quantity, line.net_minor, currency)
+    quantity, unit, net_minor = priced(line.part.quantity, line.net_minor, currency, rules.unit_decimals)
     first = {
         "product_code": sold.product_code if line.restock else None,
         "description": sold.description if line.restock else f"{sold.description} (not restocked)",
@@ -300,18 +299,6 @@ def _rows(line: _Line, currency: str, rules: Rules) -> list[Row]:
         "product_code": None, "description": f"Rounding: {sold.description}", "quantity": ONE,
         "unit_price": from_minor(rest, currency), "net_minor": rest, "tax_minor": 0, **common,
     }]  # fmt: skip
-
-
-def _priced(quantity: Decimal, net_minor: int, currency: str) -> tuple[Decimal, Decimal, int]:
-    """Quantity, unit amount, and what the ledger makes of the two, in whole coins of the currency."""
-    exact = from_minor(net_minor, currency) / quantity
-    for places in (UNIT_PLACES, ONE.scaleb(-exponent(currency))):
-        unit = exact.quantize(places)
-        computed = line_amount(quantity, unit, None, LEDGER_DECIMALS)
-        made = round_to_minor(computed, currency)
-        if from_minor(made, currency) == computed:
-            return quantity, unit, made
-    return ONE, from_minor(net_minor, currency), net_minor
 
 
 def _fee(fee: int, sold: Sold, billed: Billed, rules: Rules) -> Row | Hold:
