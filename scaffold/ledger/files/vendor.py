@@ -30,6 +30,7 @@ class NewSystem(Vendor):
     bad_reasons = ("not_found",)
     read_path = "/api/invoices"
     write_path = "/api/invoices/batch"
+    documents_in_a_call = 100
     entity = staged("newsystem", "invoices", "id", "modified", invoice_id=("id", "text"), total=("total", "decimal"))
     create_operation = "invoices.create"
     dated_entity = entity
