@@ -16,6 +16,7 @@ from tests.support.crm_ledger import ledger_connection
 from tests.support.delivery import rows
 from tests.support.sandbox import SandboxProcess
 from tieout.connectors.oauth import TokenShelf
+from tieout.connectors.outside import Outside
 from tieout.connectors.registry import allowance, connect
 from tieout.delivery.gate import SharedGate
 from tieout.delivery.intents import NewIntent, add
@@ -51,7 +52,7 @@ def services(engine: Engine, sandbox: SandboxProcess) -> Iterator[Services]:
     settings = load_settings()
     connection = ledger_connection(sandbox, TARGET)
     gate = SharedGate(engine, TARGET, allowance(connection))
-    opener = partial(connect, connection, gate=gate, shelf=TokenShelf())
+    opener = partial(connect, connection, Outside(gate=gate, shelf=TokenShelf()))
     with ExitStack() as stack:
         connector = opener()
         stack.callback(connector.close)
