@@ -152,7 +152,9 @@ def _the_other_scenarios(pair: Pair, folder: Path, expected: Expected) -> None:
     (paid,) = (one for one in pair.invoices() if one.reference == max(expected.orders))
     pair.ledger.pay(pair.ledger_connection, paid, Decimal("10.00"), today(pair.link).isoformat())
     pair.run()
-    back = next(row for row in _good(folder / "order-details.csv") if row["orderID"] == min(expected.orders))
+    # A line with a discount, which not every ledger has.
+    lines = (row for row in _good(folder / "order-details.csv") if row["orderID"] in expected.orders)
+    back = next(row for row in lines if Decimal(row["discount"]))
     pair.crm.send_back(pair.crm_connection, back["orderID"], back["productID"], Decimal(back["quantity"]))
     for _ in range(2):
         with pair.services() as services:
