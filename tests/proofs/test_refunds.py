@@ -85,7 +85,7 @@ def pay(pair: Pair, order: str, less: str = "0") -> Decimal:
 
 
 def send_back(pair: Pair, folder: Path, *orders: str) -> dict[str, Decimal]:
-    """A line of each order comes back: one without a discount, which is billed by the piece. Order -> its credit."""
+    """A line without a discount of each order comes back. Order -> its credit."""
     lines = {}
     for row in (folder / "order-details.csv").read_text("utf-8").splitlines()[1:]:
         order, product, price, quantity, discount = row.split(",")
