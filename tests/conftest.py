@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.postgres", "tests.support.sandbox", "tests.support.demo", "tests.support.proven"]
+pytest_plugins = ["tests.support.postgres", "tests.support.sandbox", "tests.support.browser", "tests.support.proven"]
 
 #: Tests of these folders start nothing that lasts longer than one test: each may go to any worker.
 SPREAD = ("tests/scenarios/", "tests/unit/")
 #: These share the demo that one of them brings up.
-DEMO = ("tests/browser/test_pages.py", "tests/browser/test_roles.py", "tests/e2e/test_demo.py")
+DEMO = "tests/demo/"
 #: Seconds for a test that may be the one which brings it up.
 DEMO_LIMIT = 900
 
@@ -43,6 +43,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByWhatIsStarted(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
-            return "demo" if file in DEMO else nodeid if file.startswith(SPREAD) else file
+            return DEMO if file.startswith(DEMO) else nodeid if file.startswith(SPREAD) else file
 
     return ByWhatIsStarted(config, log)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import ARGUMENTS
+from tests.support.browser import ARGUMENTS
 
 SIZE = {"width": 1200, "height": 760}
 

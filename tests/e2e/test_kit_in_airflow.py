@@ -14,13 +14,33 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.support.demo import ROOT, end, new_home
+from tieout.orchestration.demo import data
+from tieout.orchestration.demo.places import Places
 from tieout.orchestration.demo.rest import AirflowApi
-from tieout.orchestration.demo.system import System
+from tieout.orchestration.demo.system import System, bring_up
 
 pytestmark = pytest.mark.slow
 
 DAG_ID = "quote_to_cash__acme"
 LIMIT = 180  # seconds for one run
+
+
+@pytest.fixture(scope="module")
+def probe_system() -> Iterator[System]:
+    """Airflow's services, sandbox and PostgreSQL with the probe's DAG instead of the project's."""
+    home = new_home()
+    try:
+        yield bring_up(
+            Places(ROOT, home),
+            connections=data.connections,
+            extra={
+                "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "tests" / "e2e" / "probe" / "dags"),
+                "TIEOUT_SCHEDULES": "on",
+            },
+        )
+    finally:
+        end(home)
 
 
 @pytest.fixture(scope="module")

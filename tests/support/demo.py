@@ -1,6 +1,7 @@
-"""Whole systems for slow tests: the demo as `make demo` brings it up, and a bare one with the probe's DAGs.
+"""Whole systems for slow tests, on this machine.
 
-Each lives in a temporary home on free ports and is ended after the session, whatever happened.
+Each lives in a temporary home on free ports. Whoever brings one up ends it with its last test: an idle Airflow takes a
+quarter of a core.
 """
 
 from __future__ import annotations
@@ -8,19 +9,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tieout.orchestration.demo import data
 from tieout.orchestration.demo.places import Places
 from tieout.orchestration.demo.rest import AirflowApi
-from tieout.orchestration.demo.system import System, bring_up, take_down
+from tieout.orchestration.demo.system import take_down
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds for the whole demo on a machine that others load, too.
@@ -77,38 +73,6 @@ def demo_command(home: Path, *arguments: str) -> tuple[list[str], dict[str, str]
 def new_home() -> Path:
     """Not pytest's tmp_path: that is closed to the system user which PostgreSQL runs as when we are root."""
     return Path(tempfile.mkdtemp(prefix="tieout-demo-"))
-
-
-@pytest.fixture(scope="session")
-def demo() -> Iterator[Demo]:
-    """The demo after `make demo`: first run, a day of finance and sales, second run."""
-    home = new_home()
-    try:
-        command, environment = demo_command(home, "up")
-        done = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEMO_LIMIT,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        yield Demo(home, done.stdout + done.stderr, done.returncode)
-    finally:
-        end(home)
-
-
-@pytest.fixture(scope="session")
-def probe_system() -> Iterator[System]:
-    """Airflow's services, sandbox and PostgreSQL with the probe's DAG instead of the project's."""
-    home = new_home()
-    try:
-        yield bring_up(
-            Places(ROOT, home),
-            connections=data.connections,
-            extra={
-                "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "tests" / "e2e" / "probe" / "dags"),
-                "TIEOUT_SCHEDULES": "on",
-            },
-        )
-    finally:
-        end(home)
 
 
 def end(home: Path) -> None:

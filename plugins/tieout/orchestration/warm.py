@@ -1,8 +1,8 @@
 """`airflow` with what every task of ours needs already imported: `python -m tieout.orchestration.warm scheduler ...`.
 
 Workers and tasks are forks of this process (LocalExecutor's scheduler, Celery's worker): they find pandas and Great
-Expectations in memory instead of importing them in every task, 2 to 5 seconds each. Only modules are shared: no
-socket, thread or database session is opened here.
+Expectations in memory instead of importing them in every task, 2 to 5 seconds each; and the mappings of the links, read
+and checked, which took a task more time than its work. No socket, thread or database session is opened here.
 """
 
 from __future__ import annotations
@@ -12,15 +12,23 @@ import logging
 import os
 import sys
 
+from tieout.model.errors import ConfigurationFault
+
+log = logging.getLogger(__name__)
+
 #: What the steps of the scenarios import when they run.
 MODULES = (
     "pandas",
     "pyarrow",
     "tieout.scenarios.credit_sync",
-    "tieout.scenarios.reconciliation",
+    "tieout.scenarios.fiscal_period",
+    "tieout.scenarios.hooks_inbox",
     "tieout.scenarios.product_sync",
     "tieout.scenarios.quote_to_cash",
+    "tieout.scenarios.reconciliation",
+    "tieout.scenarios.returns",
     "tieout.scenarios.services",
+    "tieout.orchestration.metrics",
     "great_expectations",
     "tieout.quality.gx",
 )
@@ -33,11 +41,34 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     for name in MODULES:
         importlib.import_module(name)
+    read_links()
     from airflow.__main__ import main as airflow
 
     sys.argv = ["airflow", *arguments]
     airflow()
     return 0
+
+
+def read_links() -> None:
+    """The connectors of all links are imported and their mappings read; a file that changes later is read again.
+
+    What is wrong with a file is told here and kept from nobody: the tasks of its link fail with the same words.
+    """
+    from tieout.connectors import registry
+    from tieout.connectors.http import tls
+    from tieout.mapping.load import load_system
+    from tieout.model.settings import load_settings
+    from tieout.scenarios.services import connections_of_links
+
+    settings = load_settings()
+    for trusts_environment in (False, True):
+        tls(trusts_environment)
+    for system in sorted(set(connections_of_links(settings).values())):
+        try:
+            registry.system(system)
+            load_system(settings.include / "mappings", system)
+        except ConfigurationFault as fault:
+            log.error("%s is not read before its tasks: %s", system, fault)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-
-from tests.support.demo import Demo
+from playwright.sync_api import Browser, sync_playwright
 
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -24,22 +22,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def page(browser: Browser, demo: Demo) -> Iterator[Page]:
-    """Logged in to the demo's Airflow as the admin."""
-    context = browser.new_context(viewport={"width": 1300, "height": 900}, color_scheme="light")
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(f"{demo.url}/tieout/dead-letters")
-    page.get_by_role("link", name="Log in").click()
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", demo.password)
-    page.click("input[type=submit], button[type=submit]")
-    page.wait_for_url("**/tieout/dead-letters")
-    yield page
-    context.close()
 
 
 @pytest.fixture(scope="session")
