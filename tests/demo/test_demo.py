@@ -116,7 +116,11 @@ def test_files_with_secrets_are_closed_to_others(demo: Demo) -> None:
 
 def test_an_interrupted_demo_leaves_nothing_running_and_can_be_started_again(home: Path) -> None:
     command, environment = demo_command(home, "up")
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        # A shell's background job ignores Ctrl-C, and so would everything that its tests start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     pids = home / "pids"
     end = time.monotonic() + DEMO_LIMIT
     while not (pids / "api-server.json").exists():  # in the middle of the start
