@@ -13,7 +13,7 @@ export PYTHONPATH := plugins:.
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help setup demo stop test bench chaos simulate mutants lint proofs docs new-connector lock clean
+.PHONY: help setup demo stop test test-long bench chaos simulate mutants lint proofs docs new-connector lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -26,9 +26,14 @@ demo: $(RUNTIME)  ## the whole system on this machine with demo data; ends with 
 stop:  ## end what `make demo` started; data stay in .tieout/
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tieout.orchestration.demo down; else echo "nothing was running"; fi
 
+TOGETHER := -n 2 --dist loadscope --no-loadscope-reorder --durations=10
+
 test: lint  ## lint, then the fast tests, then those that start servers and a real Airflow
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadscope
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadscope --no-loadscope-reorder --durations=10
+	$(BIN)/python -m pytest -m "not slow and not long" -n 2 --dist loadscope
+	$(BIN)/python -m pytest -m slow $(TOGETHER)
+
+test-long: $(DEV)  ## whole books of each pair, killed and backfilled, in and outside Airflow; CI runs them after `make test`
+	$(BIN)/python -m pytest -m long $(TOGETHER)
 
 bench: $(DEV)  ## measurements beside peers, printed as ratios
 	$(BIN)/python -m bench
@@ -52,7 +57,7 @@ lint: $(DEV)  ## ruff, mypy, the import rule
 
 # What failed takes its line off the page as well: so the page is written whatever the tests say.
 proofs: $(DEV)  ## run the tests that show what works of whom (about an hour); write docs/proofs.json and docs/SYSTEMS.md
-	$(BIN)/python -m pytest -m proves --write-proofs -n 2 --dist loadscope --no-loadscope-reorder; failed=$$?; \
+	$(BIN)/python -m pytest -m proves --write-proofs $(TOGETHER); failed=$$?; \
 	  $(BIN)/python -m tests.support.marked --prune && $(BIN)/tieout docs && exit $$failed
 
 docs: $(DEV)  ## write the generated pages of docs/ anew

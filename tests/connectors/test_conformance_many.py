@@ -11,7 +11,7 @@ import pytest
 from tests.connectors.vendors import LONG_AGO, Vendor, project
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.proves("100,000 records are read in flat memory", scenario="connector"),
 ]

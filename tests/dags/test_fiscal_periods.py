@@ -19,7 +19,7 @@ import pytest
 
 from tieout.model.calendar import parse
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 180  # seconds for one command

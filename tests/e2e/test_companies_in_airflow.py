@@ -11,7 +11,7 @@ from tests.proofs.northwind_arithmetic import expected_northwind
 from tests.support.demo import end, new_home
 from tests.support.shared import require_shared
 
-pytestmark = [pytest.mark.slow, pytest.mark.shared]
+pytestmark = [pytest.mark.long, pytest.mark.shared]
 
 
 @pytest.mark.timeout(1200)

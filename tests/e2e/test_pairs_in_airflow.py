@@ -41,7 +41,7 @@ from tieout.orchestration.demo.system import System, bring_up
 from tieout.scenarios.load_csv import load_folder
 
 PAIRS = [("hubspot", "quickbooks"), ("hubspot", "xero"), ("salesforce", "quickbooks")]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 LINKS = ROOT / "tests" / "proofs" / "links"
 ORDERS, DAYS = 80, ("2025-07-07", "2025-08-11")

@@ -41,7 +41,7 @@ from tieout.orchestration.demo.rest import AirflowApi
 from tieout.orchestration.demo.system import System
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.shared,
     pytest.mark.timeout(1800),
     pytest.mark.proves(

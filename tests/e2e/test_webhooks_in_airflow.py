@@ -25,7 +25,7 @@ from tieout.scenarios.crm_load import ConnectorCrm
 from tieout.scenarios.ledger_hand import LedgerHand
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(900),
     pytest.mark.proves(
         "a payment that a webhook tells of is shown in the CRM, through Airflow",

@@ -36,7 +36,7 @@ from tieout.scenarios.services import Services
 from tieout.store.engine import connect
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves(
         "no network, wrong passwords, missing rights, no database, two runs at once: nothing is lost",
         scenario="crash",

@@ -18,7 +18,7 @@ from tieout.delivery import people
 from tieout.store import aliases
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves(
         "all that is bad waits with its reason and is billed once it is mended; the good beside it is billed",
         scenario="quote_to_cash",

@@ -19,7 +19,7 @@ from tests.support.sandbox import SandboxProcess
 from tieout.scenarios import credit_sync, product_sync, quote_to_cash, reconciliation, returns, steps
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves(
         "each of many corruptions is found in its class with its amount, and nothing else is",
         scenario="reconciliation",

@@ -20,7 +20,7 @@ from tieout.model.settings import PROJECT
 from tieout.scenarios import quote_to_cash
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves(
         "steps killed, answers lost, cut or refused: the books are those of a faultless company",
         scenario="crash",

@@ -17,7 +17,7 @@ from tieout.scenarios import credit_sync
 from tieout.store import audit, credit, credit_positions
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves(
         "a credit sync that is killed tells every account once", scenario="crash", pair=("salesforce", "xero")
     ),

@@ -11,7 +11,7 @@ from tests.proofs.sales import Order
 from tests.support.sandbox import SandboxProcess
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves("invoices whose answer was lost are found, counted and not sent again", scenario="crash"),
 ]
 

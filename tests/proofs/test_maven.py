@@ -21,7 +21,7 @@ from tieout.reconcile import lines
 from tieout.scenarios import reconciliation
 from tieout.store import aliases
 
-pytestmark = [pytest.mark.slow, pytest.mark.shared]
+pytestmark = [pytest.mark.long, pytest.mark.shared]
 
 
 @pytest.mark.proves(

@@ -35,7 +35,7 @@ from tieout.scenarios.periods.calendar import calendar_of
 from tieout.scenarios.services import Services
 from tieout.store.engine import connect
 
-pytestmark = [pytest.mark.slow, pytest.mark.shared]
+pytestmark = [pytest.mark.long, pytest.mark.shared]
 LINKS = Path(__file__).parent / "links"
 AREAS = ("invoices", "tax", "payments", "credit_memos", "balances", "credit", "prices", "stock")
 PAIRS = [("salesforce", "quickbooks"), ("hubspot", "xero"), ("hubspot", "quickbooks")]

@@ -25,7 +25,7 @@ from tieout.scenarios import fiscal_period, quote_to_cash
 from tieout.scenarios.periods.calendar import calendar_of
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.shared,
     pytest.mark.proves(
         "24 months come to the CSV files and to the books of the hourly run, two of them cut off",

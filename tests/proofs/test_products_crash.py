@@ -23,7 +23,7 @@ from tieout.model.settings import PROJECT
 from tieout.scenarios import product_sync
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves(
         "a killed product sync makes nothing twice and loses nothing", scenario="crash", pair=("salesforce", "xero")
     ),

@@ -35,7 +35,7 @@ from tieout.scenarios.load_csv import load_folder
 from tieout.scenarios.periods.control import subledger
 from tieout.store.engine import connect
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 BOTH = [("salesforce", "quickbooks"), ("hubspot", "quickbooks")]
 BANK = "Checking"
 PATIENCE = 60.0

@@ -18,7 +18,7 @@ from tests.proofs.test_crash import PATIENCE, until, worker
 from tieout.scenarios import returns
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves(
         "a killed delivery of returns credits, sets off and pays back once",
         scenario="crash",

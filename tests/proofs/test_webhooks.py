@@ -30,7 +30,7 @@ from tieout.scenarios import hooks_inbox
 from tieout.store import hooks
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.proves(
         "a backfill, the hourly run and webhooks at once post each order once",

@@ -17,7 +17,7 @@ from tieout.scenarios import fiscal_period, reconciliation
 from tieout.scenarios.periods.calendar import calendar_of
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.proves(
         "won deals without an order are billed once, by their lines or their amount", scenario="quote_to_cash"
     ),

@@ -18,7 +18,7 @@ import pytest
 from tests.support.postgres import PostgresServer
 from tests.support.sandbox import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 #: Of the checkout: what the commands below read.
 COPIED = ("plugins", "sandbox", "scaffold", "include", "expectations", "dags", "tests", "docs", "pyproject.toml")
 BUILT = {"acme_books": "ledger", "tiny_crm": "crm"}
