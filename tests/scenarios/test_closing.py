@@ -35,7 +35,14 @@ from tieout.store import periods
 from tieout.store.periods import Refused
 from tieout.web import safety
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a period is closed by a checklist, its report is frozen, and what moves afterwards is told",
+        scenario="reconciliation",
+        pair=("salesforce", "xero"),
+    ),
+]
 JANUARY, FEBRUARY = MONTHS.period("FY2026-P01"), MONTHS.period("FY2026-P02")
 
 

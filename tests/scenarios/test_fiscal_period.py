@@ -28,7 +28,14 @@ from tieout.scenarios.services import Services
 from tieout.store import period_plans
 from tieout.store.period_plans import NotAllowed, Plan
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "a period is planned, approved and posted once; what changed since its plan waits",
+        scenario="backfill",
+        pair=("salesforce", "xero"),
+    ),
+]
 PLACE = {"city": "Leeds", "country": "United Kingdom"}
 FREE = Periods(approval="never")
 

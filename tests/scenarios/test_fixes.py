@@ -28,7 +28,14 @@ from tieout.store import audit, proposals
 from tieout.store.engine import connect
 from tieout.store.proposals import NotAllowed, Proposal
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.proves(
+        "what mends a break is proposed, approved by another person, and delivered once",
+        scenario="reconciliation",
+        pair=("salesforce", "xero"),
+    ),
+]
 DAY = date(2026, 3, 12)
 COMPANY = {**GIVEN, "link": {"reconciliation": {"cut_off_hours": 0, "write_off_account": "404",
                                                 "areas": ["invoices", "payments"]}}}  # fmt: skip
