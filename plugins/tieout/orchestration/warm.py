@@ -13,6 +13,7 @@ import os
 import sys
 
 from tieout.model.errors import ConfigurationFault
+from tieout.model.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     for name in MODULES:
         importlib.import_module(name)
-    read_links()
+    read_links(load_settings())
     from airflow.__main__ import main as airflow
 
     sys.argv = ["airflow", *arguments]
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def read_links() -> None:
+def read_links(settings: Settings) -> None:
     """The connectors of all links are imported and their mappings read; a file that changes later is read again.
 
     What is wrong with a file is told here and kept from nobody: the tasks of its link fail with the same words.
@@ -57,10 +58,8 @@ def read_links() -> None:
     from tieout.connectors import registry
     from tieout.connectors.http import tls
     from tieout.mapping.load import load_system
-    from tieout.model.settings import load_settings
     from tieout.scenarios.services import connections_of_links
 
-    settings = load_settings()
     for trusts_environment in (False, True):
         tls(trusts_environment)
     for system in sorted(set(connections_of_links(settings).values())):
