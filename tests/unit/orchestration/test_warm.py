@@ -42,7 +42,9 @@ def test_a_fault_of_one_system_is_told_and_keeps_no_other_from_being_read(
     (settings.include / "mappings" / "salesforce" / "account.yaml").write_text("entity: [")
     with caplog.at_level(logging.ERROR):
         warm.read_links(settings)
-    assert "salesforce is not read before its tasks: include/mappings/salesforce/account.yaml:1: not YAML" in caplog.text
+    assert "salesforce is not read before its tasks: include/mappings/salesforce/account.yaml:1: not YAML" in (
+        caplog.text
+    )
     read = load._load_mapping.cache_info().misses
     assert load.load_system(settings.include / "mappings", "xero")
     assert load._load_mapping.cache_info().misses == read
