@@ -187,10 +187,12 @@ def _nothing(suite: Suite) -> SuiteResult:
 
 
 def _judge(suite: Suite, result: Any, rows: int, key: Sequence[str], all_rows: Any, ping: Any) -> SuiteResult:
+    from tieout.quality.gx import number_of
+
     failures: list[Failure] = []
     unsuccessful = 0
     for one in result.results:
-        expected = suite.expectations[_number(one)]
+        expected = suite.expectations[number_of(one)]
         if (broken := _exception(one)) is not None:
             ping()
             raise ConfigurationFault(f"{suite.path}: {expected.type} ({expected.reason}) cannot be evaluated: {broken}")
@@ -206,12 +208,6 @@ def _judge(suite: Suite, result: Any, rows: int, key: Sequence[str], all_rows: A
         "unsuccessful": unsuccessful,
     }
     return SuiteResult(suite.name, tuple(failures), stopped, statistics, _document(result))
-
-
-def _number(one: Any) -> int:
-    from tieout.quality.gx import NUMBER
-
-    return int(one.expectation_config.meta[NUMBER])
 
 
 def _exception(one: Any) -> str | None:
