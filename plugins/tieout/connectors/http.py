@@ -32,7 +32,8 @@ USER_AGENT = "tieout/0.1"
 
 @cache
 def tls(trust_env: bool) -> ssl.SSLContext:
-    """httpx's own, made once in a process: to read the authorities' certificates takes 20 ms.
+    """httpx's own, made once in a process: to read the authorities' certificates takes 50 ms. Certificates that are
+    exchanged on disk are seen by processes that start afterwards: restart the scheduler or the worker.
 
     Args:
         trust_env: the environment may name others (SSL_CERT_FILE, SSL_CERT_DIR).

@@ -42,7 +42,11 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     for name in MODULES:
         importlib.import_module(name)
-    read_links(load_settings())
+    try:
+        read_links(load_settings())
+    except ConfigurationFault as fault:
+        # The tasks say it, each for itself; what needs no settings goes on.
+        log.error("nothing is read before tasks start: %s", fault)
     from airflow.__main__ import main as airflow
 
     sys.argv = ["airflow", *arguments]

@@ -79,8 +79,8 @@ def render_page(document: dict[str, Any]) -> str:
 
 
 def _validate(batch: Any, suite: Suite, key: Sequence[str]) -> Any:
-    """The suite's result. What holds is only counted; what does not is asked once more for its rows, which costs half
-    as much again for every expectation: the batch must be the same both times."""
+    """The suite's result. What holds is only counted; what does not is asked once more, for its rows: to prepare for
+    them costs as much as to count, and most batches have none. The batch must be the same both times."""
     numbered = dict(enumerate(suite.expectations))
     result = batch.validate(_built(suite.name, numbered), result_format={"result_format": "BASIC"})
     failing = {number_of(one): numbered[number_of(one)] for one in result.results if not one.success}
